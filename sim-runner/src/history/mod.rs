@@ -1,0 +1,3 @@
+//! What the users of a run did and saw.
+
+pub mod operation;

@@ -1,0 +1,119 @@
+//! One operation of one user.
+
+use serde::{Deserialize, Serialize};
+
+/// How an operation ended (spec checkers 1.3). When in doubt: unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// An answer of the operation arrived.
+    Ok,
+    /// Certainly without effect, and nothing observed.
+    Fail,
+    /// May have happened, now or later, or never.
+    Unknown,
+}
+
+/// How fresh a read was asked to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "Consul's own names")]
+pub enum Mode {
+    Default,
+    Consistent,
+    Stale,
+}
+
+/// What was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// Read a key.
+    Get {
+        /// How fresh.
+        mode: Mode,
+    },
+    /// Write a value.
+    Put {
+        /// The value.
+        value: String,
+    },
+    /// Write if the key's version (`ModifyIndex`) is this one; 0: if absent.
+    CasIndex {
+        /// The expected version.
+        index: u64,
+        /// The new value.
+        value: String,
+    },
+    /// Write `to` if the value is `from` (histories of other systems).
+    CasValue {
+        /// The expected value.
+        from: String,
+        /// The new value.
+        to: String,
+    },
+    /// Append to the value (histories of other systems).
+    Append {
+        /// What is appended.
+        value: String,
+    },
+    /// Remove.
+    Delete,
+    /// List all keys and values with this operation's `key` as prefix.
+    List {
+        /// How fresh.
+        mode: Mode,
+    },
+}
+
+/// A key with what a read saw of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The key.
+    pub key: String,
+    /// Its value.
+    pub value: String,
+    /// Its `ModifyIndex`; none in histories without versions.
+    pub modify_index: Option<u64>,
+}
+
+/// What was answered, when [`Outcome::Ok`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// A write that returns nothing more.
+    Done,
+    /// cas: whether the comparison held.
+    Swapped(bool),
+    /// get: none when absent.
+    Value(Option<Seen>),
+    /// list.
+    Values(Vec<Seen>),
+}
+
+/// One operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operation {
+    /// Its place in the history, from 0, in the order of the calls.
+    pub id: u64,
+    /// The logical client: has one operation open at a time, and ends with an unknown outcome.
+    pub client: u32,
+    /// The user (a host of the simulation), empty in histories of other systems.
+    pub user: String,
+    /// The agent it was sent to, empty when not known.
+    pub server: String,
+    /// The key, or the prefix of a list.
+    pub key: String,
+    /// What was asked.
+    pub call: Call,
+    /// When, ns (or a position, in histories without a clock).
+    pub called_at: i64,
+    /// When the answer came; none when it never did.
+    pub returned_at: Option<i64>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The answer, when ok.
+    pub output: Option<Output>,
+    /// `X-Consul-Index` of the answer.
+    pub index: Option<u64>,
+    /// The error as the user saw it, when not ok.
+    pub error: Option<String>,
+}

@@ -1,0 +1,13 @@
+//! Deterministic simulation of whole Proconsul clusters.
+
+#[cfg(not(madsim))]
+compile_error!(
+    "sim-runner needs `--cfg madsim`, which `.cargo/config.toml` sets for builds inside this \
+     repository. It is missing here: an exported RUSTFLAGS (or a `target.*.rustflags` of your own \
+     cargo configuration) overrides the file; unset it, or add `--cfg madsim` to it."
+);
+
+pub mod history;
+pub mod property;
+pub mod scenario;
+pub mod trace;

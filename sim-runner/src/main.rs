@@ -1,0 +1,3 @@
+//! The `sim-runner` command.
+
+fn main() {}

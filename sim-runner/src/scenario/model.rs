@@ -1,0 +1,521 @@
+//! A scenario with the seed applied: what the runner executes.
+//!
+//! ```text
+//!  TOML ──parse──► tables with spans ──lower(seed)──► Plan ──run──► trace, history
+//!                                                       └─expand──► TOML again, same digest
+//! ```
+//!
+//! Everything that can be drawn before the run is drawn here: step times, chaos (which becomes steps),
+//! lengths of `for`. What depends on the state of the run (who leads; which of the servers that are
+//! up) is resolved when a step fires, from a stream labelled with the step's id, so that it is the
+//! same in the expanded scenario.
+
+use proconsul::base::{Duration, Prng, Ratio};
+use serde_json::Value;
+
+/// The seed of a run: as the user gave it, and as 32 bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seed {
+    /// `42`, `0x2a` or 40 hex digits.
+    pub text: String,
+    /// What the streams are derived from.
+    pub bytes: [u8; 32],
+}
+
+impl Seed {
+    /// The stream with this label.
+    #[must_use]
+    pub fn stream(&self, label: &str) -> Prng {
+        Prng::from_seed(self.bytes).fork(label)
+    }
+}
+
+/// A half-open range; `low == high` for a fixed value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Least.
+    pub low: Duration,
+    /// Greatest, exclusive (but the value itself when equal).
+    pub high: Duration,
+}
+
+/// The whole run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// `title`.
+    pub title: String,
+    /// `story`.
+    pub story: Option<String>,
+    /// `source`.
+    pub source: Option<String>,
+    /// The seed.
+    pub seed: Seed,
+    /// `[cluster]`.
+    pub cluster: ClusterPlan,
+    /// `[network]`.
+    pub network: NetworkPlan,
+    /// `[time]`.
+    pub time: TimePlan,
+    /// `[[workload]]`, in order.
+    pub workloads: Vec<Workload>,
+    /// `[[step]]` in order, then the steps that chaos became.
+    pub steps: Vec<Step>,
+    /// `[[expect]]`, in order.
+    pub expects: Vec<Expect>,
+}
+
+/// `[cluster]`.
+#[derive(Clone, Debug)]
+pub struct ClusterPlan {
+    /// Servers first.
+    pub nodes: Vec<NodePlan>,
+    /// `boot`.
+    pub boot: Boot,
+    /// `protect.max_dead_servers`; by default a minority.
+    pub max_dead_servers: usize,
+}
+
+/// How the cluster comes up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Boot {
+    /// All started and joined before time zero.
+    Joined,
+    /// Steps start the nodes.
+    Manual,
+}
+
+/// One agent.
+#[derive(Clone, Debug)]
+pub struct NodePlan {
+    /// `n1`.
+    pub name: String,
+    /// Server, or agent in client mode.
+    pub server: bool,
+    /// `config`, `node.servers`, `node.NAME`, merged in this order: a JSON object of agent keys.
+    pub config: Value,
+}
+
+/// `[network]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NetworkPlan {
+    /// Per message.
+    pub latency: Span,
+    /// Per message.
+    pub loss: Ratio,
+}
+
+/// `[time]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimePlan {
+    /// Script, workloads and chaos.
+    pub run: Duration,
+    /// Whether `run` was written: then an unfinished script is a violation.
+    pub run_is_explicit: bool,
+    /// At most this long; zero: nothing is undone.
+    pub settle: Duration,
+    /// For a joined boot.
+    pub boot_within: Duration,
+}
+
+/// `[[workload]]`.
+#[derive(Clone, Debug)]
+pub struct Workload {
+    /// How many users.
+    pub users: u32,
+    /// Operations per minute of all users together.
+    pub per_minute: u64,
+    /// From time zero; the run's end by default.
+    pub between: (Duration, Duration),
+    /// Whom its users ask.
+    pub via: Via,
+    /// After this an operation is unknown.
+    pub timeout: Duration,
+    /// What they do.
+    pub kind: WorkloadKind,
+}
+
+/// `via` of a workload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// Drawn per operation among the target's nodes that are up (or any, when none is).
+    Target(Target),
+    /// Each user keeps the agent it drew first.
+    Sticky,
+}
+
+/// What the users of a workload do.
+#[derive(Clone, Debug)]
+pub enum WorkloadKind {
+    /// `kv`.
+    Kv(KvWorkload),
+}
+
+/// `kind = "kv"`.
+#[derive(Clone, Debug)]
+pub struct KvWorkload {
+    /// Number of keys.
+    pub keys: u32,
+    /// Weights of `get put delete cas list`.
+    pub mix: KvMix,
+    /// Weights of the read modes.
+    pub consistency: Modes,
+    /// Size of a value, bytes.
+    pub value_bytes: usize,
+}
+
+/// Weights; at least one is positive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct KvMix {
+    pub get: u64,
+    pub put: u64,
+    pub delete: u64,
+    pub cas: u64,
+    pub list: u64,
+}
+
+/// Weights; at least one is positive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Modes {
+    pub default: u64,
+    pub consistent: u64,
+    pub stale: u64,
+}
+
+/// One step.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// As written, or made: `step-3`, `chaos-1-7`. Unique.
+    pub id: String,
+    /// Whether chaos made it: then it honours `max_dead_servers`, and is skipped when it cannot act.
+    pub chaos: bool,
+    /// `file:line` of its table, for messages.
+    pub place: String,
+    /// When it fires.
+    pub trigger: Trigger,
+    /// `when`: fires at the first moment this holds after the trigger.
+    pub when: Option<Condition>,
+    /// How long `when` (or `wait until`) may take.
+    pub within: Duration,
+    /// `every`, with `between` or `times`.
+    pub repeat: Option<Repeat>,
+    /// `for`: undone this long after.
+    pub undo_after: Option<Duration>,
+    /// `optional`.
+    pub optional: bool,
+    /// What it does.
+    pub action: Action,
+}
+
+/// When a step fires.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Trigger {
+    /// When the step above has finished; the first at time zero.
+    Previous,
+    /// At this time.
+    At(Duration),
+    /// This long after that step (index in the plan) has finished.
+    AfterStep {
+        /// Which.
+        step: usize,
+        /// How long.
+        delay: Duration,
+    },
+    /// This long after the first such event.
+    AfterEvent {
+        /// Which.
+        event: EventPattern,
+        /// How long.
+        delay: Duration,
+    },
+}
+
+/// `every`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Repeat {
+    /// The pause before each further time, drawn.
+    pub every: Span,
+    /// `times`.
+    pub times: Option<u32>,
+    /// `between`, when it is given.
+    pub between: Option<(Moment, Moment)>,
+}
+
+/// An end of `between`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Moment {
+    /// A time.
+    At(Duration),
+    /// When that step (index) has finished.
+    Step(usize),
+}
+
+/// What a step does.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the keys are those of the language, section 6")]
+pub enum Action {
+    Start {
+        target: Target,
+        args: Vec<String>,
+        config: Option<Value>,
+    },
+    Kill {
+        target: Target,
+        disk: KeepOnKill,
+    },
+    Stop {
+        target: Target,
+        signal: StopSignal,
+    },
+    Restart {
+        target: Target,
+        args: Vec<String>,
+        config: Option<Value>,
+    },
+    Pause {
+        target: Target,
+    },
+    Resume {
+        target: Target,
+    },
+    Partition(Partition),
+    /// Undo that step (index), or every network fault.
+    Heal {
+        of: Option<usize>,
+    },
+    Http(HttpStep),
+    Wait(Wait),
+    Note {
+        text: String,
+    },
+}
+
+/// `disk` of `kill`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum KeepOnKill {
+    Synced,
+    All,
+    Some,
+}
+
+/// `signal` of `stop`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum StopSignal {
+    Term,
+    Int,
+}
+
+/// `partition`.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the keys are those of the language, section 6")]
+pub enum Partition {
+    Groups(Vec<Target>),
+    Isolate { target: Target },
+    Split,
+    Bridge,
+    MajoritiesRing,
+    OneWay { target: Target },
+    Flapping { target: Target, period: Duration },
+}
+
+/// `http`.
+#[derive(Clone, Debug)]
+pub struct HttpStep {
+    /// On which node.
+    pub via: Target,
+    /// `PUT`.
+    pub method: String,
+    /// `/v1/kv/a?raw`; texts in braces are filled in when it fires.
+    pub path: String,
+    /// The body.
+    pub body: String,
+    /// What the answer must be.
+    pub expect: HttpExpect,
+    /// Whether `within` was given: then it is repeated until the answer is as expected.
+    pub retry: bool,
+}
+
+/// `expect` of `http`; all that are given must hold. `{T}` is filled in when it fires.
+#[derive(Clone, Debug, Default)]
+pub struct HttpExpect {
+    /// Exact status.
+    pub status: Option<u16>,
+    /// Exact body.
+    pub body: Option<String>,
+    /// Parts of the body.
+    pub contains: Vec<String>,
+    /// Not parts of the body.
+    pub excludes: Vec<String>,
+    /// A pattern that the whole body matches: `*` any text, `?` any character.
+    pub matches: Option<String>,
+    /// `json."0.Key"`: path in the parsed body, and the value there.
+    pub json: Vec<(String, Value)>,
+    /// `header.NAME`.
+    pub headers: Vec<(String, String)>,
+}
+
+/// `wait`.
+#[derive(Clone, Debug)]
+pub enum Wait {
+    /// `for`, with or without `while`.
+    For {
+        /// How long.
+        span: Duration,
+        /// Must hold all that time.
+        holds: Option<Condition>,
+    },
+    /// `until` a condition, within the step's `within`.
+    Until(Condition),
+    /// `until` an event, counted from the end of the step above.
+    UntilEvent(EventPattern),
+}
+
+/// Who (language section 5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are those of the language, section 5")]
+pub enum Target {
+    Node(String),
+    Leader,
+    OldLeader,
+    Followers,
+    FollowerAny,
+    Servers,
+    ServerAny,
+    Clients,
+    ClientAny,
+    All,
+    Any,
+    Minority,
+    Majority,
+    Half,
+    Random(u32),
+    LastKilled,
+    /// Index of the step.
+    SameAs(usize),
+    Not(Box<Target>),
+    /// In groups: all others.
+    Rest,
+    /// The workloads' users (in partitions).
+    Users,
+    /// A union.
+    List(Vec<Target>),
+}
+
+/// `and`, `or`, `not`, and what they join.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Condition {
+    /// Both.
+    And(Box<Condition>, Box<Condition>),
+    /// Either.
+    Or(Box<Condition>, Box<Condition>),
+    /// Negation, inside the view.
+    Not(Box<Condition>),
+    /// A state.
+    State(State),
+    /// A number compared.
+    Compare(Number, Comparison, u64),
+    /// `… at T`: as that node sees it.
+    At(Box<Condition>, Target),
+}
+
+/// States that the built part knows.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the names are those of the language, section 7")]
+pub enum State {
+    OneLeader,
+    NoLeader,
+    Leader(Target),
+    Up(Target),
+    Down(Target),
+    Voter(Target),
+    Writable,
+    LogsConverged,
+}
+
+/// Numbers that the built part knows.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the names are those of the language, section 7")]
+pub enum Number {
+    Count(EventPattern),
+    Leaders,
+    LeadersPerTerm,
+    Voters,
+    Term,
+    OkRatio,
+    UnknownOps,
+    /// Seconds.
+    LongestOutage,
+}
+
+/// `< <= = != >= >`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Comparison {
+    Less,
+    LessOrEqual,
+    Equal,
+    NotEqual,
+    GreaterOrEqual,
+    Greater,
+}
+
+/// Events that the built part knows.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "the names are those of the language, section 7")]
+pub enum EventPattern {
+    LeaderElected,
+    LeaderLost,
+    LeaderChange,
+    ElectionFailed,
+    StepDown,
+    LogTruncated,
+    StaleRead,
+    Forwarded,
+    Logged(String),
+    Mark(String),
+}
+
+/// `[[expect]]`.
+#[derive(Clone, Debug)]
+pub struct Expect {
+    /// `file:line`, for messages.
+    pub place: String,
+    /// The text of the condition or event as written, for messages and signatures.
+    pub text: String,
+    /// What must hold.
+    pub rule: Rule,
+    /// `within`: a deadline (`0..8s`) or a window.
+    pub within: Option<(Duration, Duration)>,
+    /// `of`: time counts from that step's start.
+    pub of: Option<usize>,
+    /// `between`.
+    pub between: Option<(Moment, Moment)>,
+    /// `for`.
+    pub at_least: Option<Duration>,
+}
+
+/// A condition (a state of affairs) or an event (an occurrence).
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Fact {
+    Condition(Condition),
+    Event(EventPattern),
+}
+
+/// The kinds of expectation (language section 7).
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the names are those of the language, section 7")]
+pub enum Rule {
+    Always(Fact),
+    Eventually(Fact),
+    Never(Fact),
+    AtEnd(Fact),
+    Seen(Fact),
+    Sometimes(Fact),
+    InOrder(Vec<EventPattern>),
+    Violates(String),
+    Skip { property: String, because: String },
+}

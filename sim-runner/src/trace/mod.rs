@@ -1,0 +1,3 @@
+//! The event stream of a run and what is read off it.
+
+pub mod event;

@@ -1,0 +1,139 @@
+//! What a front end may ask of the agent, and what it gets.
+//!
+//! The same [`Request`] comes from HTTP, from the command line and from another server that forwards
+//! it; the same [`Reply`] goes back. Consul's texts for failures are spec cluster 4.13, 9.5.
+
+use std::fmt;
+
+use crate::base::{Duration, LogIndex, ServerAddress, Term};
+use crate::state::{Answer, Command, CommandResult, Query};
+
+/// How fresh a read must be (spec cluster 9.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ReadMode {
+    /// The leader answers without confirming that it still leads.
+    #[default]
+    Default,
+    /// The leader confirms with a quorum first: linearizable.
+    Consistent,
+    /// Any server answers from its own state.
+    Stale,
+}
+
+/// How a read is to be served.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReadOptions {
+    /// How fresh.
+    pub mode: ReadMode,
+    /// Block until the answer's index is above this; 0 answers at once (spec cluster 9.4).
+    pub min_index: u64,
+    /// For how long to block: already defaulted (300 s), capped (600 s), without jitter.
+    pub max_wait: Duration,
+}
+
+/// A question to the agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Through the log.
+    Write(Command),
+    /// From the state.
+    Read {
+        /// What.
+        query: Query,
+        /// How.
+        options: ReadOptions,
+    },
+    /// `/v1/status/leader`; never forwarded.
+    StatusLeader,
+    /// `/v1/status/peers`; never forwarded.
+    StatusPeers,
+    /// `/v1/agent/self`: this agent's own state; never forwarded.
+    AgentSelf,
+}
+
+/// What an answer to a read says about itself: the `X-Consul-*` headers (spec cluster 9.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadMeta {
+    /// Never 0.
+    pub index: u64,
+    /// Whether the answering server knows a leader.
+    pub known_leader: bool,
+    /// Since it last heard from that leader; zero on the leader itself.
+    pub last_contact: Duration,
+}
+
+/// This agent's own state, for `/v1/agent/self` and `info`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SelfInfo {
+    /// Raft role in Consul's words: `Leader`, `Follower`, `Candidate`.
+    pub raft_state: &'static str,
+    /// Raft term.
+    pub term: Term,
+    /// Last log index.
+    pub last_log_index: LogIndex,
+    /// Its term.
+    pub last_log_term: Term,
+    /// Commit index.
+    pub commit_index: LogIndex,
+    /// Applied index.
+    pub applied_index: LogIndex,
+    /// Other voters.
+    pub num_peers: usize,
+    /// Since the last contact with the leader: none when it never had one; zero on the leader.
+    pub last_contact: Option<Duration>,
+    /// Known leader.
+    pub leader: Option<ServerAddress>,
+}
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// A write is committed and applied.
+    Written(CommandResult),
+    /// A read.
+    Read {
+        /// The answer.
+        answer: Answer,
+        /// About it.
+        meta: ReadMeta,
+    },
+    /// `ip:port` of the leader, or none.
+    Leader(Option<ServerAddress>),
+    /// In the order of the Raft configuration.
+    Peers(Vec<ServerAddress>),
+    /// This agent.
+    AgentSelf(Box<SelfInfo>),
+}
+
+/// Why there is no answer. `Display` is Consul's text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Nobody led for as long as the agent held the request: not appended by this server.
+    NoLeader,
+    /// The asked server does not lead: certainly without effect.
+    NotLeader,
+    /// Appended, then leadership was lost: outcome unknown.
+    LeadershipLost,
+    /// A leader that has not applied its predecessors' entries yet held the read too long.
+    NotReady,
+    /// The connection to the server that was asked broke or gave no answer: outcome unknown.
+    Rpc(String),
+    /// The server that was asked answered with this text.
+    Remote(String),
+    /// The agent is shutting down.
+    ShuttingDown,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::NoLeader => f.write_str("No cluster leader"),
+            Failure::NotLeader => f.write_str("node is not the leader"),
+            Failure::LeadershipLost => f.write_str("leadership lost while committing log"),
+            Failure::NotReady => f.write_str("Not ready to serve consistent reads"),
+            Failure::Rpc(text) => write!(f, "rpc error making call: {text}"),
+            Failure::Remote(text) => write!(f, "rpc error making call: {text}"),
+            Failure::ShuttingDown => f.write_str("raft is already shutdown"),
+        }
+    }
+}

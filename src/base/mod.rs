@@ -1,0 +1,15 @@
+//! L0: the vocabulary that everything else speaks. Standard library only, but for the random
+//! stream's cipher and a hash function.
+
+pub mod faults;
+pub mod ids;
+pub mod invariant;
+pub mod prng;
+pub mod quorum;
+pub mod runtime;
+pub mod time;
+
+pub use faults::Faults;
+pub use ids::{CallId, LogIndex, PersistId, ReplyToken, RequestId, ServerAddress, ServerId, Term};
+pub use prng::{Prng, Ratio};
+pub use time::{Duration, Instant, WallTime};

@@ -1,0 +1,3 @@
+//! The `proconsul` command.
+
+fn main() {}

@@ -1,0 +1,5 @@
+//! L1: the consensus core, sans-IO.
+
+pub mod types;
+
+pub use types::*;

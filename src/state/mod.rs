@@ -1,0 +1,5 @@
+//! L1: the replicated store.
+
+pub mod types;
+
+pub use types::*;
