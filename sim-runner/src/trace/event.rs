@@ -2,6 +2,9 @@
 //! judged by the checkers, drawn by the report, written to `trace.jsonl`.
 //!
 //! Everything here is a promise: a serialized event is what `check`, `diff` and readers' scripts see.
+//! Two forms come from the one definition: a compact binary one (postcard), which is digested, and
+//! lines of JSON ([`crate::trace::json`]), which people read. Hashes are numbers in the first and hex
+//! digits in the second, because JSON readers lose the low bits of large numbers.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +15,7 @@ pub struct Host(pub u16);
 
 /// The first line of `trace.jsonl`: what an event stream cannot be read without.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Header {
     /// Format, 1.
     pub version: u32,
@@ -70,6 +74,7 @@ pub struct EntryRef {
     /// Its term.
     pub term: u64,
     /// xxh3-64 of kind byte and data.
+    #[serde(with = "hex")]
     pub hash: u64,
 }
 
@@ -99,7 +104,7 @@ pub enum Ending {
 
 /// What happened. Variants of one area stand together; fields are few, because each is digested.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "t")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[expect(missing_docs, reason = "field names repeat the documented vocabulary of raft::Event")]
 pub enum What {
     // --- life of a process
@@ -128,6 +133,12 @@ pub enum What {
         term: u64,
         candidate: String,
     },
+    /// This host told another that it voted so: a granting answer leaves, or (for its own vote) the
+    /// first request for votes of the term. From here on the vote must survive a crash.
+    VoteTold {
+        term: u64,
+        candidate: String,
+    },
     Role {
         role: Role,
         term: u64,
@@ -142,14 +153,32 @@ pub enum What {
     Truncate {
         from: u64,
     },
+    /// This host told the leader of `term` that its log is durable up to this index. Only when that
+    /// is news in this process life. From here on the entries must survive a crash.
+    Acked {
+        index: u64,
+        term: u64,
+    },
     Commit {
         index: u64,
     },
-    /// One entry was applied to the state machine.
+    /// One entry was applied: every committed entry of whatever kind, in order.
     Apply {
         index: u64,
         term: u64,
+        #[serde(with = "hex")]
         hash: u64,
+    },
+    /// What applying that entry did to one key of the store; follows its `Apply`, on every server.
+    Wrote {
+        index: u64,
+        /// The key; the prefix of a delete-tree.
+        key: String,
+        /// xxh3-64 of the value's bytes; 0 for a removal.
+        #[serde(with = "hex")]
+        value: u64,
+        /// The command's result: false when a comparison failed.
+        done: bool,
     },
     ElectionWon {
         term: u64,
@@ -205,6 +234,7 @@ pub enum What {
         from: Host,
         tcp: bool,
         bytes: u32,
+        #[serde(with = "hex")]
         hash: u64,
     },
     /// A message of this host was lost on its way (cut, loss, dead host).
@@ -212,6 +242,15 @@ pub enum What {
         to: Host,
         tcp: bool,
         why: String,
+    },
+
+    /// Messages from this host to that one are lost from now on.
+    Cut {
+        to: Host,
+    },
+    /// And no longer.
+    Healed {
+        to: Host,
     },
 
     // --- disk
@@ -231,6 +270,7 @@ pub enum What {
         verb: String,
         chaos: bool,
         detail: String,
+        /// Whom it acts on; of a partition: its first group.
         targets: Vec<Host>,
     },
     StepFinished {
@@ -280,4 +320,28 @@ pub enum What {
     Watchdog {
         detail: String,
     },
+}
+
+/// A 64-bit hash: a number in binary, 16 hex digits in text.
+mod hex {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(hash: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(&format_args!("{hash:016x}"))
+        } else {
+            serializer.serialize_u64(*hash)
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+        if !deserializer.is_human_readable() {
+            return u64::deserialize(deserializer);
+        }
+        let text = String::deserialize(deserializer)?;
+        if text.len() != 16 || text.bytes().any(|b| !matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err(D::Error::custom(format_args!("`{text}` is not 16 hex digits")));
+        }
+        u64::from_str_radix(&text, 16).map_err(D::Error::custom)
+    }
 }

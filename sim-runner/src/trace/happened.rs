@@ -1,0 +1,149 @@
+//! Events of the scenario language (section 7) as they occur.
+//!
+//! Some are one event of the trace (`step-down`), some only show against what was before it
+//! (`leader-lost`): the [`View`](super::View) says those when it applies the event. What occurred
+//! before time zero belongs to the boot and is not counted.
+//!
+//! Deliberately not here: `stale-read`, which needs the users' history to tell an acknowledged write
+//! from one in flight; the checker finds it after the run and feeds it with [`Tally::add`].
+
+use crate::scenario::model::EventPattern;
+
+use super::event::{TraceEvent, What};
+
+/// What an event meant beyond itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Happened {
+    /// An election was won.
+    pub elected: bool,
+    /// A leader leads no longer: it stepped down, or its process ended.
+    pub lost: bool,
+    /// The election was won by another server than the one before.
+    pub changed: bool,
+}
+
+/// Whether the event is an occurrence of the pattern.
+#[must_use]
+pub fn matches(pattern: &EventPattern, event: &TraceEvent, happened: Happened) -> bool {
+    event.at >= 0
+        && match (pattern, &event.what) {
+            (EventPattern::LeaderElected, _) => happened.elected,
+            (EventPattern::LeaderLost, _) => happened.lost,
+            (EventPattern::LeaderChange, _) => happened.changed,
+            (EventPattern::ElectionFailed, What::ElectionFailed { .. })
+            | (EventPattern::StepDown, What::StepDown { .. })
+            | (EventPattern::LogTruncated, What::Truncate { .. })
+            | (EventPattern::Forwarded, What::Forwarded { .. }) => true,
+            (EventPattern::Logged(text), What::Log { text: line, .. }) => line.contains(text),
+            (EventPattern::Mark(name), What::Mark { name: mark }) => mark == name,
+            _ => false,
+        }
+}
+
+/// The event's name as users write it.
+#[must_use]
+pub fn name(pattern: &EventPattern) -> String {
+    match pattern {
+        EventPattern::LeaderElected => "leader-elected".to_owned(),
+        EventPattern::LeaderLost => "leader-lost".to_owned(),
+        EventPattern::LeaderChange => "leader-change".to_owned(),
+        EventPattern::ElectionFailed => "election-failed".to_owned(),
+        EventPattern::StepDown => "step-down".to_owned(),
+        EventPattern::LogTruncated => "log-truncated".to_owned(),
+        EventPattern::StaleRead => "stale-read".to_owned(),
+        EventPattern::Forwarded => "forwarded".to_owned(),
+        EventPattern::Logged(text) => format!("logged({text:?})"),
+        EventPattern::Mark(name) => format!("mark:{name}"),
+    }
+}
+
+/// Events without an argument, whose occurrence every verdict lists under `seen`.
+pub const PLAIN: &[EventPattern] = &[
+    EventPattern::LeaderElected,
+    EventPattern::LeaderLost,
+    EventPattern::LeaderChange,
+    EventPattern::ElectionFailed,
+    EventPattern::StepDown,
+    EventPattern::LogTruncated,
+    EventPattern::StaleRead,
+    EventPattern::Forwarded,
+];
+
+/// How often a pattern occurred, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tally {
+    /// What is counted.
+    pub pattern: EventPattern,
+    /// How often.
+    pub count: u64,
+    /// The first time, virtual ns.
+    pub first: Option<i64>,
+    /// The last time.
+    pub last: Option<i64>,
+}
+
+impl Tally {
+    /// Nothing counted yet.
+    #[must_use]
+    pub fn new(pattern: EventPattern) -> Self {
+        Self { pattern, count: 0, first: None, last: None }
+    }
+
+    /// Counts the event when it is an occurrence, and says whether it was.
+    pub fn observe(&mut self, event: &TraceEvent, happened: Happened) -> bool {
+        let occurred = matches(&self.pattern, event, happened);
+        if occurred {
+            self.add(event.at);
+        }
+        occurred
+    }
+
+    /// Counts one occurrence.
+    pub fn add(&mut self, at: i64) {
+        self.count += 1;
+        self.first.get_or_insert(at);
+        self.last = Some(at);
+    }
+}
+
+/// Several tallies, one for each pattern that somebody asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tallies {
+    tallies: Vec<Tally>,
+}
+
+impl Tallies {
+    /// Counts these patterns.
+    pub fn new<'a>(patterns: impl IntoIterator<Item = &'a EventPattern>) -> Self {
+        let mut tallies = Self::default();
+        patterns.into_iter().for_each(|pattern| tallies.watch(pattern));
+        tallies
+    }
+
+    /// Counts this pattern too, from now on.
+    pub fn watch(&mut self, pattern: &EventPattern) {
+        if self.get(pattern).is_none() {
+            self.tallies.push(Tally::new(pattern.clone()));
+        }
+    }
+
+    /// Counts an event, and says whether any pattern matched.
+    pub fn observe(&mut self, event: &TraceEvent, happened: Happened) -> bool {
+        let mut any = false;
+        for tally in &mut self.tallies {
+            any |= tally.observe(event, happened);
+        }
+        any
+    }
+
+    /// Counts an occurrence that no single event shows.
+    pub fn add(&mut self, pattern: &EventPattern, at: i64) {
+        self.tallies.iter_mut().filter(|t| t.pattern == *pattern).for_each(|t| t.add(at));
+    }
+
+    /// The tally of a pattern, if it is counted.
+    #[must_use]
+    pub fn get(&self, pattern: &EventPattern) -> Option<&Tally> {
+        self.tallies.iter().find(|tally| tally.pattern == *pattern)
+    }
+}

@@ -1,0 +1,345 @@
+//! What is known at an instant: the fold of all events up to it.
+//!
+//! ```text
+//!  event ──apply──► nodes (running, role, term, log, commit …) · links · leaders · users · tallies
+//!           └─────► Happened: what only shows against the state before
+//! ```
+//!
+//! The same fold serves the script while the run goes on and the checker afterwards, so both answer
+//! "does this condition hold now" alike. Each event costs O(1) (a truncation or recovery: the entries
+//! it moves). [`View::revision`] grows when something a condition can depend on changed, so whoever
+//! waits need not evaluate after every delivered packet.
+//!
+//! Deliberately not here: judging. A view believes what it is told; contradictions are the checker's.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::scenario::model::EventPattern;
+
+use super::event::{Header, Host, HostKind, Role, TraceEvent, What};
+use super::happened::{Happened, Tallies};
+use super::log::NodeLog;
+use super::operations::Operations;
+
+/// The port of Raft addresses: a host's address with it is how servers are named.
+pub const RAFT_PORT: u16 = 8300;
+
+/// Whom a server takes for leader.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Named {
+    /// Nobody.
+    #[default]
+    Nobody,
+    /// This host; itself when it leads.
+    Host(Host),
+    /// An address that no host of the run has.
+    Stranger,
+}
+
+/// One host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeView {
+    /// Its name.
+    pub name: String,
+    /// What runs there.
+    pub kind: HostKind,
+    /// Whether the process exists.
+    pub running: bool,
+    /// Whether it is stopped by SIGSTOP.
+    pub paused: bool,
+    /// How often it was started.
+    pub lives: u32,
+    /// Raft role; of a process that is gone: follower.
+    pub role: Role,
+    /// Raft term.
+    pub term: u64,
+    /// Whom it takes for leader.
+    pub leader: Named,
+    /// Its log; of a process that is gone, as it was in memory at the end.
+    pub log: NodeLog,
+    /// Commit index of this process life.
+    pub commit: u64,
+    /// Last applied index of this process life.
+    pub applied: u64,
+}
+
+impl NodeView {
+    /// Running and not paused: it acts, and users can see what it thinks.
+    #[must_use]
+    pub fn live(&self) -> bool {
+        self.running && !self.paused
+    }
+
+    /// Whether it takes itself for leader.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        self.running && self.role == Role::Leader
+    }
+}
+
+/// What a step did so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StepView {
+    /// First time it fired, ns.
+    pub started: Option<i64>,
+    /// First time it finished.
+    pub finished: Option<i64>,
+    /// Whom it acted on last.
+    pub targets: Vec<Host>,
+}
+
+/// The state of the run.
+#[derive(Clone, Debug)]
+pub struct View {
+    nodes: Vec<NodeView>,
+    addresses: BTreeMap<String, Host>,
+    now: i64,
+    revision: u64,
+    /// Who was elected, in order.
+    elected: Vec<Host>,
+    leaders_of_term: BTreeMap<u64, BTreeSet<Host>>,
+    most_leaders_per_term: u64,
+    cut: BTreeSet<(Host, Host)>,
+    steps: BTreeMap<u32, StepView>,
+    last_killed: Vec<Host>,
+    /// How the users fare.
+    pub operations: Operations,
+    /// Occurrences of the patterns that somebody watches.
+    pub tallies: Tallies,
+}
+
+impl View {
+    /// Before the first event. `watched`: patterns that will be counted; see
+    /// [`patterns_of`](super::conditions::patterns_of).
+    pub fn new<'a>(header: &Header, watched: impl IntoIterator<Item = &'a EventPattern>) -> Self {
+        let nodes = header.hosts.iter().map(|info| NodeView {
+            name: info.name.clone(),
+            kind: info.kind,
+            running: false,
+            paused: false,
+            lives: 0,
+            role: Role::Follower,
+            term: 0,
+            leader: Named::Nobody,
+            log: NodeLog::default(),
+            commit: 0,
+            applied: 0,
+        });
+        Self {
+            nodes: nodes.collect(),
+            addresses: addresses(header),
+            now: i64::MIN,
+            revision: 0,
+            elected: Vec::new(),
+            leaders_of_term: BTreeMap::new(),
+            most_leaders_per_term: 0,
+            cut: BTreeSet::new(),
+            steps: BTreeMap::new(),
+            last_killed: Vec::new(),
+            operations: Operations::default(),
+            tallies: Tallies::new(watched),
+        }
+    }
+
+    /// Takes in the next event. One of a host that the header does not list changes nothing but
+    /// the time.
+    pub fn apply(&mut self, event: &TraceEvent) -> Happened {
+        self.now = event.at;
+        let happened = match &event.what {
+            What::Deliver { .. } | What::Drop { .. } | What::Served { .. } => {
+                return Happened::default();
+            }
+            _ if usize::from(event.host.0) >= self.nodes.len() => return Happened::default(),
+            _ => {
+                let before = self.nodes[usize::from(event.host.0)].leads();
+                let changed = self.process(event) || self.raft(event) || self.testbed(event);
+                let happened = self.compare(event, before);
+                self.revision += u64::from(changed);
+                happened
+            }
+        };
+        self.revision += u64::from(self.tallies.observe(event, happened));
+        happened
+    }
+
+    fn process(&mut self, event: &TraceEvent) -> bool {
+        let node = &mut self.nodes[usize::from(event.host.0)];
+        match &event.what {
+            What::Started => {
+                node.running = true;
+                node.lives += 1;
+                (node.commit, node.applied) = (0, 0);
+            }
+            What::Ended { .. } => {
+                (node.running, node.paused) = (false, false);
+                (node.role, node.leader) = (Role::Follower, Named::Nobody);
+            }
+            What::Paused => node.paused = true,
+            What::Resumed => node.paused = false,
+            What::Recovered { term, log, .. } => {
+                node.term = *term;
+                node.log = NodeLog::of(log);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn raft(&mut self, event: &TraceEvent) -> bool {
+        let node = &mut self.nodes[usize::from(event.host.0)];
+        match &event.what {
+            What::Term { term } => node.term = *term,
+            What::Role { role, term } => {
+                (node.role, node.term) = (*role, *term);
+                if *role == Role::Leader {
+                    let leaders = self.leaders_of_term.entry(*term).or_default();
+                    leaders.insert(event.host);
+                    self.most_leaders_per_term =
+                        self.most_leaders_per_term.max(leaders.len() as u64);
+                }
+            }
+            What::Leader { address } if address.is_empty() => node.leader = Named::Nobody,
+            What::Leader { address } => {
+                node.leader =
+                    self.addresses.get(address).map_or(Named::Stranger, |host| Named::Host(*host));
+            }
+            What::Append { entries } => entries.iter().for_each(|entry| {
+                node.log.append(entry);
+            }),
+            What::Truncate { from } => node.log.truncate(*from),
+            What::Commit { index } => node.commit = *index,
+            What::Apply { index, .. } => node.applied = *index,
+            _ => return false,
+        }
+        true
+    }
+
+    fn testbed(&mut self, event: &TraceEvent) -> bool {
+        match &event.what {
+            What::Cut { to } => {
+                self.cut.insert((event.host, *to));
+            }
+            What::Healed { to } => {
+                self.cut.remove(&(event.host, *to));
+            }
+            What::StepStarted { step, verb, targets, .. } => {
+                let view = self.steps.entry(*step).or_default();
+                view.started.get_or_insert(event.at);
+                let known = targets.iter().filter(|host| usize::from(host.0) < self.nodes.len());
+                view.targets = known.copied().collect();
+                if verb == "kill" {
+                    self.last_killed.clone_from(&view.targets);
+                }
+            }
+            What::StepFinished { step } => {
+                self.steps.entry(*step).or_default().finished.get_or_insert(event.at);
+            }
+            What::Invoke { op } => self.operations.invoke(*op, event.at),
+            What::Return { op, outcome } => self.operations.finish(*op, outcome, event.at),
+            _ => return false,
+        }
+        true
+    }
+
+    /// What the event meant for leadership.
+    fn compare(&mut self, event: &TraceEvent, led: bool) -> Happened {
+        let lost = led && !self.nodes[usize::from(event.host.0)].leads();
+        let elected = matches!(event.what, What::ElectionWon { .. });
+        let changed = elected && self.elected.last().is_some_and(|last| *last != event.host);
+        if elected {
+            self.elected.push(event.host);
+        }
+        Happened { elected, lost, changed }
+    }
+
+    /// Time of the last event, ns.
+    #[must_use]
+    pub fn now(&self) -> i64 {
+        self.now
+    }
+
+    /// Grows when something that a condition can depend on changed.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// One host.
+    ///
+    /// # Panics
+    /// When the header does not list it.
+    #[must_use]
+    pub fn node(&self, host: Host) -> &NodeView {
+        &self.nodes[usize::from(host.0)]
+    }
+
+    /// All hosts of a kind.
+    pub fn hosts(&self, kind: HostKind) -> impl Iterator<Item = Host> + '_ {
+        let of_kind = (0..).map(Host).zip(&self.nodes).filter(move |(_, node)| node.kind == kind);
+        of_kind.map(|(host, _)| host)
+    }
+
+    /// All servers.
+    pub fn servers(&self) -> impl Iterator<Item = Host> + '_ {
+        self.hosts(HostKind::Server)
+    }
+
+    /// Servers that are live.
+    pub fn live_servers(&self) -> impl Iterator<Item = Host> + '_ {
+        self.servers().filter(|host| self.node(*host).live())
+    }
+
+    /// The host of this name.
+    #[must_use]
+    pub fn host(&self, name: &str) -> Option<Host> {
+        (0..).map(Host).zip(&self.nodes).find(|(_, node)| node.name == name).map(|(host, _)| host)
+    }
+
+    /// The server that leads: of several that think so, the one with the highest term; a paused one
+    /// only when there is no other.
+    #[must_use]
+    pub fn leader(&self) -> Option<Host> {
+        let leading = self.servers().filter(|host| self.node(*host).leads());
+        leading.max_by_key(|host| (self.node(*host).live(), self.node(*host).term))
+    }
+
+    /// The last that led and no longer does.
+    #[must_use]
+    pub fn old_leader(&self) -> Option<Host> {
+        self.elected.iter().rev().copied().find(|host| !self.node(*host).leads())
+    }
+
+    /// The most servers that ever led in one term.
+    #[must_use]
+    pub fn most_leaders_per_term(&self) -> u64 {
+        self.most_leaders_per_term
+    }
+
+    /// Whether messages get through in both directions, as far as cuts go.
+    #[must_use]
+    pub fn connected(&self, a: Host, b: Host) -> bool {
+        a == b || !(self.cut.contains(&(a, b)) || self.cut.contains(&(b, a)))
+    }
+
+    /// What a step did so far.
+    #[must_use]
+    pub fn step(&self, step: u32) -> Option<&StepView> {
+        self.steps.get(&step)
+    }
+
+    /// Targets of the last `kill`.
+    #[must_use]
+    pub fn last_killed(&self) -> &[Host] {
+        &self.last_killed
+    }
+}
+
+/// Raft addresses of all hosts.
+#[must_use]
+pub fn addresses(header: &Header) -> BTreeMap<String, Host> {
+    let by_address = |(host, address): (Host, &String)| match address.contains(':') {
+        true => (format!("[{address}]:{RAFT_PORT}"), host),
+        false => (format!("{address}:{RAFT_PORT}"), host),
+    };
+    (0..).map(Host).zip(header.hosts.iter().map(|info| &info.address)).map(by_address).collect()
+}
