@@ -2,5 +2,7 @@
 
 pub mod agent;
 pub mod base;
+pub mod driver;
 pub mod raft;
 pub mod state;
+pub mod wire;

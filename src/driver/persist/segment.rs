@@ -1,0 +1,98 @@
+//! Segment files: their names, their headers, how one comes to be.
+//!
+//! ```text
+//!   name    0000000000000001.wal      the sequence number, from 1, without gaps
+//!   header  magic 8 │ format u32 │ crc u32 │ sequence u64 │ first group u64 │ next index u64
+//!   groups  …
+//! ```
+//!
+//! A segment is created, its header written, the file synced and the folder synced before the first
+//! group goes into it, and only after the last group of the segment before is durable. So a header
+//! that is damaged in a file that holds more than a header is damage, not a crash; and a file that
+//! holds no more than a damaged header is one that nobody relied on.
+//!
+//! `first group` and `next index` let a log begin at a later segment than the first: with a snapshot
+//! that covers everything below `next index`, all segments before can be dropped. The hard state is
+//! written again in each segment's first group for the same reason; so a segment may be dropped
+//! once a later one has a group.
+
+use super::error::{StorageError, at};
+use crate::base::LogIndex;
+use crate::base::runtime::{Disk, File};
+
+/// Bytes before the first group.
+pub(super) const HEADER: usize = 40;
+const MAGIC: [u8; 8] = *b"PCRAFTWL";
+const FORMAT: u32 = 1;
+
+/// What a segment's header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Header {
+    pub sequence: u64,
+    pub first_group: u64,
+    pub next_index: LogIndex,
+}
+
+impl Header {
+    fn encode(&self) -> [u8; HEADER] {
+        let mut bytes = [0; HEADER];
+        bytes[..8].copy_from_slice(&MAGIC);
+        bytes[8..12].copy_from_slice(&FORMAT.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.sequence.to_le_bytes());
+        bytes[24..32].copy_from_slice(&self.first_group.to_le_bytes());
+        bytes[32..40].copy_from_slice(&self.next_index.0.to_le_bytes());
+        let crc = crc32c::crc32c(&bytes);
+        bytes[12..16].copy_from_slice(&crc.to_le_bytes());
+        bytes
+    }
+
+    /// Reads a header back.
+    pub fn decode(bytes: &[u8]) -> Result<Self, String> {
+        let Some(bytes) = bytes.first_chunk::<HEADER>() else {
+            return Err(format!(
+                "expected a header of {HEADER} bytes, found a file of {} bytes",
+                bytes.len()
+            ));
+        };
+        let number = |from: usize| {
+            bytes[from..from + 8].iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte))
+        };
+        if bytes[..8] != MAGIC {
+            return Err("expected the header of a Raft log segment".to_owned());
+        }
+        let mut unsealed = *bytes;
+        unsealed[12..16].fill(0);
+        if bytes[12..16] != crc32c::crc32c(&unsealed).to_le_bytes() {
+            return Err("expected a header whose checksum matches".to_owned());
+        }
+        let format = number(8) as u32;
+        if format != FORMAT {
+            return Err(format!("expected format {FORMAT}, found format {format}"));
+        }
+        Ok(Self { sequence: number(16), first_group: number(24), next_index: LogIndex(number(32)) })
+    }
+
+    /// Creates the segment with this header, durably, and gives it open. What a crash left of an
+    /// earlier try is overwritten.
+    pub async fn create<D: Disk>(&self, disk: &D, folder: &str) -> Result<D::File, StorageError> {
+        let path = path(folder, self.sequence);
+        let file = disk.open(&path, true).await.map_err(at("create", &path))?;
+        file.set_len(0).await.map_err(at("empty", &path))?;
+        file.write_at(0, &self.encode()).await.map_err(at("write", &path))?;
+        file.sync().await.map_err(at("sync", &path))?;
+        disk.sync_dir(folder).await.map_err(at("sync", folder))?;
+        Ok(file)
+    }
+}
+
+/// The path of a segment.
+pub(super) fn path(folder: &str, sequence: u64) -> String {
+    format!("{folder}/{sequence:016}.wal")
+}
+
+/// The sequence number in a segment's name; none for the name of anything else.
+pub(super) fn sequence(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(".wal")?;
+    let all = digits.len() == 16 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    all.then(|| digits.parse().ok()).flatten()
+}

@@ -1,0 +1,217 @@
+//! Requests that one server forwards to another: Go's net/rpc over messagepack (spec cluster 5.5).
+//!
+//! ```text
+//!   request     { ServiceMethod, Seq }          │ body: KVSRequest, KeyRequest, KeyListRequest
+//!   response    { Error, Seq, ServiceMethod }   │ body: bool, IndexedDirEntries, IndexedKeyList
+//!               with an Error: any value, not looked at
+//! ```
+//!
+//! Answers come in any order and are matched by `Seq`. A failure travels as its text; the texts that
+//! decide what a caller may do next are turned back into the [`Failure`] they are, compared whole.
+//! Only exact texts: a text that merely contains one may come from a server further on, whose
+//! outcome is not ours to claim.
+//!
+//! A request for a method that does not exist, or with a body that is not the method's, is
+//! answered with an error and the connection lives on; only bytes that are not messagepack end it.
+//!
+//! Deliberately not here: the table of calls in flight, deadlines, who is asked.
+
+mod body;
+
+use super::msgpack::{DecodeError, Reader, Writer, streamed};
+use crate::agent::{Failure, Reply, Request};
+use crate::state::{Query, Rows};
+
+/// What can be forwarded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are those of Consul's endpoints")]
+pub enum Method {
+    KvsApply,
+    KvsGet,
+    KvsList,
+    KvsListKeys,
+}
+
+impl Method {
+    const ALL: [Method; 4] =
+        [Method::KvsApply, Method::KvsGet, Method::KvsList, Method::KvsListKeys];
+
+    /// `Service.Method`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::KvsApply => "KVS.Apply",
+            Method::KvsGet => "KVS.Get",
+            Method::KvsList => "KVS.List",
+            Method::KvsListKeys => "KVS.ListKeys",
+        }
+    }
+
+    /// The method of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|method| method.name() == name)
+    }
+
+    /// How a request is forwarded; none for what each server answers itself.
+    #[must_use]
+    pub fn of(request: &Request) -> Option<Self> {
+        match request {
+            Request::Write(_) => Some(Method::KvsApply),
+            Request::Read { query: Query::KvGet { .. }, .. } => Some(Method::KvsGet),
+            Request::Read { query: Query::KvList { .. }, .. } => Some(Method::KvsList),
+            Request::Read { query: Query::KvKeys { .. }, .. } => Some(Method::KvsListKeys),
+            Request::StatusLeader | Request::StatusPeers | Request::AgentSelf => None,
+        }
+    }
+}
+
+/// A request from another server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// To be repeated in the answer.
+    pub seq: u64,
+    /// As it was named; to be repeated in the answer.
+    pub method: String,
+    /// The request, or the text of the error to answer with.
+    pub request: Result<Request, String>,
+}
+
+/// An answer from another server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Return {
+    /// Of the request.
+    pub seq: u64,
+    /// Of the request.
+    pub method: String,
+    /// The answer.
+    pub result: Result<Reply, Failure>,
+}
+
+/// Appends a request and gives its method; none, with nothing appended, for a request that is never
+/// forwarded.
+pub fn encode_request(
+    seq: u64,
+    request: &Request,
+    datacenter: &str,
+    out: &mut Vec<u8>,
+) -> Option<Method> {
+    let method = Method::of(request)?;
+    let mut writer = Writer::new(out);
+    writer.map(2);
+    writer.key("Seq").uint(seq);
+    writer.key("ServiceMethod").str(method.name());
+    body::write_request(request, datacenter, &mut writer);
+    Some(method)
+}
+
+/// Decodes the request at the front of a stream's buffer: with how many bytes it takes, or none
+/// while it is not whole.
+///
+/// # Errors
+/// Not a request: the connection is to be closed.
+pub fn decode_request(bytes: &[u8]) -> Result<Option<(Call, usize)>, DecodeError> {
+    let mut reader = Reader::new(bytes);
+    streamed(bytes.len(), read_call(&mut reader))
+        .map(|whole| whole.map(|it| (it, reader.position())))
+}
+
+fn read_call(reader: &mut Reader<'_>) -> Result<Call, DecodeError> {
+    let (mut seq, mut name) = (0, "");
+    reader.map(|reader, key| {
+        match key {
+            b"Seq" => seq = reader.u64()?,
+            b"ServiceMethod" => name = reader.str()?,
+            _ => reader.skip()?,
+        }
+        Ok(())
+    })?;
+    // The body's extent is found first: whatever is wrong inside it, the next request begins after.
+    let mut body = reader.clone();
+    reader.skip()?;
+    let request = match Method::from_name(name) {
+        None if name.starts_with("KVS.") => Err(format!("rpc: can't find method {name}")),
+        None => Err(format!("rpc: can't find service {name}")),
+        Some(method) => body::read_request(method, &mut body)
+            .map_err(|error| format!("rpc: {name}: the request cannot be decoded: {error}")),
+    };
+    Ok(Call { seq, method: name.to_owned(), request })
+}
+
+/// Appends the answer to a request that came as `method` with `seq`.
+pub fn encode_response(seq: u64, method: &str, result: &Result<Reply, Failure>, out: &mut Vec<u8>) {
+    use crate::state::CommandResult::{Error, Flag};
+    let fitting = match (result, Method::from_name(method)) {
+        (Ok(Reply::Written(Flag(_))), Some(Method::KvsApply)) => true,
+        (Ok(Reply::Read { answer, .. }), Some(method)) => match answer.rows {
+            Rows::Entries(_) => matches!(method, Method::KvsGet | Method::KvsList),
+            Rows::Keys(_) => method == Method::KvsListKeys,
+        },
+        _ => false,
+    };
+    match result {
+        Ok(reply) if fitting => {
+            write_response_header(seq, method, "", out);
+            body::write_reply(reply, &mut Writer::new(out));
+        }
+        Ok(Reply::Written(Error(text))) => encode_error(seq, method, text, out),
+        Ok(_) => encode_error(seq, method, "rpc: the reply is not one to this method", out),
+        Err(failure) => encode_error(seq, method, &failure.to_string(), out),
+    }
+}
+
+/// Appends the answer to a request that could not be served.
+pub fn encode_error(seq: u64, method: &str, text: &str, out: &mut Vec<u8>) {
+    write_response_header(seq, method, text, out);
+    Writer::new(out).map(0);
+}
+
+fn write_response_header(seq: u64, method: &str, error: &str, out: &mut Vec<u8>) {
+    let mut writer = Writer::new(out);
+    writer.map(3);
+    writer.key("Error").str(error);
+    writer.key("Seq").uint(seq);
+    writer.key("ServiceMethod").str(method);
+}
+
+/// Decodes the answer at the front of a stream's buffer: with how many bytes it takes, or none while
+/// it is not whole.
+///
+/// # Errors
+/// Not an answer, or one to a method that this server never calls: the connection is to be closed.
+pub fn decode_response(bytes: &[u8]) -> Result<Option<(Return, usize)>, DecodeError> {
+    let mut reader = Reader::new(bytes);
+    streamed(bytes.len(), read_return(&mut reader))
+        .map(|whole| whole.map(|it| (it, reader.position())))
+}
+
+fn read_return(reader: &mut Reader<'_>) -> Result<Return, DecodeError> {
+    use super::msgpack::Fault;
+    let start = reader.position();
+    let (mut seq, mut name, mut error) = (0, "", String::new());
+    reader.map(|reader, key| {
+        match key {
+            b"Seq" => seq = reader.u64()?,
+            b"ServiceMethod" => name = reader.str()?,
+            b"Error" => error = String::from_utf8_lossy(reader.bytes()?).into_owned(),
+            _ => reader.skip()?,
+        }
+        Ok(())
+    })?;
+    let method = name.to_owned();
+    if !error.is_empty() {
+        reader.skip()?;
+        return Ok(Return { seq, method, result: Err(failure(error)) });
+    }
+    let Some(known) = Method::from_name(name) else {
+        let fault = Fault::Text { what: "the method of an answer", text: method };
+        return Err(DecodeError { offset: start, fault });
+    };
+    Ok(Return { seq, method, result: Ok(body::read_reply(known, reader)?) })
+}
+
+/// The failure whose text this is.
+fn failure(text: String) -> Failure {
+    let known = [Failure::NoLeader, Failure::NotLeader, Failure::LeadershipLost, Failure::NotReady];
+    known.into_iter().find(|failure| failure.to_string() == text).unwrap_or(Failure::Remote(text))
+}
