@@ -1,0 +1,485 @@
+//! [`Raft`]: the state of one server, the way in, and what all roles share.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use crate::base::{CallId, Faults, Instant, LogIndex, PersistId, Prng, ServerAddress, Term};
+use crate::invariant;
+use crate::planted;
+use crate::raft::config::RaftConfig;
+use crate::raft::durability::{Durability, Promise};
+use crate::raft::leader::Leadership;
+use crate::raft::log::RaftLog;
+use crate::raft::membership::Membership;
+use crate::raft::types::{
+    CallError, Committed, Configuration, Entry, EntryKind, Event, HardState, Input, Lane, Output,
+    Refusal, Request, Response, Restored, Role, StepDown, Vote,
+};
+
+/// What a role knows that the others do not.
+#[derive(Debug)]
+pub(super) enum State {
+    Follower,
+    Candidate(Campaign),
+    Leader(Box<Leadership>),
+}
+
+/// A candidate's count.
+#[derive(Debug)]
+pub(super) struct Campaign {
+    pub(super) granted: usize,
+    /// Computed on entry (spec cluster 4.4).
+    pub(super) needed: usize,
+}
+
+/// A call that waits for its answer, and what the answer will mean.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Waiting {
+    Vote,
+    /// Position of the peer; the newest read round when it left.
+    Heartbeat {
+        peer: usize,
+        round: u64,
+    },
+    /// Position of the peer; the follower's log reaches here if it accepts.
+    Append {
+        peer: usize,
+        last: LogIndex,
+    },
+}
+
+/// One server's consensus core.
+#[derive(Debug)]
+pub struct Raft {
+    pub(super) config: RaftConfig,
+    pub(super) faults: Faults,
+    pub(super) prng: Prng,
+    pub(super) membership: Box<dyn Membership>,
+    pub(super) log: RaftLog,
+    pub(super) hard_state: HardState,
+    pub(super) durability: Durability,
+    pub(super) state: State,
+    pub(super) leader: Option<ServerAddress>,
+    pub(super) commit_index: LogIndex,
+    /// Handed out in [`Output::Commit`] up to here.
+    pub(super) emitted: LogIndex,
+    /// A follower's last contact with its leader (spec cluster 4.3).
+    pub(super) last_contact: Option<Instant>,
+    /// The one timer of followers and candidates.
+    pub(super) timer: Instant,
+    /// "No known peers" was said in this follower period.
+    pub(super) warned: bool,
+    /// Calls of this role that are not answered yet; those of earlier roles are forgotten.
+    pub(super) waiting: BTreeMap<CallId, Waiting>,
+    next_call: CallId,
+    /// The disk refused a batch: this core says nothing true any more.
+    pub(super) disk_failed: bool,
+    /// It has led and stepped down (for a planted bug).
+    pub(super) was_deposed: bool,
+    pub(super) steps: u64,
+}
+
+/// The first state of a new cluster (spec cluster 4.8): term 1 and one configuration entry, whose
+/// encoded form is `data`. To be written to an empty disk and then restored from.
+#[must_use]
+pub fn bootstrap(data: Bytes) -> (HardState, Vec<Entry>) {
+    let entry = Entry { index: LogIndex(1), term: Term(1), kind: EntryKind::Configuration, data };
+    (HardState { term: Term(1), vote: None }, vec![entry])
+}
+
+impl Raft {
+    /// A follower with what was found on disk. Its first events tell the restored term and role.
+    ///
+    /// # Panics
+    /// When the restored log is not contiguous from index 1, or runs ahead of the restored term:
+    /// storage has to refuse such a disk.
+    pub fn new(
+        config: RaftConfig,
+        restored: Restored,
+        mut membership: Box<dyn Membership>,
+        mut prng: Prng,
+        faults: Faults,
+        now: Instant,
+        out: &mut Vec<Output>,
+    ) -> Self {
+        for entry in &restored.entries {
+            if entry.kind == EntryKind::Configuration {
+                membership.appended(entry);
+            }
+        }
+        let timer = now + prng.timeout(config.heartbeat_timeout);
+        let raft = Self {
+            config,
+            faults,
+            prng,
+            membership,
+            log: RaftLog::restored(restored.entries),
+            hard_state: restored.hard_state,
+            durability: Durability::new(),
+            state: State::Follower,
+            leader: None,
+            commit_index: LogIndex(0),
+            emitted: LogIndex(0),
+            last_contact: None,
+            timer,
+            warned: false,
+            waiting: BTreeMap::new(),
+            next_call: CallId(1),
+            disk_failed: false,
+            was_deposed: false,
+            steps: 0,
+        };
+        invariant!(
+            raft.log.last_term() <= raft.term(),
+            "restored log is of term {}, restored state of term {}",
+            raft.log.last_term(),
+            raft.term()
+        );
+        out.push(Output::Event(Event::TermChanged(raft.term())));
+        out.push(Output::Event(Event::RoleChanged { role: Role::Follower, term: raft.term() }));
+        raft
+    }
+
+    /// Takes one input and appends what follows from it to `out`.
+    pub fn step(&mut self, now: Instant, input: Input, out: &mut Vec<Output>) {
+        let before = (self.role(), self.term(), self.commit_index);
+        if self.disk_failed {
+            self.refuse(input, out);
+            return;
+        }
+        match input {
+            Input::Wake => {}
+            Input::Request { token, request } => match request {
+                Request::RequestVote(request) => self.handle_vote(now, token, &request, out),
+                Request::AppendEntries(request) => self.handle_append(now, token, request, out),
+            },
+            Input::Reply { call, result } => self.handle_reply(now, call, result, out),
+            Input::Persisted(id) => self.handle_persisted(now, id, out),
+            Input::PersistFailed(_) => self.handle_disk_failure(now, out),
+            Input::Propose(proposals) => self.propose(now, proposals, out),
+            Input::Verify(id) => self.verify(now, id, out),
+        }
+        if !self.disk_failed {
+            self.handle_timers(now, out);
+            out.extend(self.durability.close(&self.durable_form()).map(Output::Persist));
+        }
+        self.assert_after_step(before);
+    }
+
+    /// When [`Input::Wake`] is due; none when only other inputs can move this core.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        match &self.state {
+            _ if self.disk_failed => None,
+            State::Follower | State::Candidate(_) => Some(self.timer),
+            State::Leader(leadership) => {
+                let max_inflight = self.config.max_inflight;
+                Some(leadership.deadline(self.log.last_index(), max_inflight))
+            }
+        }
+    }
+
+    /// The present role.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        match self.state {
+            State::Follower => Role::Follower,
+            State::Candidate(_) => Role::Candidate,
+            State::Leader(_) => Role::Leader,
+        }
+    }
+
+    /// Whether this server believes that it leads.
+    #[must_use]
+    pub fn is_leader(&self) -> bool {
+        matches!(self.state, State::Leader(_))
+    }
+
+    /// The current term.
+    #[must_use]
+    pub fn term(&self) -> Term {
+        self.hard_state.term
+    }
+
+    /// The leader as this server knows it; itself when it leads.
+    #[must_use]
+    pub fn leader(&self) -> Option<&ServerAddress> {
+        self.leader.as_ref()
+    }
+
+    /// Everything up to here is committed, as far as this server knows.
+    #[must_use]
+    pub fn commit_index(&self) -> LogIndex {
+        self.commit_index
+    }
+
+    /// Index of the last entry in the log, durable or not.
+    #[must_use]
+    pub fn last_index(&self) -> LogIndex {
+        self.log.last_index()
+    }
+
+    /// Term of the last entry in the log.
+    #[must_use]
+    pub fn last_term(&self) -> Term {
+        self.log.last_term()
+    }
+
+    /// When a leader was last heard of (spec cluster 4.3); none if never in this process life.
+    #[must_use]
+    pub fn last_contact(&self) -> Option<Instant> {
+        self.last_contact
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub fn configuration(&self) -> &Configuration {
+        self.membership.configuration()
+    }
+
+    /// On a leader, the index of the Noop that opened this leadership: until it is applied, the
+    /// state machine may lack what earlier terms have committed.
+    #[must_use]
+    pub fn first_own_index(&self) -> Option<LogIndex> {
+        match &self.state {
+            State::Leader(leadership) => Some(leadership.first_own),
+            _ => None,
+        }
+    }
+
+    /// What of the hard state goes to disk: all of it.
+    fn durable_form(&self) -> HardState {
+        let mut hard_state = self.hard_state.clone();
+        // Oracle: vote-durability. A server forgets its vote in a power cut and votes again.
+        if planted!(self.faults, "vote-not-persisted") {
+            hard_state.vote = None;
+        }
+        hard_state
+    }
+
+    /// Raises the term; to be written with this step.
+    pub(super) fn adopt_term(&mut self, term: Term, out: &mut Vec<Output>) {
+        invariant!(term > self.term(), "term goes from {} to {term}", self.term());
+        self.hard_state.term = term;
+        self.durability.hard_state_changed();
+        out.push(Output::Event(Event::TermChanged(term)));
+    }
+
+    /// Votes in the current term; to be written with this step.
+    pub(super) fn vote_for(&mut self, candidate: ServerAddress, out: &mut Vec<Output>) {
+        let vote = Vote { term: self.term(), candidate };
+        self.hard_state.vote = Some(vote.clone());
+        self.durability.hard_state_changed();
+        out.push(Output::Event(Event::Voted(vote)));
+    }
+
+    /// Follows `leader`, or nobody yet, in a term that may be new. A deposed leader ends what it owes
+    /// (spec cluster 4.7).
+    pub(super) fn become_follower(
+        &mut self,
+        now: Instant,
+        term: Term,
+        leader: Option<ServerAddress>,
+        why: StepDown,
+        out: &mut Vec<Output>,
+    ) {
+        if term > self.term() {
+            self.adopt_term(term, out);
+        }
+        match std::mem::replace(&mut self.state, State::Follower) {
+            State::Follower => {}
+            State::Candidate(_) => self.enter_role(now, out),
+            State::Leader(leadership) => {
+                out.push(Output::Event(Event::SteppedDown(why)));
+                self.last_contact = Some(now);
+                self.was_deposed = true;
+                self.enter_role(now, out);
+                leadership.end(out);
+            }
+        }
+        self.set_leader(leader, out);
+    }
+
+    /// The state has just been replaced by another role's.
+    pub(super) fn enter_role(&mut self, now: Instant, out: &mut Vec<Output>) {
+        self.waiting.clear();
+        self.warned = false;
+        let base = match self.state {
+            State::Follower => self.config.heartbeat_timeout,
+            _ => self.config.election_timeout,
+        };
+        self.timer = now + self.prng.timeout(base);
+        out.push(Output::Event(Event::RoleChanged { role: self.role(), term: self.term() }));
+    }
+
+    pub(super) fn set_leader(&mut self, leader: Option<ServerAddress>, out: &mut Vec<Output>) {
+        if self.leader != leader {
+            self.leader.clone_from(&leader);
+            out.push(Output::Event(Event::LeaderChanged(leader)));
+        }
+    }
+
+    /// Sends a request and remembers what its answer will mean.
+    pub(super) fn call(
+        &mut self,
+        to: ServerAddress,
+        lane: Lane,
+        request: Request,
+        waiting: Waiting,
+        out: &mut Vec<Output>,
+    ) -> CallId {
+        let call = self.next_call;
+        self.next_call = call.next();
+        self.waiting.insert(call, waiting);
+        out.push(Output::Call { call, to, lane, request });
+        call
+    }
+
+    /// Adds entries to the log in memory and to this step's batch.
+    pub(super) fn append_to_log(&mut self, entries: Vec<Entry>, out: &mut Vec<Output>) {
+        self.log.append(&entries, self.durability.current());
+        self.durability.append(&entries);
+        for entry in &entries {
+            if entry.kind == EntryKind::Configuration {
+                self.membership.appended(entry);
+            }
+        }
+        out.push(Output::Event(Event::Appended(entries)));
+    }
+
+    /// Commits up to `index` and hands out what is new.
+    pub(super) fn commit_to(&mut self, index: LogIndex, out: &mut Vec<Output>) {
+        // Only a planted bug ever asks to go back; see `follower`.
+        if index == self.commit_index {
+            return;
+        }
+        self.commit_index = index;
+        out.push(Output::Event(Event::CommitAdvanced(index)));
+        if index <= self.emitted {
+            return;
+        }
+        let fresh = self.log.slice(self.emitted.next(), index);
+        let mut committed = Vec::with_capacity(fresh.len());
+        for entry in fresh {
+            if entry.kind == EntryKind::Configuration {
+                self.membership.committed(entry);
+            }
+            let proposal = match &mut self.state {
+                State::Leader(leadership) => leadership.take_proposal(entry.index),
+                _ => None,
+            };
+            committed.push(Committed { entry: entry.clone(), proposal });
+        }
+        if let Some(last) = committed.last() {
+            self.emitted = last.entry.index;
+            out.push(Output::Commit(committed));
+        }
+    }
+
+    /// Answers a peer once `batch` (and the hard state) is durable.
+    pub(super) fn reply_after(
+        &mut self,
+        batch: Option<PersistId>,
+        token: crate::base::ReplyToken,
+        response: Response,
+        out: &mut Vec<Output>,
+    ) {
+        let hard_state_in = self.durability.hard_state_in();
+        let batch = batch.map_or(hard_state_in, |batch| batch.max(hard_state_in));
+        if let Some(Promise::Reply { token, response }) =
+            self.durability.hold(batch, Promise::Reply { token, response })
+        {
+            out.push(Output::Reply { token, response });
+        }
+    }
+
+    fn handle_reply(
+        &mut self,
+        now: Instant,
+        call: CallId,
+        result: Result<Response, CallError>,
+        out: &mut Vec<Output>,
+    ) {
+        // An answer to a question of an earlier role.
+        let Some(waiting) = self.waiting.remove(&call) else { return };
+        if let Ok(response) = &result {
+            let term = match response {
+                Response::AppendEntries(response) => response.term,
+                Response::RequestVote(response) => response.term,
+            };
+            if term > self.term() {
+                self.become_follower(now, term, None, StepDown::NewerTerm, out);
+                return;
+            }
+        }
+        match (waiting, result) {
+            (Waiting::Vote, Ok(Response::RequestVote(response))) => {
+                self.count_vote(now, response, out);
+            }
+            (Waiting::Vote, _) => {}
+            (Waiting::Heartbeat { peer, round }, result) => {
+                let accepted = match result {
+                    Ok(Response::AppendEntries(response)) => Some(response.success),
+                    _ => None,
+                };
+                self.heartbeat_ended(now, peer, round, accepted, out);
+            }
+            (Waiting::Append { peer, last }, Ok(Response::AppendEntries(response))) => {
+                self.append_answered(now, peer, call, last, response, out);
+            }
+            (Waiting::Append { peer, .. }, _) => self.append_failed(now, peer, call, out),
+        }
+    }
+
+    fn handle_persisted(&mut self, now: Instant, id: PersistId, out: &mut Vec<Output>) {
+        if !self.durability.awaits(id) {
+            return;
+        }
+        self.log.persisted(id);
+        for promise in self.durability.persisted(id) {
+            match promise {
+                Promise::Reply { token, response } => out.push(Output::Reply { token, response }),
+                Promise::Campaign(term) => self.own_vote_is_durable(now, term, out),
+            }
+        }
+        self.advance_commit(now, out);
+    }
+
+    fn handle_disk_failure(&mut self, now: Instant, out: &mut Vec<Output>) {
+        self.durability.forget();
+        self.become_follower(now, self.term(), None, StepDown::DiskFailed, out);
+        self.waiting.clear();
+        self.disk_failed = true;
+    }
+
+    /// All that a core without a disk does: say no.
+    fn refuse(&mut self, input: Input, out: &mut Vec<Output>) {
+        match input {
+            Input::Request { token, request } => {
+                let response = match request {
+                    Request::RequestVote(_) => self.vote_response(false),
+                    Request::AppendEntries(_) => self.append_response(false, false),
+                };
+                out.push(Output::Reply { token, response });
+            }
+            Input::Propose(proposals) => {
+                let refusal = Refusal::NotLeader;
+                out.extend(proposals.iter().map(|one| Output::Refused { id: one.id, refusal }));
+            }
+            Input::Verify(id) => {
+                out.push(Output::Verified { id, result: Err(Refusal::NotLeader) });
+            }
+            Input::Wake | Input::Reply { .. } | Input::Persisted(_) | Input::PersistFailed(_) => {}
+        }
+    }
+
+    fn handle_timers(&mut self, now: Instant, out: &mut Vec<Output>) {
+        match self.state {
+            State::Follower if self.timer <= now => self.heartbeat_timer_fired(now, out),
+            State::Candidate(_) if self.timer <= now => self.election_timer_fired(now, out),
+            State::Leader(_) => self.leader_timers(now, out),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What goes to the disk, and what waits for it.
+//!
+//! Every step fills one batch; what it promises to others is held under the batch's name and
+//! released when the disk reports it. A promise may also wait for an *earlier* batch alone (an
+//! acknowledgement of entries that arrived twice), so promises carry the name they need, not the
+//! newest one.
+//!
+//! ```text
+//!   step ──► batch 7 {hard state, truncate, append} ──► Output::Persist
+//!        └─► held under 7: vote reply, acknowledgement, "ask for votes"
+//!   Persisted(7) ──► released, in the order in which they were held
+//! ```
+
+use std::collections::BTreeMap;
+
+use crate::base::{LogIndex, PersistId, ReplyToken, Term};
+use crate::raft::types::{Entry, HardState, Persist, Response};
+
+/// Something that may happen only after a batch is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Promise {
+    /// Send this answer.
+    Reply { token: ReplyToken, response: Response },
+    /// Count the own vote and ask the others, if still a candidate of this term.
+    Campaign(Term),
+}
+
+/// The batch of this step and the promises of all batches on their way.
+#[derive(Debug)]
+pub(super) struct Durability {
+    /// Name of the batch that this step fills; used up only when the batch has content.
+    current: PersistId,
+    /// Newest batch known to be on disk; 0 before the first.
+    durable: PersistId,
+    /// The batch with the newest hard state.
+    hard_state_in: PersistId,
+    hard_state_changed: bool,
+    truncate_from: Option<LogIndex>,
+    append: Vec<Entry>,
+    held: BTreeMap<PersistId, Vec<Promise>>,
+}
+
+impl Durability {
+    pub(super) fn new() -> Self {
+        Self {
+            current: PersistId(1),
+            durable: PersistId(0),
+            hard_state_in: PersistId(0),
+            hard_state_changed: false,
+            truncate_from: None,
+            append: Vec::new(),
+            held: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn current(&self) -> PersistId {
+        self.current
+    }
+
+    /// The hard state must be written with this step.
+    pub(super) fn hard_state_changed(&mut self) {
+        self.hard_state_changed = true;
+        self.hard_state_in = self.current;
+    }
+
+    /// The batch that makes the present hard state durable (perhaps long ago).
+    pub(super) fn hard_state_in(&self) -> PersistId {
+        self.hard_state_in
+    }
+
+    pub(super) fn truncate(&mut self, from: LogIndex) {
+        crate::invariant!(self.append.is_empty(), "a batch truncates before it appends");
+        self.truncate_from = Some(from);
+    }
+
+    pub(super) fn append(&mut self, entries: &[Entry]) {
+        self.append.extend_from_slice(entries);
+    }
+
+    /// Holds a promise until `batch` is durable; gives it back when it already is.
+    #[must_use]
+    pub(super) fn hold(&mut self, batch: PersistId, promise: Promise) -> Option<Promise> {
+        if batch <= self.durable {
+            return Some(promise);
+        }
+        self.held.entry(batch).or_default().push(promise);
+        None
+    }
+
+    /// Closes this step's batch, if it has content.
+    pub(super) fn close(&mut self, hard_state: &HardState) -> Option<Persist> {
+        let changed = std::mem::take(&mut self.hard_state_changed);
+        let truncate_from = self.truncate_from.take();
+        if !changed && truncate_from.is_none() && self.append.is_empty() {
+            return None;
+        }
+        let id = self.current;
+        self.current = id.next();
+        Some(Persist {
+            id,
+            hard_state: changed.then(|| hard_state.clone()),
+            truncate_from,
+            append: std::mem::take(&mut self.append),
+        })
+    }
+
+    /// Whether the disk may report this batch: it was closed, and is news.
+    pub(super) fn awaits(&self, batch: PersistId) -> bool {
+        batch > self.durable && batch < self.current
+    }
+
+    /// This batch and all before it are durable: what was promised upon that.
+    pub(super) fn persisted(&mut self, batch: PersistId) -> Vec<Promise> {
+        self.durable = self.durable.max(batch);
+        let later = self.held.split_off(&batch.next());
+        std::mem::replace(&mut self.held, later).into_values().flatten().collect()
+    }
+
+    /// The disk failed: nothing that waits will ever be said.
+    pub(super) fn forget(&mut self) {
+        self.held.clear();
+    }
+}

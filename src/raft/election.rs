@@ -1,0 +1,190 @@
+//! Elections: when to stand, whom to vote for (spec cluster 4.3 to 4.5; Raft paper 5.2, 5.4.1).
+//!
+//! ```text
+//!   Follower ──timer, no contact──► Candidate ──own vote durable──► RequestVote to all voters
+//!                                    │  ▲  │
+//!                  majority granted  │  └──┘ timer: a new term
+//!                       Leader ◄─────┘
+//! ```
+//!
+//! The order of the vote rules is observable and part of the contract. "We have a leader" comes
+//! before any comparison of terms: a server that was cut off and comes back with a high term does not
+//! depose a leader that works.
+
+use crate::base::{Instant, LogIndex, ReplyToken, Term};
+use crate::planted;
+use crate::raft::core::{Campaign, Raft, State, Waiting};
+use crate::raft::durability::Promise;
+use crate::raft::membership::Candidacy;
+use crate::raft::types::{
+    Event, Lane, Output, Request, RequestVote, RequestVoteResponse, Response, Role, StepDown,
+    Suffrage, VoteRefusal,
+};
+
+impl Raft {
+    /// A follower's timer ran out (spec cluster 4.3).
+    pub(super) fn heartbeat_timer_fired(&mut self, now: Instant, out: &mut Vec<Output>) {
+        self.timer = now + self.prng.timeout(self.config.heartbeat_timeout);
+        let silence = self.last_contact.map(|at| now.since(at));
+        if silence.is_some_and(|silence| silence < self.config.heartbeat_timeout) {
+            return;
+        }
+        let last_leader = self.leader.clone();
+        self.set_leader(None, out);
+        // Oracle: liveness. Once a deposed leader is needed for a quorum, nobody is elected.
+        if planted!(self.faults, "stuck-follower") && self.was_deposed {
+            return;
+        }
+        match self.membership.candidacy(&self.config.address) {
+            Candidacy::Eligible => {
+                out.push(Output::Event(Event::HeartbeatTimeout { leader: last_leader }));
+                self.stand_for_election(now, out);
+            }
+            Candidacy::NoKnownPeers if !self.warned => {
+                self.warned = true;
+                out.push(Output::Event(Event::NoKnownPeers));
+            }
+            Candidacy::NoKnownPeers | Candidacy::NotVoter => {}
+        }
+    }
+
+    /// A candidate's timer ran out: again, in a new term.
+    pub(super) fn election_timer_fired(&mut self, now: Instant, out: &mut Vec<Output>) {
+        out.push(Output::Event(Event::ElectionTimeout(self.term())));
+        self.stand_for_election(now, out);
+    }
+
+    /// Raises the term and votes for itself. The others are asked once that is durable.
+    fn stand_for_election(&mut self, now: Instant, out: &mut Vec<Output>) {
+        self.set_leader(None, out);
+        self.adopt_term(self.term().next(), out);
+        self.vote_for(self.config.address.clone(), out);
+        let needed = self.membership.quorum();
+        self.state = State::Candidate(Campaign { granted: 0, needed });
+        self.enter_role(now, out);
+        let promise = Promise::Campaign(self.term());
+        let held = self.durability.hold(self.durability.current(), promise);
+        debug_assert!(held.is_none(), "the batch of this step is not written yet");
+    }
+
+    /// The own vote of `term` is on disk: count it and ask the others.
+    pub(super) fn own_vote_is_durable(&mut self, now: Instant, term: Term, out: &mut Vec<Output>) {
+        // While the disk was busy this server may have moved on.
+        if self.role() != Role::Candidate || self.term() != term {
+            return;
+        }
+        let request = RequestVote {
+            term,
+            candidate: self.config.address.clone(),
+            last_log_index: self.log.last_index(),
+            last_log_term: self.log.last_term(),
+            leadership_transfer: false,
+        };
+        let servers = &self.membership.configuration().servers;
+        let others: Vec<_> = servers
+            .iter()
+            .filter(|server| server.suffrage == Suffrage::Voter)
+            .filter(|server| server.address != self.config.address)
+            .map(|server| server.address.clone())
+            .collect();
+        for to in others {
+            let request = Request::RequestVote(request.clone());
+            self.call(to, Lane::Vote, request, Waiting::Vote, out);
+        }
+        let own = RequestVoteResponse { term, granted: true };
+        self.count_vote(now, own, out);
+    }
+
+    /// One vote more, if it is one (each call is answered once).
+    pub(super) fn count_vote(
+        &mut self,
+        now: Instant,
+        response: RequestVoteResponse,
+        out: &mut Vec<Output>,
+    ) {
+        let State::Candidate(campaign) = &mut self.state else { return };
+        // A granted vote carries the term it was asked for. Anything older is not one.
+        if !response.granted || response.term != self.hard_state.term {
+            return;
+        }
+        campaign.granted += 1;
+        let tally = campaign.granted;
+        if tally >= campaign.needed {
+            out.push(Output::Event(Event::ElectionWon { term: self.term(), tally }));
+            self.become_leader(now, out);
+        }
+    }
+
+    /// Answers a candidate (spec cluster 4.5), once what the answer says is durable.
+    pub(super) fn handle_vote(
+        &mut self,
+        now: Instant,
+        token: ReplyToken,
+        request: &RequestVote,
+        out: &mut Vec<Output>,
+    ) {
+        let verdict = self.decide_vote(now, request, out);
+        if let Err(why) = verdict {
+            let candidate = request.candidate.clone();
+            out.push(Output::Event(Event::VoteRefused { candidate, term: request.term, why }));
+        }
+        self.reply_after(None, token, self.vote_response(verdict.is_ok()), out);
+    }
+
+    pub(super) fn vote_response(&self, granted: bool) -> Response {
+        Response::RequestVote(RequestVoteResponse { term: self.term(), granted })
+    }
+
+    /// The rules, in the order of spec cluster 4.5.
+    fn decide_vote(
+        &mut self,
+        now: Instant,
+        request: &RequestVote,
+        out: &mut Vec<Output>,
+    ) -> Result<(), VoteRefusal> {
+        let empty = self.membership.configuration().servers.is_empty();
+        if !empty && !self.membership.contains(&request.candidate) {
+            return Err(VoteRefusal::NotInConfiguration);
+        }
+        let other_leader = self.leader.as_ref().is_some_and(|leader| *leader != request.candidate);
+        if other_leader && !request.leadership_transfer {
+            return Err(VoteRefusal::LeaderKnown);
+        }
+        if request.term < self.term() {
+            return Err(VoteRefusal::OldTerm);
+        }
+        if request.term > self.term() {
+            self.become_follower(now, request.term, None, StepDown::NewerTerm, out);
+        }
+        if planted!(self.faults, "stuck-follower") && self.was_deposed {
+            return Err(VoteRefusal::LogBehind);
+        }
+        // After the term is adopted, so that the cluster can get past this candidate.
+        if !empty && !self.membership.is_voter(&request.candidate) {
+            return Err(VoteRefusal::NotVoter);
+        }
+        if let Some(vote) = &self.hard_state.vote {
+            // Oracle: election-safety. A second vote in one term elects a second leader.
+            let forgets = planted!(self.faults, "double-vote");
+            if vote.term == request.term && !forgets {
+                let again = vote.candidate == request.candidate;
+                return if again { Ok(()) } else { Err(VoteRefusal::AlreadyVoted) };
+            }
+        }
+        if self.is_ahead_of(request.last_log_index, request.last_log_term) {
+            return Err(VoteRefusal::LogBehind);
+        }
+        self.vote_for(request.candidate.clone(), out);
+        self.last_contact = Some(now);
+        Ok(())
+    }
+
+    /// Whether this log is more up to date than one with this end (Raft paper 5.4.1).
+    fn is_ahead_of(&self, index: LogIndex, term: Term) -> bool {
+        // Oracle: leader-completeness. A leader without committed entries overwrites them.
+        if planted!(self.faults, "election-ignores-log") {
+            return false;
+        }
+        (self.log.last_term(), self.log.last_index()) > (term, index)
+    }
+}

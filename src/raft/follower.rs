@@ -1,0 +1,136 @@
+//! AppendEntries on the receiving side (spec cluster 4.6, 5.3; Raft paper 5.3).
+//!
+//! ```text
+//!   leader's    prev=3@2  [4@2 5@4 6@4]
+//!   own log     1@1 2@1 3@2  4@2  5@3         4 is there; 5 is the first conflict: cut here, once
+//!   afterwards  1@1 2@1 3@2  4@2  5@4 6@4     acknowledged when 6 is durable
+//! ```
+//!
+//! Skipping what is present, instead of cutting at `prev` and appending, is what makes a late or
+//! repeated request harmless: it must not take back entries that were acknowledged after it.
+
+use crate::base::{Instant, LogIndex, ReplyToken};
+use crate::invariant;
+use crate::planted;
+use crate::raft::core::Raft;
+use crate::raft::types::{
+    AppendEntries, AppendEntriesResponse, Entry, Event, Output, Response, Role, StepDown,
+};
+
+impl Raft {
+    /// Answers a leader.
+    pub(super) fn handle_append(
+        &mut self,
+        now: Instant,
+        token: ReplyToken,
+        request: AppendEntries,
+        out: &mut Vec<Output>,
+    ) {
+        let last_before = self.log.last_index();
+        if request.term < self.term() || !is_well_formed(&request) {
+            self.reply_after(None, token, self.append_response(false, false), out);
+            return;
+        }
+        invariant!(
+            self.role() != Role::Leader || request.term > self.term() || self.is_corrupted(),
+            "{} also leads term {}",
+            request.leader,
+            request.term
+        );
+        let leader = Some(request.leader.clone());
+        self.become_follower(now, request.term, leader, StepDown::NewerTerm, out);
+        if request.is_heartbeat() {
+            self.last_contact = Some(now);
+            self.reply_after(None, token, self.append_response(true, false), out);
+            return;
+        }
+        if !self.matches(&request) {
+            self.reply_after(None, token, self.append_response(false, true), out);
+            return;
+        }
+        self.last_contact = Some(now);
+        let last_new = LogIndex(request.prev_index.0 + request.entries.len() as u64);
+        self.take_entries(request.entries, out);
+        self.follow_commit(request.leader_commit, last_new, out);
+        let batch = self.log.batch_of(last_new);
+        // Oracle: durability. What a power cut takes away was counted as stored.
+        let batch = if planted!(self.faults, "ack-before-durable") { None } else { batch };
+        let response = Response::AppendEntries(AppendEntriesResponse {
+            term: self.term(),
+            last_log: last_before,
+            success: true,
+            no_retry_backoff: false,
+        });
+        self.reply_after(batch, token, response, out);
+    }
+
+    pub(super) fn append_response(&self, success: bool, no_retry_backoff: bool) -> Response {
+        Response::AppendEntries(AppendEntriesResponse {
+            term: self.term(),
+            last_log: self.log.last_index(),
+            success,
+            no_retry_backoff,
+        })
+    }
+
+    /// The log check: the entry before the first new one is the leader's too.
+    fn matches(&self, request: &AppendEntries) -> bool {
+        match self.log.term_at(request.prev_index) {
+            None => false,
+            // Oracle: log-matching. Entries are put on top of a history that is not theirs.
+            Some(_) if planted!(self.faults, "append-skips-log-check") => true,
+            Some(term) => term == request.prev_term,
+        }
+    }
+
+    /// Skips what is there, cuts at the first conflict, appends the rest.
+    fn take_entries(&mut self, mut entries: Vec<Entry>, out: &mut Vec<Output>) {
+        let present = entries
+            .iter()
+            .take_while(|entry| self.log.term_at(entry.index) == Some(entry.term))
+            .count();
+        let Some(first) = entries.get(present).map(|entry| entry.index) else { return };
+        if first <= self.log.last_index() {
+            self.truncate(first, out);
+        }
+        self.append_to_log(entries.split_off(present), out);
+    }
+
+    fn truncate(&mut self, from: LogIndex, out: &mut Vec<Output>) {
+        // Oracle: no-panic. Any conflict brings the server down.
+        invariant!(!planted!(self.faults, "panic-on-truncate"), "the log only grows");
+        invariant!(
+            from > self.commit_index || self.is_corrupted(),
+            "entry {from} is to be deleted, but {} is committed",
+            self.commit_index
+        );
+        self.log.truncate(from);
+        self.durability.truncate(from);
+        self.membership.truncated(from);
+        out.push(Output::Event(Event::Truncated(from)));
+    }
+
+    /// Commits what the leader has committed, as far as this request has shown the logs to agree.
+    fn follow_commit(&mut self, leader: LogIndex, last_new: LogIndex, out: &mut Vec<Output>) {
+        let agreed = leader.min(last_new);
+        // Oracle: commit-monotonic. A leader that is new knows less than its followers.
+        let goes_back = planted!(self.faults, "commit-goes-back") && leader < self.commit_index;
+        if agreed > self.commit_index || goes_back {
+            self.commit_to(agreed, out);
+        }
+    }
+}
+
+/// Entries follow `prev` without a gap, and no term falls or runs ahead of the leader's. Consul's
+/// leaders send nothing else; the network may bring anything.
+fn is_well_formed(request: &AppendEntries) -> bool {
+    let mut index = request.prev_index;
+    let mut term = request.prev_term;
+    request.entries.iter().all(|entry| {
+        let follows = index.0.checked_add(1) == Some(entry.index.0);
+        let rises = term <= entry.term && entry.term <= request.term;
+        index = entry.index;
+        term = entry.term;
+        follows && rises
+    })
+}

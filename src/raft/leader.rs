@@ -1,0 +1,313 @@
+//! Leading: replication, commitment, heartbeats, lease (spec cluster 4.7, 4.10; Raft paper 5.3, 5.4).
+//!
+//! * A leadership starts with a Noop. Only entries from there on are committed by counting (paper
+//!   5.4.2, figure 8); earlier ones are committed along with them.
+//! * Entries leave for the followers while the own disk still writes them (thesis 10.2.1). That is
+//!   safe because the leader counts itself only up to its durable index.
+//! * Heartbeats have their own lane: a replication call that hangs for ten seconds delays neither
+//!   them nor the lease, which counts answers of any kind.
+
+use std::collections::VecDeque;
+
+use crate::base::quorum::committed_index;
+use crate::base::{CallId, Duration, Instant, LogIndex, RequestId};
+use crate::planted;
+use crate::raft::core::{Raft, State, Waiting};
+use crate::raft::progress::Progress;
+use crate::raft::reads::Reads;
+use crate::raft::types::{
+    AppendEntries, AppendEntriesResponse, Entry, EntryKind, Event, Lane, Output, Proposal, Refusal,
+    Request, StepDown,
+};
+
+/// The lease is never checked again sooner than this (spec cluster 4.7).
+const LEASE_CHECK_MIN: Duration = Duration::from_millis(10);
+
+/// What a leader knows.
+#[derive(Debug)]
+pub(super) struct Leadership {
+    /// Index of the Noop it began with.
+    pub(super) first_own: LogIndex,
+    /// The other servers, in the order of the configuration.
+    pub(super) peers: Vec<Progress>,
+    /// Whether the leader itself votes.
+    pub(super) votes: bool,
+    /// When the lease is checked next.
+    lease_at: Instant,
+    /// Appended and not committed, in the order of the log.
+    proposals: VecDeque<(LogIndex, RequestId)>,
+    pub(super) reads: Reads,
+}
+
+impl Leadership {
+    pub(super) fn deadline(&self, last_index: LogIndex, max_inflight: usize) -> Instant {
+        self.peers.iter().fold(self.lease_at, |soonest, peer| {
+            let replication = peer.replication_deadline(last_index, max_inflight);
+            let heartbeat = peer.heartbeat_deadline();
+            replication.into_iter().chain(heartbeat).fold(soonest, Instant::min)
+        })
+    }
+
+    /// Who proposed this entry, which is committed now.
+    pub(super) fn take_proposal(&mut self, index: LogIndex) -> Option<RequestId> {
+        let &(first, id) = self.proposals.front()?;
+        if first != index {
+            return None;
+        }
+        self.proposals.pop_front();
+        Some(id)
+    }
+
+    /// The oldest proposal that waits for its commit, and the newest.
+    pub(super) fn open_proposals(&self) -> Option<(LogIndex, LogIndex)> {
+        Some((self.proposals.front()?.0, self.proposals.back()?.0))
+    }
+
+    /// Leadership is over: what was appended may still commit, a read has had no confirmation.
+    pub(super) fn end(mut self, out: &mut Vec<Output>) {
+        let refusal = Refusal::LeadershipLost;
+        out.extend(self.proposals.drain(..).map(|(_, id)| Output::Refused { id, refusal }));
+        out.extend(
+            self.reads
+                .drain()
+                .into_iter()
+                .map(|id| Output::Verified { id, result: Err(Refusal::NotLeader) }),
+        );
+    }
+}
+
+impl Raft {
+    /// The election is won: open the term with a Noop and tell everybody.
+    pub(super) fn become_leader(&mut self, now: Instant, out: &mut Vec<Output>) {
+        let me = self.config.address.clone();
+        let next = self.log.last_index().next();
+        let mut peers = Vec::new();
+        for server in &self.membership.configuration().servers {
+            if server.address != me {
+                let heartbeat_at = now + self.prng.timeout(self.config.heartbeat_timeout / 10);
+                let voter = self.membership.is_voter(&server.address);
+                let address = server.address.clone();
+                peers.push(Progress::new(address, voter, next, now, heartbeat_at, &self.config));
+            }
+        }
+        self.state = State::Leader(Box::new(Leadership {
+            first_own: next,
+            peers,
+            votes: self.membership.is_voter(&me),
+            lease_at: now + self.config.leader_lease_timeout,
+            proposals: VecDeque::new(),
+            reads: Reads::default(),
+        }));
+        self.enter_role(now, out);
+        self.set_leader(Some(me), out);
+        let noop = Entry {
+            index: next,
+            term: self.term(),
+            kind: EntryKind::Noop,
+            data: bytes::Bytes::new(),
+        };
+        self.append_as_leader(now, vec![noop], out);
+    }
+
+    /// Appends proposals to the log and sends them on at once.
+    pub(super) fn propose(
+        &mut self,
+        now: Instant,
+        proposals: Vec<Proposal>,
+        out: &mut Vec<Output>,
+    ) {
+        let State::Leader(leadership) = &mut self.state else {
+            let refusal = Refusal::NotLeader;
+            out.extend(proposals.iter().map(|one| Output::Refused { id: one.id, refusal }));
+            return;
+        };
+        if proposals.is_empty() {
+            return;
+        }
+        let mut index = self.log.last_index();
+        let mut entries = Vec::with_capacity(proposals.len());
+        for Proposal { id, kind, data } in proposals {
+            index = index.next();
+            leadership.proposals.push_back((index, id));
+            entries.push(Entry { index, term: self.hard_state.term, kind, data });
+        }
+        self.append_as_leader(now, entries, out);
+    }
+
+    fn append_as_leader(&mut self, now: Instant, entries: Vec<Entry>, out: &mut Vec<Output>) {
+        self.append_to_log(entries, out);
+        self.replicate_to_all(now, out);
+        self.advance_commit(now, out);
+    }
+
+    fn replicate_to_all(&mut self, now: Instant, out: &mut Vec<Output>) {
+        for peer in 0..self.peer_count() {
+            self.replicate(now, peer, out);
+        }
+    }
+
+    fn peer_count(&self) -> usize {
+        match &self.state {
+            State::Leader(leadership) => leadership.peers.len(),
+            _ => 0,
+        }
+    }
+
+    /// Sends to one follower all that it is ready for.
+    fn replicate(&mut self, now: Instant, peer: usize, out: &mut Vec<Output>) {
+        let last_index = self.log.last_index();
+        loop {
+            let State::Leader(leadership) = &self.state else { return };
+            let progress = &leadership.peers[peer];
+            if !progress.is_ready(now, self.config.max_inflight)
+                || !progress.has_work(now, last_index)
+            {
+                return;
+            }
+            let (next, to) = (progress.next, progress.address.clone());
+            let request = self.append_from(next);
+            let last = LogIndex(request.prev_index.0 + request.entries.len() as u64);
+            let waiting = Waiting::Append { peer, last };
+            let call =
+                self.call(to, Lane::Replication, Request::AppendEntries(request), waiting, out);
+            let refresh_at = now + self.config.heartbeat_timeout;
+            if let State::Leader(leadership) = &mut self.state {
+                leadership.peers[peer].sent(call, last, refresh_at);
+            }
+        }
+    }
+
+    /// AppendEntries that starts at `next`, with as much as one request may carry.
+    fn append_from(&self, next: LogIndex) -> AppendEntries {
+        let prev_index = LogIndex(next.0 - 1);
+        // Oracle: leader-completeness. One entry a request, so that an old entry can reach a quorum
+        // while the Noop has not (Raft paper figure 8); see also `advance_commit`.
+        let one_by_one = planted!(self.faults, "commit-older-term");
+        let limit = if one_by_one { 1 } else { self.config.max_append_entries };
+        AppendEntries {
+            term: self.term(),
+            leader: self.config.address.clone(),
+            prev_index,
+            prev_term: self.log.term_at(prev_index).expect("the leader has what it sends on from"),
+            entries: self.log.slice(next, LogIndex(prev_index.0 + limit as u64)).to_vec(),
+            leader_commit: self.commit_index,
+        }
+    }
+
+    /// A follower answered an append.
+    pub(super) fn append_answered(
+        &mut self,
+        now: Instant,
+        peer: usize,
+        call: CallId,
+        last: LogIndex,
+        response: AppendEntriesResponse,
+        out: &mut Vec<Output>,
+    ) {
+        let State::Leader(leadership) = &mut self.state else { return };
+        let progress = &mut leadership.peers[peer];
+        progress.last_contact = now;
+        let current = progress.answered(call);
+        let address = progress.address.clone();
+        if response.success {
+            if progress.succeeded(last, current) {
+                out.push(Output::Event(Event::Pipelining(address)));
+            }
+            self.advance_commit(now, out);
+        } else if current {
+            if progress.rejected(response.last_log, response.no_retry_backoff, now) {
+                out.push(Output::Event(Event::PipelineAborted(address.clone())));
+            }
+            let next = progress.next;
+            out.push(Output::Event(Event::AppendRejected { peer: address, next }));
+        }
+        self.replicate(now, peer, out);
+    }
+
+    /// An append ended without an answer.
+    pub(super) fn append_failed(
+        &mut self,
+        now: Instant,
+        peer: usize,
+        call: CallId,
+        out: &mut Vec<Output>,
+    ) {
+        let State::Leader(leadership) = &mut self.state else { return };
+        let progress = &mut leadership.peers[peer];
+        if progress.answered(call) && progress.failed(now) {
+            out.push(Output::Event(Event::PipelineAborted(progress.address.clone())));
+        }
+    }
+
+    /// Commits what a quorum of voters has stored (spec cluster 4.7; Raft paper 5.3, 5.4.2).
+    pub(super) fn advance_commit(&mut self, now: Instant, out: &mut Vec<Output>) {
+        let State::Leader(leadership) = &self.state else { return };
+        let reached = self.stored_by_quorum(leadership);
+        // Oracle: leader-completeness. An entry of an older term is not safe on a majority.
+        let counts_old = planted!(self.faults, "commit-older-term");
+        if reached <= self.commit_index || (reached < leadership.first_own && !counts_old) {
+            return;
+        }
+        self.commit_to(reached, out);
+        let State::Leader(leadership) = &mut self.state else { return };
+        for progress in leadership.peers.iter_mut().filter(|peer| !peer.commit_is_due()) {
+            progress.tell_commit(now + self.prng.timeout(self.config.commit_timeout));
+        }
+        self.start_read_round(now, out);
+    }
+
+    fn stored_by_quorum(&self, leadership: &Leadership) -> LogIndex {
+        // Oracle: state-machine-safety. What only the leader has is applied.
+        if planted!(self.faults, "apply-before-commit") {
+            return self.log.last_index();
+        }
+        // The leader's own share of "ack-before-durable", see `follower`.
+        let own = if planted!(self.faults, "ack-before-durable") {
+            self.log.last_index()
+        } else {
+            self.log.durable_index()
+        };
+        let mut stored = Vec::with_capacity(leadership.peers.len() + 1);
+        stored.extend(leadership.votes.then_some(own));
+        stored.extend(leadership.peers.iter().filter(|peer| peer.voter).map(|peer| peer.matched));
+        committed_index(stored)
+    }
+
+    /// Heartbeats, retries and commit indexes that are due, then the lease.
+    pub(super) fn leader_timers(&mut self, now: Instant, out: &mut Vec<Output>) {
+        for peer in 0..self.peer_count() {
+            let State::Leader(leadership) = &self.state else { return };
+            if leadership.peers[peer].heartbeat_deadline().is_some_and(|at| at <= now) {
+                self.send_heartbeat(peer, out);
+            }
+            self.replicate(now, peer, out);
+        }
+        let State::Leader(leadership) = &self.state else { return };
+        if leadership.lease_at <= now {
+            self.check_lease(now, out);
+        }
+    }
+
+    /// A leader that has not heard from a quorum within its lease stops leading (spec cluster 4.7).
+    fn check_lease(&mut self, now: Instant, out: &mut Vec<Output>) {
+        let lease = self.config.leader_lease_timeout;
+        let State::Leader(leadership) = &mut self.state else { return };
+        let mut in_contact = usize::from(leadership.votes);
+        let mut oldest = Duration::ZERO;
+        for peer in leadership.peers.iter().filter(|peer| peer.voter) {
+            let silent = now.since(peer.last_contact);
+            if silent <= lease {
+                in_contact += 1;
+                oldest = oldest.max(silent);
+            } else if silent <= lease * 3 {
+                // After that, Consul mentions it at debug level only.
+                let peer = peer.address.clone();
+                out.push(Output::Event(Event::ContactLost { peer, silent }));
+            }
+        }
+        leadership.lease_at = now + (lease - oldest).max(LEASE_CHECK_MIN);
+        if in_contact < self.membership.quorum() {
+            self.become_follower(now, self.term(), None, StepDown::LeaseExpired, out);
+        }
+    }
+}
