@@ -2,5 +2,9 @@
 
 pub mod agent;
 pub mod base;
+pub mod http;
 pub mod raft;
 pub mod state;
+
+/// The release of Consul whose behaviour is followed.
+pub const CONSUL_VERSION: &str = "1.9.8";
