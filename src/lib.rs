@@ -3,6 +3,10 @@
 pub mod agent;
 pub mod base;
 pub mod driver;
+pub mod http;
 pub mod raft;
 pub mod state;
 pub mod wire;
+
+/// The release of Consul whose behaviour is followed.
+pub const CONSUL_VERSION: &str = "1.9.8";

@@ -27,7 +27,7 @@ pub struct ReadOptions {
     pub mode: ReadMode,
     /// Block until the answer's index is above this; 0 answers at once (spec cluster 9.4).
     pub min_index: u64,
-    /// For how long to block: already defaulted (300 s), capped (600 s), without jitter.
+    /// For how long to block: already defaulted (300 s), capped (600 s), jitter (up to 1/16) added.
     pub max_wait: Duration,
 }
 

@@ -2,6 +2,7 @@
 //! stream's cipher and a hash function.
 
 pub mod faults;
+pub mod go_duration;
 pub mod ids;
 pub mod invariant;
 pub mod prng;

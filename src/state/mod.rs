@@ -1,5 +1,25 @@
-//! L1: the replicated store.
+//! L1: the replicated store. Every server applies the same commands in the same order and so holds
+//! the same tables; nothing here reads a clock, draws a random number or fails to be deterministic.
+//!
+//! ```text
+//!   committed entry ──► StateStore::apply ──► CommandResult   to whoever proposed it
+//!                                       └──► Vec<Change>      wakes the blocking queries it touches
+//!   Query ────────────► StateStore::query ──► Answer { index, rows }
+//! ```
+//!
+//! The promise to blocking queries (spec cluster 11.5), in terms of the two calls: when a query
+//! answered with index N and its rows are changed by the entry at M, then the changes of that entry
+//! touch the query ([`Query::is_touched_by`]) and the query's index is now at least M, so more than
+//! N. Whoever re-runs touched queries and returns when the index has passed N misses nothing.
+//!
+//! Deliberately not here: sessions and locks, reaping of tombstones, encodings.
 
+mod change;
+mod graveyard;
+mod kv;
+mod store;
 pub mod types;
 
+pub use change::Change;
+pub use store::StateStore;
 pub use types::*;

@@ -1,0 +1,172 @@
+//! What every route does before and after its handler, in Consul's order: the path (printable,
+//! clean), the query string, OPTIONS and the method table (spec api 1.2, 1.3, 1.5, 1.6).
+
+use std::future::Future;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use axum::routing::{MethodRouter, any};
+use bytes::Bytes;
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Method, StatusCode};
+use serde::Serialize;
+
+use crate::http::escape::{cleaned, escape_path, is_printable, unescape_text};
+use crate::http::options::Options;
+use crate::http::params::Params;
+use crate::http::reply::{self, Refusal};
+use crate::http::{Backend, Identity, json};
+
+const X_CONSUL_DEFAULT_ACL_POLICY: HeaderName =
+    HeaderName::from_static("x-consul-default-acl-policy");
+
+/// An admitted request.
+pub(super) struct Call<B> {
+    pub(super) backend: B,
+    pub(super) method: Method,
+    /// Decoded and clean.
+    pub(super) path: String,
+    pub(super) params: Params,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Body,
+}
+
+impl<B: Backend> Call<B> {
+    pub(super) fn identity(&self) -> &Identity {
+        self.backend.identity()
+    }
+
+    /// Datacenter, consistency and wait, refused as Consul refuses them.
+    pub(super) fn options(&self) -> Result<Options, Refusal> {
+        Options::parse(&self.params, &self.headers, self.identity())
+    }
+
+    /// The value as this request wants it: indented with `?pretty` and in dev mode.
+    pub(super) fn json<T: Serialize + ?Sized>(&self, value: &T) -> Response {
+        reply::json(json::encode(value, self.identity().dev || self.params.has("pretty")))
+    }
+}
+
+/// A route with these methods. `GET` does not bring `HEAD` with it.
+pub(super) fn route<B, H, F>(
+    backend: &B,
+    methods: &'static [&'static str],
+    handler: H,
+) -> MethodRouter
+where
+    B: Backend,
+    H: Fn(Call<B>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<Response, Refusal>> + Send + 'static,
+{
+    let backend = backend.clone();
+    any(move |request: Request| {
+        let (backend, handler) = (backend.clone(), handler.clone());
+        async move {
+            let path = match admit(&request) {
+                Ok(path) => path,
+                Err(refused) => return refused,
+            };
+            let mut response = dispatch(backend, methods, handler, path, request).await;
+            let headers = response.headers_mut();
+            headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+            headers.insert(X_CONSUL_DEFAULT_ACL_POLICY, HeaderValue::from_static("allow"));
+            response
+        }
+    })
+}
+
+async fn dispatch<B, H, F>(
+    backend: B,
+    methods: &[&str],
+    handler: H,
+    path: String,
+    request: Request,
+) -> Response
+where
+    B: Backend,
+    H: Fn(Call<B>) -> F,
+    F: Future<Output = Result<Response, Refusal>> + Send,
+{
+    let (parts, body) = request.into_parts();
+    let Some(params) = Params::parse(parts.uri.query().unwrap_or_default()) else {
+        return reply::empty(StatusCode::INTERNAL_SERVER_ERROR);
+    };
+    if parts.method == Method::OPTIONS {
+        return allowing(methods, reply::empty(StatusCode::OK));
+    }
+    if !methods.contains(&parts.method.as_str()) {
+        let text = format!("method {} not allowed", parts.method);
+        return allowing(methods, reply::text(StatusCode::METHOD_NOT_ALLOWED, text));
+    }
+    let call = Call { backend, method: parts.method, path, params, headers: parts.headers, body };
+    handler(call).await.unwrap_or_else(Refusal::into_response)
+}
+
+fn allowing(methods: &[&str], mut response: Response) -> Response {
+    let allow = format!("OPTIONS,{}", methods.join(","));
+    let allow = HeaderValue::from_str(&allow).expect("method names are visible ASCII");
+    response.headers_mut().insert(header::ALLOW, allow);
+    response
+}
+
+/// The decoded path of a request that may reach its route; else the answer.
+#[expect(clippy::result_large_err, reason = "the error is the response itself, made once")]
+fn admit(request: &Request) -> Result<String, Response> {
+    let Some(path) = unescape_text(request.uri().path(), false) else {
+        let text = "400 Bad Request: invalid URL escape";
+        return Err(reply::text(StatusCode::BAD_REQUEST, text));
+    };
+    if !is_printable(&path) {
+        return Err(reply::empty(StatusCode::BAD_REQUEST));
+    }
+    match cleaned(&path) {
+        Some(clean) => Err(moved(request, &clean)),
+        None => Ok(path),
+    }
+}
+
+/// Go's redirect: a link for GET, nothing but the header for writes.
+fn moved(request: &Request, path: &str) -> Response {
+    let mut location = String::new();
+    escape_path(path, &mut location);
+    if let Some(query) = request.uri().query() {
+        location.push('?');
+        location.push_str(query);
+    }
+    let link = location.replace('&', "&amp;").replace('"', "&#34;").replace('\'', "&#39;");
+    let body = match *request.method() {
+        Method::GET => Bytes::from(format!("<a href=\"{link}\">Moved Permanently</a>.\n\n")),
+        _ => Bytes::new(),
+    };
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
+    let headers = response.headers_mut();
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        let html = HeaderValue::from_static("text/html; charset=utf-8");
+        headers.insert(header::CONTENT_TYPE, html);
+    }
+    match HeaderValue::from_str(&location) {
+        Ok(location) => {
+            headers.insert(header::LOCATION, location);
+            response
+        }
+        Err(_) => reply::empty(StatusCode::BAD_REQUEST),
+    }
+}
+
+/// `/`: what an agent says that serves no UI.
+pub(super) async fn root() -> Response {
+    reply::text(StatusCode::OK, "Consul Agent")
+}
+
+/// A path that is known only with a slash at its end.
+pub(super) async fn add_slash(request: Request) -> Response {
+    let slashed = format!("{}/", request.uri().path());
+    moved(&request, &slashed)
+}
+
+/// Any other path: 404 without a body, after the same care for the path.
+pub(super) async fn unknown(request: Request) -> Response {
+    admit(&request).map_or_else(|refused| refused, |_| reply::empty(StatusCode::NOT_FOUND))
+}

@@ -1,0 +1,124 @@
+//! JSON as Go's encoding/json writes it, because clients and scripts compare text: `<`, `>`, `&`,
+//! U+2028 and U+2029 escaped, four spaces of indentation when asked for (spec api 1.5).
+
+use std::io;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::ser::{CharEscape, CompactFormatter, Formatter, PrettyFormatter};
+
+/// Encodes a value. Indented output ends in a newline, compact output does not.
+pub(super) fn encode<T: Serialize + ?Sized>(value: &T, indented: bool) -> Bytes {
+    let mut text = Vec::with_capacity(128);
+    let done = if indented {
+        let formatter = GoFormatter(PrettyFormatter::with_indent(b"    "));
+        value.serialize(&mut serde_json::Serializer::with_formatter(&mut text, formatter))
+    } else {
+        let formatter = GoFormatter(CompactFormatter);
+        value.serialize(&mut serde_json::Serializer::with_formatter(&mut text, formatter))
+    };
+    done.expect("answers have string keys and memory takes all bytes");
+    if indented {
+        text.push(b'\n');
+    }
+    text.into()
+}
+
+struct GoFormatter<F>(F);
+
+impl<F: Formatter> Formatter for GoFormatter<F> {
+    fn write_string_fragment<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some(at) = rest.find(['<', '>', '&', '\u{2028}', '\u{2029}']) {
+            writer.write_all(&rest.as_bytes()[..at])?;
+            let mut chars = rest[at..].chars();
+            let special = chars.next().map_or(0, u32::from);
+            write!(writer, "\\u{special:04x}")?;
+            rest = chars.as_str();
+        }
+        writer.write_all(rest.as_bytes())
+    }
+
+    fn write_char_escape<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        escape: CharEscape,
+    ) -> io::Result<()> {
+        match escape {
+            CharEscape::Backspace => writer.write_all(b"\\u0008"),
+            CharEscape::FormFeed => writer.write_all(b"\\u000c"),
+            other => self.0.write_char_escape(writer, other),
+        }
+    }
+
+    fn begin_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_array(writer)
+    }
+
+    fn end_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_array(writer)
+    }
+
+    fn begin_array_value<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        self.0.begin_array_value(writer, first)
+    }
+
+    fn end_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_array_value(writer)
+    }
+
+    fn begin_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_object(writer)
+    }
+
+    fn end_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_object(writer)
+    }
+
+    fn begin_object_key<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        self.0.begin_object_key(writer, first)
+    }
+
+    fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_object_value(writer)
+    }
+
+    fn end_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_object_value(writer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_like_go() {
+        let text = "<a>&\u{2028}\u{2029}\"\\\n\u{8}\u{c}\u{1}é\u{7f}";
+        let expected =
+            "\"\\u003ca\\u003e\\u0026\\u2028\\u2029\\\"\\\\\\n\\u0008\\u000c\\u0001é\u{7f}\"";
+        assert_eq!(encode(text, false), expected);
+    }
+
+    #[test]
+    fn indents_like_go() {
+        assert_eq!(encode(&["a", "b"], true), "[\n    \"a\",\n    \"b\"\n]\n");
+        assert_eq!(encode::<[&str]>(&[], true), "[]\n");
+        assert_eq!(
+            encode(&serde_json::json!({"a": [], "b": {"c": 1}}), true),
+            "{\n    \"a\": [],\n    \"b\": {\n        \"c\": 1\n    }\n}\n"
+        );
+    }
+}

@@ -1,0 +1,108 @@
+//! L3: the HTTP API, as Consul 1.9.8 serves it (spec api 1 and 2).
+//!
+//! ```text
+//!   ByteStream ─► serve (hyper) ─► Router (axum) ─► endpoint: path, query, method
+//!                                                     └─► kv │ status │ agent ─► Backend::ask
+//! ```
+//!
+//! Translation only: requests become [`agent::Request`](crate::agent::Request)s, replies become JSON
+//! and headers. Waiting, forwarding and consistency are the agent's. The router is the same in both
+//! runtimes and runs no task of its own: a request lives in its connection's future and dies with it.
+//!
+//! [`client`] is the other end, for the command line and for the testbed's users.
+//!
+//! Deliberately not here yet: TLS, gzip, HTTP/2, and the endpoints of catalog, health, sessions.
+
+mod agent_self;
+mod body;
+pub mod client;
+mod endpoint;
+pub(crate) mod escape;
+mod json;
+mod kv;
+mod options;
+mod params;
+mod reply;
+mod serve;
+mod status;
+mod stream;
+
+use std::future::Future;
+
+use axum::Router;
+use axum::routing::any;
+
+use crate::agent::{Failure, Reply, Request};
+use crate::base::Duration;
+
+pub use serve::{MAX_CONNECTIONS_PER_CLIENT, serve, serve_all};
+
+/// What answers the API's questions: the agent's handle.
+pub trait Backend: Clone + Send + Sync + 'static {
+    /// Puts a question to the agent. Dropping the future withdraws the question, but a write that
+    /// was passed on may still happen.
+    fn ask(&self, request: Request) -> impl Future<Output = Result<Reply, Failure>> + Send;
+    /// A random span below `max`, from the node's own stream: added to the wait of blocking queries.
+    fn jitter(&self, max: Duration) -> Duration;
+    /// Who this agent is.
+    fn identity(&self) -> &Identity;
+}
+
+/// What the API says about the agent, and the limits it serves with. Fixed for a process life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// `node_name`.
+    pub node_name: String,
+    /// `node_id`, a UUID.
+    pub node_id: String,
+    /// `datacenter`.
+    pub datacenter: String,
+    /// The Consul version that is behaved like: `1.9.8`.
+    pub version: String,
+    /// Server, not client.
+    pub server: bool,
+    /// `-dev`: answers are indented.
+    pub dev: bool,
+    /// `-bootstrap` or `-dev`.
+    pub bootstrap: bool,
+    /// `limits.kv_max_value_size`, bytes.
+    pub kv_max_value_size: u64,
+    /// `default_query_time`: how long a blocking query waits that does not say.
+    pub default_query_time: Duration,
+    /// `max_query_time`: the longest wait, before jitter.
+    pub max_query_time: Duration,
+}
+
+impl Identity {
+    /// A server of this name with the default limits, for tests and as a start.
+    #[must_use]
+    pub fn server(node_name: &str) -> Self {
+        Self {
+            node_name: node_name.to_owned(),
+            node_id: String::new(),
+            datacenter: "dc1".to_owned(),
+            version: crate::CONSUL_VERSION.to_owned(),
+            server: true,
+            dev: false,
+            bootstrap: false,
+            kv_max_value_size: 512 * 1024,
+            default_query_time: Duration::from_secs(300),
+            max_query_time: Duration::from_secs(600),
+        }
+    }
+}
+
+/// All routes of the API over this backend.
+pub fn router<B: Backend>(backend: &B) -> Router {
+    const KV: &[&str] = &["GET", "PUT", "DELETE"];
+    const READ: &[&str] = &["GET"];
+    Router::new()
+        .route("/", any(endpoint::root))
+        .route("/v1/kv", any(endpoint::add_slash))
+        .route("/v1/kv/", endpoint::route(backend, KV, kv::handle))
+        .route("/v1/kv/{*key}", endpoint::route(backend, KV, kv::handle))
+        .route("/v1/status/leader", endpoint::route(backend, READ, status::leader))
+        .route("/v1/status/peers", endpoint::route(backend, READ, status::peers))
+        .route("/v1/agent/self", endpoint::route(backend, READ, agent_self::handle))
+        .fallback(endpoint::unknown)
+}

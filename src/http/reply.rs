@@ -1,0 +1,89 @@
+//! What a handler answers, and how that becomes a response.
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::{StatusCode, header};
+
+use crate::agent::{Failure, ReadMeta};
+
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const X_CONSUL_INDEX: HeaderName = HeaderName::from_static("x-consul-index");
+const X_CONSUL_KNOWN_LEADER: HeaderName = HeaderName::from_static("x-consul-knownleader");
+const X_CONSUL_LAST_CONTACT: HeaderName = HeaderName::from_static("x-consul-lastcontact");
+
+/// A refusal: a status and Consul's text.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    text: String,
+}
+
+impl Refusal {
+    pub(super) fn new(status: StatusCode, text: impl Into<String>) -> Self {
+        Self { status, text: text.into() }
+    }
+
+    pub(super) fn bad_request(text: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, text)
+    }
+
+    /// Whatever goes wrong at or behind the server side is 500 (spec api 1.4).
+    pub(super) fn internal(text: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, text)
+    }
+
+    pub(super) fn into_response(self) -> Response {
+        text(self.status, self.text)
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self::internal(failure.to_string())
+    }
+}
+
+/// A response without a body.
+pub(super) fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+/// A plain text; nothing is added to it.
+pub(super) fn text(status: StatusCode, text: impl Into<Bytes>) -> Response {
+    with_body(status, TEXT, text.into())
+}
+
+/// A JSON text.
+pub(super) fn json(text: Bytes) -> Response {
+    with_body(StatusCode::OK, HeaderValue::from_static("application/json"), text)
+}
+
+/// The bytes of a value, guarded against being taken for a page (spec api 2.5).
+pub(super) fn raw(value: Bytes) -> Response {
+    let mut response = with_body(StatusCode::OK, HeaderValue::from_static("text/plain"), value);
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
+    response
+}
+
+fn with_body(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
+}
+
+/// The headers of a read (spec api 1.6). The index is never 0: a client would take it for "do not
+/// block" and spin.
+pub(super) fn set_read_meta(headers: &mut HeaderMap, meta: &ReadMeta) {
+    let last_contact_ms = u64::try_from(meta.last_contact.as_millis()).unwrap_or(u64::MAX);
+    let known = if meta.known_leader { "true" } else { "false" };
+    headers.insert(X_CONSUL_INDEX, HeaderValue::from(meta.index.max(1)));
+    headers.insert(X_CONSUL_KNOWN_LEADER, HeaderValue::from_static(known));
+    headers.insert(X_CONSUL_LAST_CONTACT, HeaderValue::from(last_contact_ms));
+}

@@ -1,0 +1,68 @@
+//! Tombstones: the index at which a key, or a whole prefix, was removed (spec cluster 10.5).
+//!
+//! A list's index is the highest `ModifyIndex` below its prefix. Removing the entry that has it must
+//! not lower that index, and removing any entry must raise it: that is what a tombstone is for.
+//!
+//! ```text
+//!   list("a/b")  sees   tombstones of keys      a/b…                  removed one by one
+//!                       tombstones of prefixes  a/b…                  removed a subtree of it
+//!                       tombstones of prefixes  "", "a", "a/", "a/b"  removed a tree it lies in
+//! ```
+//!
+//! The last line goes beyond Consul, which looks only below the asked prefix. There, with an older
+//! tombstone below `a/b`, removing the tree `a` leaves the index of `a/b` where it was although all
+//! its keys are gone, and a blocking query sleeps through it (spec cluster 11.5, invariant 57).
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use imbl::OrdMap;
+
+/// Where keys were removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Graveyard {
+    keys: OrdMap<Arc<str>, u64>,
+    prefixes: OrdMap<Arc<str>, u64>,
+}
+
+impl Graveyard {
+    /// A key was removed.
+    pub(super) fn bury_key(&mut self, key: &str, index: u64) {
+        self.keys.insert(key.into(), index);
+    }
+
+    /// All keys with this prefix were removed.
+    pub(super) fn bury_prefix(&mut self, prefix: &str, index: u64) {
+        self.prefixes.insert(prefix.into(), index);
+    }
+
+    /// The latest removal of a key or a subtree with this prefix; 0 when there was none.
+    pub(super) fn latest_below(&self, prefix: &str) -> u64 {
+        latest_with_prefix(&self.keys, prefix).max(latest_with_prefix(&self.prefixes, prefix))
+    }
+
+    /// The latest removal of a tree that this prefix lies in; 0 when there was none.
+    pub(super) fn latest_around(&self, prefix: &str) -> u64 {
+        // Few trees are ever removed, so the prefixes between "" and the asked one are few.
+        self.prefixes
+            .range::<_, str>((Bound::Unbounded, Bound::Included(prefix)))
+            .filter(|(gone, _)| prefix.starts_with(&***gone))
+            .map(|(_, &index)| index)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// The latest removal of all; 0 when there was none.
+    pub(super) fn latest(&self) -> u64 {
+        self.keys.values().chain(self.prefixes.values()).copied().max().unwrap_or(0)
+    }
+}
+
+fn latest_with_prefix(stones: &OrdMap<Arc<str>, u64>, prefix: &str) -> u64 {
+    stones
+        .range::<_, str>((Bound::Included(prefix), Bound::Unbounded))
+        .take_while(|(key, _)| key.starts_with(prefix))
+        .map(|(_, &index)| index)
+        .max()
+        .unwrap_or(0)
+}
