@@ -1,5 +1,40 @@
-//! L2: one node of the cluster, sans-IO.
+//! L2: one node of the cluster as a sans-IO composition of consensus and state.
+//!
+//! ```text
+//!   HTTP, CLI, other servers                                       disk      peers
+//!          │ Ask                                             Persisted│  ▲     │ ▲
+//!          ▼                                                         ▼  │     ▼ │
+//!   ┌──────────────── Agent::step(now, input, out) ────────────────────────────────┐
+//!   │  route ──► lead here?  write: propose ──────────────► Raft ──► Commit ──► apply │
+//!   │    │                   default read: serve                        │         │
+//!   │    │                   consistent read: verify, then serve        ▼         │
+//!   │    │       leader known?  forward ──► answer of the leader     StateStore    │
+//!   │    │       nobody leads?  hold (≤ rpc_hold_timeout), route again   │         │
+//!   │    └──────► blocked query ◄──── touched by a change ───────────────┘         │
+//!   └───────────────────────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! Contract: every [`Input::Ask`] ends in exactly one [`Output::Answer`] (unless the process dies);
+//! every [`Output::Forward`] expects exactly one [`Input::Forwarded`].
+//!
+//! Invariants:
+//! * A write is acknowledged only once its own entry is committed and applied here.
+//! * A write whose connection to the leader broke is never sent again: its outcome is unknown
+//!   (spec cluster 9.2). Reads are.
+//! * A consistent read is answered from a state that has applied all that was committed when a quorum
+//!   confirmed this leader, *after* the read came in.
+//! * A default or consistent read that blocks on a leader which then loses its office is routed again,
+//!   never answered from the deposed state.
+//!
+//! Deliberately not here: sockets, encoding of messages between servers, HTTP's forms.
 
+mod core;
+mod event;
+mod hold;
+mod serve;
+mod told;
 pub mod types;
 
+pub use core::{Agent, AgentConfig, Input, Output};
+pub use event::Event;
 pub use types::*;

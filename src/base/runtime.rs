@@ -36,6 +36,16 @@ pub enum Signal {
     Hangup,
 }
 
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Signal::Terminate => "terminated",
+            Signal::Interrupt => "interrupt",
+            Signal::Hangup => "hangup",
+        })
+    }
+}
+
 /// How grave a log line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "the names say it")]

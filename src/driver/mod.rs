@@ -1,3 +1,25 @@
-//! L5: the shell around the cores, generic over [`Runtime`](crate::base::runtime::Runtime).
+//! L5: the shell around the agent's core. It owns sockets, tasks and the loop, and decides nothing.
+//!
+//! ```text
+//!   :8500 ── http ──┐                         ┌── disk task ── LogStore ── files
+//!   :8300 ── rpc ───┼──► mailbox ─► event loop ├── raft links ─┐
+//!   signals ────────┘    (Message)   Agent     └── rpc links ──┴── :8300 of the others
+//! ```
+//!
+//! One task runs the core; all others only translate and talk to it through the mailbox. The shell is
+//! generic over [`Runtime`](crate::base::runtime::Runtime): what ships and what is simulated is this
+//! same code.
 
+mod disk_task;
+mod event_loop;
+mod link;
+mod mailbox;
+mod node;
+mod observer;
+mod peers;
 pub mod persist;
+mod server_port;
+
+pub use mailbox::Handle;
+pub use node::{Exit, Node, NodeConfig};
+pub use observer::{Observer, Unobserved};

@@ -65,6 +65,17 @@ pub enum Query {
     KvKeys { prefix: String, separator: String },
 }
 
+impl Query {
+    /// The key or prefix that is asked for.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        match self {
+            Query::KvGet { key } => key,
+            Query::KvList { prefix } | Query::KvKeys { prefix, .. } => prefix,
+        }
+    }
+}
+
 /// The answer to a [`Query`], with the index of spec cluster 10.5 (0 when nothing was ever written).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {

@@ -1,0 +1,236 @@
+//! From the facts of a node and of the fabric to the events of the trace.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use proconsul::agent::{self, ReadMode};
+use proconsul::base::Instant;
+use proconsul::base::runtime::{Level, Runtime};
+use proconsul::driver;
+use proconsul::raft::{self, Entry, Restored};
+use proconsul::state::{Command, CommandResult, KvCommand};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
+use crate::fabric::{Ended, HostId, Message, Observer, SimRuntime, Why};
+use crate::trace::event::{Ending, EntryRef, Host, Role, What};
+
+use super::recorder::Recorder;
+
+/// Watches one agent.
+pub struct NodeObserver {
+    recorder: Recorder,
+    runtime: SimRuntime,
+    host: Host,
+    term: AtomicU64,
+}
+
+impl NodeObserver {
+    /// Of the agent on this host.
+    #[must_use]
+    pub fn new(recorder: Recorder, runtime: SimRuntime, host: Host) -> Self {
+        Self { recorder, runtime, host, term: AtomicU64::new(0) }
+    }
+
+    fn push(&self, what: What) {
+        self.recorder.push(self.runtime.true_now(), self.host, what);
+    }
+
+    fn raft(&self, event: &raft::Event) {
+        let what = match event {
+            raft::Event::TermChanged(term) => {
+                self.term.store(term.0, Ordering::Relaxed);
+                What::Term { term: term.0 }
+            }
+            raft::Event::Voted(vote) => {
+                What::Voted { term: vote.term.0, candidate: vote.candidate.to_string() }
+            }
+            raft::Event::RoleChanged { role, term } => What::Role { role: role_of(*role), term: term.0 },
+            raft::Event::LeaderChanged(leader) => What::Leader {
+                address: leader.as_ref().map(ToString::to_string).unwrap_or_default(),
+            },
+            raft::Event::Appended(entries) => {
+                What::Append { entries: entries.iter().map(entry_ref).collect() }
+            }
+            raft::Event::Truncated(from) => What::Truncate { from: from.0 },
+            raft::Event::CommitAdvanced(index) => What::Commit { index: index.0 },
+            raft::Event::HeartbeatTimeout { .. } => What::HeartbeatTimeout,
+            raft::Event::ElectionTimeout(term) => What::ElectionFailed { term: term.0 },
+            raft::Event::ElectionWon { term, tally } => {
+                What::ElectionWon { term: term.0, tally: *tally as u32 }
+            }
+            raft::Event::VoteRefused { candidate, term, why } => What::VoteRefused {
+                candidate: candidate.to_string(),
+                term: term.0,
+                why: format!("{why:?}"),
+            },
+            raft::Event::AppendRejected { peer, next } => {
+                What::AppendRejected { peer: peer.to_string(), next: next.0 }
+            }
+            raft::Event::SteppedDown(why) => {
+                let term = self.term.load(Ordering::Relaxed);
+                What::StepDown { term, why: format!("{why:?}") }
+            }
+            raft::Event::NoKnownPeers
+            | raft::Event::Pipelining(_)
+            | raft::Event::PipelineAborted(_)
+            | raft::Event::ContactLost { .. } => return,
+        };
+        self.push(what);
+    }
+}
+
+impl driver::Observer for NodeObserver {
+    fn recovered(&self, restored: &Restored) {
+        let vote = restored.hard_state.vote.as_ref();
+        self.push(What::Recovered {
+            term: restored.hard_state.term.0,
+            vote_term: vote.map_or(0, |vote| vote.term.0),
+            vote_for: vote.map(|vote| vote.candidate.to_string()).unwrap_or_default(),
+            log: restored.entries.iter().map(entry_ref).collect(),
+        });
+    }
+
+    fn event(&self, event: &agent::Event) {
+        match event {
+            agent::Event::Raft(event) => self.raft(event),
+            agent::Event::Applied { entry, done } => {
+                let entry = entry_ref(entry);
+                let index = entry.index;
+                self.push(What::Apply { index, term: entry.term, hash: entry.hash });
+                if let Some((Command::Kv(command), result)) = done {
+                    let (key, value) = written(command);
+                    let done = *result == CommandResult::Flag(true);
+                    self.push(What::Wrote { index, key, value, done });
+                }
+            }
+            agent::Event::Served { mode, key, index, applied, term, leads } => {
+                self.push(What::Served {
+                    mode: mode_name(*mode).to_owned(),
+                    key: key.clone(),
+                    index: *index,
+                    applied: applied.0,
+                    term: term.0,
+                    leads: *leads,
+                });
+            }
+            agent::Event::VoteTold { term, candidate } => {
+                self.push(What::VoteTold { term: term.0, candidate: candidate.to_string() });
+            }
+            agent::Event::Acked { index, term } => {
+                self.push(What::Acked { index: index.0, term: term.0 });
+            }
+            agent::Event::Forwarded { to } => self.push(What::Forwarded { to: to.to_string() }),
+            agent::Event::LeadershipEstablished | agent::Event::LeadershipLost => {}
+        }
+    }
+}
+
+/// Watches the network, the disks and the processes.
+pub struct FabricObserver {
+    recorder: Recorder,
+}
+
+impl FabricObserver {
+    /// Writes to this recorder.
+    #[must_use]
+    pub fn new(recorder: Recorder) -> Self {
+        Self { recorder }
+    }
+}
+
+impl Observer for FabricObserver {
+    fn delivered(&self, at: Instant, message: &Message) {
+        let what = What::Deliver {
+            from: host(message.from),
+            tcp: message.tcp,
+            bytes: message.bytes,
+            hash: message.hash,
+        };
+        self.recorder.push(at, host(message.to), what);
+    }
+
+    fn dropped(&self, at: Instant, message: &Message, why: Why) {
+        let why = match why {
+            Why::Cut => "cut",
+            Why::Lost => "lost",
+            Why::HostDown => "host down",
+            Why::ClosedPort => "closed port",
+            Why::BufferFull => "buffer full",
+        };
+        let what = What::Drop { to: host(message.to), tcp: message.tcp, why: why.to_owned() };
+        self.recorder.push(at, host(message.from), what);
+    }
+
+    fn lost_unsynced(&self, at: Instant, id: HostId, path: &str, bytes: u64) {
+        self.recorder.push(at, host(id), What::LostUnsynced { path: path.to_owned(), bytes });
+    }
+
+    fn log(&self, at: Instant, id: HostId, level: Level, module: &str, text: fmt::Arguments<'_>) {
+        let what = What::Log {
+            level: level_name(level).to_owned(),
+            module: module.to_owned(),
+            text: text.to_string(),
+        };
+        self.recorder.push(at, host(id), what);
+    }
+
+    fn process_ended(&self, at: Instant, id: HostId, how: Ended, detail: &str) {
+        let how = match how {
+            Ended::Killed => Ending::Killed,
+            Ended::Terminated => Ending::Stopped,
+            Ended::Returned => Ending::Exited,
+            Ended::Panicked => Ending::Panicked,
+        };
+        self.recorder.push(at, host(id), What::Ended { how, detail: detail.to_owned() });
+    }
+}
+
+/// Hosts of the fabric are numbered as those of the trace.
+#[must_use]
+pub fn host(id: HostId) -> Host {
+    Host(id.0)
+}
+
+fn entry_ref(entry: &Entry) -> EntryRef {
+    let hash = xxh3_64_with_seed(&entry.data, entry.kind as u64);
+    EntryRef { index: entry.index.0, term: entry.term.0, hash }
+}
+
+/// Key and hash of the value; 0 for a removal.
+fn written(command: &KvCommand) -> (String, u64) {
+    match command {
+        KvCommand::Set { key, value, .. } | KvCommand::Cas { key, value, .. } => {
+            (key.clone(), xxh3_64(value))
+        }
+        KvCommand::Delete { key } | KvCommand::DeleteCas { key, .. } => (key.clone(), 0),
+        KvCommand::DeleteTree { prefix } => (prefix.clone(), 0),
+    }
+}
+
+fn role_of(role: raft::Role) -> Role {
+    match role {
+        raft::Role::Follower => Role::Follower,
+        raft::Role::Candidate => Role::Candidate,
+        raft::Role::Leader => Role::Leader,
+    }
+}
+
+/// As histories and traces spell it.
+#[must_use]
+pub fn mode_name(mode: ReadMode) -> &'static str {
+    match mode {
+        ReadMode::Default => "default",
+        ReadMode::Consistent => "consistent",
+        ReadMode::Stale => "stale",
+    }
+}
+
+fn level_name(level: Level) -> &'static str {
+    match level {
+        Level::Trace => "TRACE",
+        Level::Debug => "DEBUG",
+        Level::Info => "INFO",
+        Level::Warn => "WARN",
+        Level::Error => "ERROR",
+    }
+}

@@ -1,0 +1,164 @@
+//! The one place that facts of a run go to: trace, live view, history.
+//!
+//! Boot takes an unknown time and time zero is its end, so events are held back until
+//! [`Recorder::begin`] names that moment; then they enter the trace with their (negative) times.
+//!
+//! Whoever waits for a condition is woken when the view's revision changes, not at every event.
+
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Poll, Waker};
+
+use proconsul::base::Instant;
+
+use crate::history::{History, Recorder as HistoryRecorder};
+use crate::trace::Trace;
+use crate::trace::event::{Header, Host, TraceEvent, What};
+use crate::trace::view::View;
+
+/// Cheap to clone; all clones write to the same run.
+#[derive(Clone)]
+pub struct Recorder {
+    inner: Arc<Mutex<Inner>>,
+}
+
+struct Inner {
+    trace: Trace,
+    view: View,
+    history: HistoryRecorder,
+    /// The moment of time zero; none while booting.
+    zero: Option<Instant>,
+    held: Vec<(Instant, Host, What)>,
+    waiting: Vec<Waker>,
+}
+
+impl Recorder {
+    /// An empty run.
+    #[must_use]
+    pub fn new(header: Header) -> Self {
+        let view = View::new(&header);
+        Self {
+            inner: Arc::new(Mutex::new(Inner {
+                trace: Trace::new(header),
+                view,
+                history: HistoryRecorder::default(),
+                zero: None,
+                held: Vec::new(),
+                waiting: Vec::new(),
+            })),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().expect("a simulation has one thread, and a panic there ends the run")
+    }
+
+    /// Records a fact.
+    pub fn push(&self, at: Instant, host: Host, what: What) {
+        let mut inner = self.lock();
+        let Some(zero) = inner.zero else {
+            let before = inner.view.revision();
+            let event = TraceEvent { at: offset(at, Instant::ZERO), host, what };
+            inner.view.apply(&event);
+            inner.held.push((at, host, event.what));
+            inner.wake(before);
+            return;
+        };
+        inner.record(TraceEvent { at: offset(at, zero), host, what });
+    }
+
+    /// Time zero is now: boot is over.
+    pub fn begin(&self, now: Instant) {
+        let mut inner = self.lock();
+        inner.zero = Some(now);
+        inner.view = View::new(inner.trace.header());
+        for (at, host, what) in std::mem::take(&mut inner.held) {
+            inner.record(TraceEvent { at: offset(at, now), host, what });
+        }
+    }
+
+    /// Run time of a moment, ns; before [`Recorder::begin`] since the start of the simulation.
+    #[must_use]
+    pub fn run_time(&self, at: Instant) -> i64 {
+        offset(at, self.lock().zero.unwrap_or(Instant::ZERO))
+    }
+
+    /// The moment of time zero.
+    #[must_use]
+    pub fn zero(&self) -> Instant {
+        self.lock().zero.unwrap_or(Instant::ZERO)
+    }
+
+    /// Looks at the run as it is now.
+    pub fn with_view<T>(&self, look: impl FnOnce(&View) -> T) -> T {
+        look(&self.lock().view)
+    }
+
+    /// Writes to the history.
+    pub fn with_history<T>(&self, write: impl FnOnce(&mut HistoryRecorder) -> T) -> T {
+        write(&mut self.lock().history)
+    }
+
+    /// Waits until this is true of the run, looking whenever the view has changed.
+    pub async fn until(&self, mut holds: impl FnMut(&View) -> bool) {
+        let mut seen = None;
+        poll_fn(|cx| {
+            let mut inner = self.lock();
+            let revision = inner.view.revision();
+            if seen != Some(revision) {
+                seen = Some(revision);
+                if holds(&inner.view) {
+                    return Poll::Ready(());
+                }
+            }
+            inner.waiting.push(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// How many events there are; what the watchdog looks at.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        let inner = self.lock();
+        (inner.trace.len() + inner.held.len()) as u64
+    }
+
+    /// The whole run, at its end.
+    #[must_use]
+    pub fn finish(&self, run_end_ns: i64) -> (Trace, History) {
+        let mut inner = self.lock();
+        if inner.zero.is_none() {
+            // It never booted: time zero is the end.
+            drop(inner);
+            self.begin(Instant::ZERO);
+            inner = self.lock();
+        }
+        let mut header = inner.trace.header().clone();
+        header.run_ns = run_end_ns;
+        let trace = std::mem::replace(&mut inner.trace, Trace::new(header.clone()));
+        let history = std::mem::take(&mut inner.history).finish();
+        (trace, history)
+    }
+}
+
+impl Inner {
+    fn record(&mut self, event: TraceEvent) {
+        let before = self.view.revision();
+        self.view.apply(&event);
+        self.trace.push(event);
+        self.wake(before);
+    }
+
+    fn wake(&mut self, before: u64) {
+        if self.view.revision() != before {
+            for waker in self.waiting.drain(..) {
+                waker.wake();
+            }
+        }
+    }
+}
+
+fn offset(at: Instant, zero: Instant) -> i64 {
+    at.as_nanos() as i64 - zero.as_nanos() as i64
+}

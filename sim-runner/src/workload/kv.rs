@@ -1,0 +1,187 @@
+//! `kind = "kv"`: users read and write unique values.
+//!
+//! Values are unique in the run, so that every read names its write; a `cas` compares with the version
+//! that this user last saw of the key. All draws come from the user's own stream: what one user meets
+//! does not move another's choices.
+
+use proconsul::base::runtime::Runtime;
+use proconsul::base::{Duration, Instant, Prng};
+use std::collections::BTreeMap;
+
+use crate::cluster::Cluster;
+use crate::fabric::SimRuntime;
+use crate::history::operation::{Call, Mode, Outcome, Output};
+use crate::scenario::model::{KvMix, KvWorkload, Modes, Target, Via, Workload};
+use crate::trace::event::{Host, What};
+
+use super::user::User;
+
+/// One user's life.
+pub struct KvUser {
+    /// The whole.
+    pub cluster: Cluster,
+    /// Its own host.
+    pub runtime: SimRuntime,
+    /// That host's number.
+    pub host: Host,
+    /// Its name.
+    pub name: String,
+    /// Its workload's number, from 1.
+    pub workload: usize,
+    /// What it was told.
+    pub plan: Workload,
+    /// Its draws.
+    pub prng: Prng,
+}
+
+impl KvUser {
+    /// Works until its time is over.
+    pub async fn run(mut self, kv: KvWorkload) {
+        let zero = self.cluster.recorder().zero();
+        let (from, to) = (zero + self.plan.between.0, zero + self.plan.between.1);
+        let pause = Duration::from_nanos(
+            60_000_000_000 * u64::from(self.plan.users) / self.plan.per_minute.max(1),
+        );
+        let mut user = User::new(self.runtime.clone());
+        let mut versions: BTreeMap<String, u64> = BTreeMap::new();
+        let mut sticky = None;
+        let mut next = from + self.prng.duration(Duration::ZERO, pause);
+        let mut written = 0;
+        while next < to {
+            self.sleep_until(next).await;
+            let key = format!("k{}", self.prng.below(u64::from(kv.keys)));
+            let call = self.choose(&kv, &key, &versions, &mut written);
+            let Some(server) = self.server(&mut sticky) else { return };
+            self.operate(&mut user, server, key, call, &mut versions).await;
+            // Evenly spread with jitter; a slow answer is caught up with at once.
+            next += self.prng.duration(pause / 2, pause * 3 / 2);
+        }
+    }
+
+    async fn sleep_until(&self, at: Instant) {
+        let now = self.runtime.now();
+        if at > now {
+            self.runtime.sleep(at.since(now)).await;
+        }
+    }
+
+    fn choose(
+        &mut self,
+        kv: &KvWorkload,
+        key: &str,
+        versions: &BTreeMap<String, u64>,
+        written: &mut u64,
+    ) -> Call {
+        let KvMix { get, put, delete, cas, list } = kv.mix;
+        let kind = self.weighted(&[get, put, delete, cas, list]);
+        let mode = self.mode(kv.consistency);
+        let mut value = || {
+            *written += 1;
+            value_of(self.workload, &self.name, *written, kv.value_bytes)
+        };
+        match kind {
+            0 => Call::Get { mode },
+            1 => Call::Put { value: value() },
+            2 => Call::Delete,
+            3 => Call::CasIndex { index: versions.get(key).copied().unwrap_or(0), value: value() },
+            _ => Call::List { mode },
+        }
+    }
+
+    fn mode(&mut self, modes: Modes) -> Mode {
+        match self.weighted(&[modes.default, modes.consistent, modes.stale]) {
+            0 => Mode::Default,
+            1 => Mode::Consistent,
+            _ => Mode::Stale,
+        }
+    }
+
+    fn weighted(&mut self, weights: &[u64]) -> usize {
+        let mut draw = self.prng.below(weights.iter().sum::<u64>().max(1));
+        for (place, weight) in weights.iter().enumerate() {
+            if draw < *weight {
+                return place;
+            }
+            draw -= weight;
+        }
+        0
+    }
+
+    /// Whom to ask: drawn among the nodes that are up, or among all when none is.
+    fn server(&mut self, sticky: &mut Option<Host>) -> Option<Host> {
+        if let Some(server) = sticky {
+            return Some(*server);
+        }
+        let (target, keeps) = match &self.plan.via {
+            Via::Sticky => (Target::Servers, true),
+            Via::Target(Target::ServerAny) => (Target::Servers, false),
+            Via::Target(Target::ClientAny) => (Target::Clients, false),
+            Via::Target(target) => (target.clone(), false),
+        };
+        let mut choice = self.cluster.up(&target);
+        if choice.is_empty() {
+            choice = self.cluster.servers();
+        }
+        let server = self.prng.pick(&choice).copied();
+        if keeps {
+            *sticky = server;
+        }
+        server
+    }
+
+    async fn operate(
+        &mut self,
+        user: &mut User,
+        server: Host,
+        key: String,
+        call: Call,
+        versions: &mut BTreeMap<String, u64>,
+    ) {
+        let recorder = self.cluster.recorder().clone();
+        let called = self.runtime.true_now();
+        let at = recorder.run_time(called);
+        let place = self.cluster.name(server).to_owned();
+        // A list reads every key of the workload.
+        let key = if matches!(call, Call::List { .. }) { "k".to_owned() } else { key };
+        let op = recorder.with_history(|h| h.invoke(&self.name, &place, &key, call.clone(), at));
+        recorder.push(called, self.host, What::Invoke { op });
+        let to = self.cluster.http_address(server);
+        let answered = user.operate(to, &key, &call, self.plan.timeout).await;
+        for seen in seen(&answered.output) {
+            if let Some(index) = seen.1 {
+                versions.insert(seen.0, index);
+            }
+        }
+        if matches!(answered.output, Some(Output::Value(None))) {
+            versions.remove(&key);
+        }
+        let returned = self.runtime.true_now();
+        let outcome = match answered.outcome {
+            Outcome::Ok => "ok",
+            Outcome::Fail => "fail",
+            Outcome::Unknown => "unknown",
+        };
+        recorder.push(returned, self.host, What::Return { op, outcome: outcome.to_owned() });
+        let at = recorder.run_time(returned);
+        recorder.with_history(|history| {
+            history.complete(op, at, answered.outcome, answered.output, answered.index, answered.error);
+        });
+    }
+}
+
+fn seen(output: &Option<Output>) -> Vec<(String, Option<u64>)> {
+    match output {
+        Some(Output::Value(Some(seen))) => vec![(seen.key.clone(), seen.modify_index)],
+        Some(Output::Values(all)) => {
+            all.iter().map(|seen| (seen.key.clone(), seen.modify_index)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// `w1.u2.17`, padded with dots to the size; longer when the size is too small to be unique.
+fn value_of(workload: usize, user: &str, number: u64, bytes: usize) -> String {
+    let name = format!("w{workload}.{user}.{number}");
+    format!("{name:.<bytes$}")
+}
+

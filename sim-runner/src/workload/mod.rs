@@ -1,0 +1,4 @@
+//! What users do while the cluster suffers.
+
+pub mod kv;
+pub mod user;

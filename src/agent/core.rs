@@ -1,0 +1,337 @@
+//! [`Agent`]: the one way in, and what connects Raft's outputs to the state machine.
+
+use std::collections::BTreeMap;
+
+use crate::base::{
+    CallId, Duration, Faults, Instant, LogIndex, PersistId, Prng, ReplyToken, RequestId,
+    ServerAddress, Term,
+};
+use crate::raft::{self, Configuration, EntryKind, Raft, RaftConfig, Restored};
+use crate::state::StateStore;
+use crate::wire;
+
+use super::event::Event;
+use super::hold::Hold;
+use super::told::Told;
+use super::types::{Failure, Reply, Request};
+
+/// What an agent is told at construction.
+#[derive(Clone, Debug)]
+pub struct AgentConfig {
+    /// Timers and identity of the consensus core.
+    pub raft: RaftConfig,
+    /// The datacenter, which commands carry.
+    pub datacenter: String,
+    /// The servers of the cluster: static for now.
+    pub servers: Configuration,
+    /// How long a request waits for a leader (`performance.rpc_hold_timeout`, 7 s).
+    pub rpc_hold_timeout: Duration,
+}
+
+/// Everything that can happen to an agent.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// The deadline has come.
+    Wake,
+    /// A peer's Raft request.
+    RaftRequest(ReplyToken, raft::Request),
+    /// The end of a Raft call.
+    RaftReply(CallId, Result<raft::Response, raft::CallError>),
+    /// The disk has it.
+    Persisted(PersistId),
+    /// The disk refused it.
+    PersistFailed(PersistId),
+    /// A front end or another server asks.
+    Ask(RequestId, Request),
+    /// The asker has gone: nobody waits for the answer.
+    Forget(RequestId),
+    /// The end of a forwarded request.
+    Forwarded(CallId, Result<Reply, Failure>),
+    /// The process is about to stop: everything that waits is refused.
+    Stop,
+}
+
+/// Everything an agent asks for.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Write this.
+    Persist(raft::Persist),
+    /// Send this to a peer.
+    RaftCall {
+        /// Names the answer.
+        call: CallId,
+        /// To whom.
+        to: ServerAddress,
+        /// On which connection.
+        lane: raft::Lane,
+        /// What.
+        request: raft::Request,
+    },
+    /// Answer a peer.
+    RaftReply(ReplyToken, raft::Response),
+    /// Ask the leader.
+    Forward {
+        /// Names the answer.
+        call: CallId,
+        /// The leader.
+        to: ServerAddress,
+        /// The question.
+        request: Request,
+    },
+    /// Answer an asker.
+    Answer(RequestId, Result<Reply, Failure>),
+    /// A fact.
+    Event(Event),
+}
+
+/// What a request that has no answer yet waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Waiting {
+    /// For a leader; routed again at this time, or as soon as one is known.
+    Leader { retry_at: Instant },
+    /// For its entry to be committed.
+    Commit,
+    /// For a quorum to confirm this leader, until this time.
+    Quorum { until: Instant },
+    /// For the leader's answer.
+    Forwarded(CallId),
+    /// For a change that touches its query, until this time.
+    Change { until: Instant },
+}
+
+/// A request that has no answer yet.
+#[derive(Clone, Debug)]
+pub(super) struct Pending {
+    pub request: Request,
+    pub since: Instant,
+    /// When a blocking query gives up and answers with what there is.
+    pub block_until: Option<Instant>,
+    pub hold: Hold,
+    pub waiting: Waiting,
+}
+
+/// One node of the cluster.
+pub struct Agent {
+    pub(super) raft: Raft,
+    pub(super) state: StateStore,
+    pub(super) applied: LogIndex,
+    pub(super) pending: BTreeMap<RequestId, Pending>,
+    pub(super) forwards: BTreeMap<CallId, RequestId>,
+    pub(super) next_forward: CallId,
+    pub(super) config: AgentConfig,
+    pub(super) prng: Prng,
+    pub(super) faults: Faults,
+    pub(super) leads: Option<Term>,
+    established: bool,
+    told: Told,
+    raft_out: Vec<raft::Output>,
+    absorbing: bool,
+}
+
+impl Agent {
+    /// An agent over what was found on its disk.
+    #[must_use]
+    pub fn new(
+        config: AgentConfig,
+        restored: Restored,
+        prng: &Prng,
+        faults: Faults,
+        now: Instant,
+        out: &mut Vec<Output>,
+    ) -> Self {
+        let membership = Box::new(raft::StaticMembership::new(config.servers.clone()));
+        let mut raft_out = Vec::new();
+        let raft = Raft::new(
+            config.raft.clone(),
+            restored,
+            membership,
+            prng.fork("raft"),
+            faults.clone(),
+            now,
+            &mut raft_out,
+        );
+        let mut agent = Self {
+            raft,
+            state: StateStore::default(),
+            applied: LogIndex(0),
+            pending: BTreeMap::new(),
+            forwards: BTreeMap::new(),
+            next_forward: CallId(1),
+            config,
+            prng: prng.fork("agent"),
+            faults,
+            leads: None,
+            established: false,
+            told: Told::default(),
+            raft_out,
+            absorbing: false,
+        };
+        agent.absorb(now, out);
+        agent
+    }
+
+    /// The one way in.
+    pub fn step(&mut self, now: Instant, input: Input, out: &mut Vec<Output>) {
+        match input {
+            Input::Wake => {
+                if self.raft.deadline().is_some_and(|at| at <= now) {
+                    self.raft_step(now, raft::Input::Wake, out);
+                }
+                self.on_deadlines(now, out);
+            }
+            Input::RaftRequest(token, request) => {
+                self.told.asked(token, &request);
+                self.raft_step(now, raft::Input::Request { token, request }, out);
+            }
+            Input::RaftReply(call, result) => {
+                self.raft_step(now, raft::Input::Reply { call, result }, out);
+            }
+            Input::Persisted(id) => self.raft_step(now, raft::Input::Persisted(id), out),
+            Input::PersistFailed(id) => self.raft_step(now, raft::Input::PersistFailed(id), out),
+            Input::Ask(id, request) => self.on_ask(now, id, request, out),
+            Input::Forget(id) => self.on_forget(id),
+            Input::Forwarded(call, result) => self.on_forwarded(now, call, result, out),
+            Input::Stop => self.on_stop(out),
+        }
+    }
+
+    /// When [`Input::Wake`] is due.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let own = self.pending.values().filter_map(|pending| match pending.waiting {
+            Waiting::Leader { retry_at } => Some(retry_at),
+            Waiting::Quorum { until } | Waiting::Change { until } => Some(until),
+            Waiting::Commit | Waiting::Forwarded(_) => None,
+        });
+        own.chain(self.raft.deadline()).min()
+    }
+
+    /// The consensus core, to look at.
+    #[must_use]
+    pub fn raft(&self) -> &Raft {
+        &self.raft
+    }
+
+    /// The state machine, to look at.
+    #[must_use]
+    pub fn state(&self) -> &StateStore {
+        &self.state
+    }
+
+    /// How much of the log is in the state machine.
+    #[must_use]
+    pub fn applied(&self) -> LogIndex {
+        self.applied
+    }
+
+    /// Panics when an invariant does not hold.
+    pub fn check_invariants(&self) {
+        self.raft.check_invariants();
+        crate::invariant!(
+            self.applied <= self.raft.commit_index(),
+            "applied {} beyond the commit index {}",
+            self.applied,
+            self.raft.commit_index()
+        );
+        for (call, id) in &self.forwards {
+            crate::invariant!(
+                self.pending.get(id).is_some_and(|p| p.waiting == Waiting::Forwarded(*call)),
+                "call {call} belongs to request {id}, which does not wait for it"
+            );
+        }
+    }
+
+    pub(super) fn raft_step(&mut self, now: Instant, input: raft::Input, out: &mut Vec<Output>) {
+        self.raft.step(now, input, &mut self.raft_out);
+        self.absorb(now, out);
+    }
+
+    /// Turns Raft's outputs into ours. Applying an entry may route a request to Raft again, from inside
+    /// this loop: what that produces is left to the next round here, so that batches for the disk and
+    /// committed entries keep Raft's order.
+    fn absorb(&mut self, now: Instant, out: &mut Vec<Output>) {
+        if std::mem::replace(&mut self.absorbing, true) {
+            return;
+        }
+        while !self.raft_out.is_empty() {
+            let batch = std::mem::take(&mut self.raft_out);
+            let mut leader_changed = false;
+            for output in batch {
+                match output {
+                    raft::Output::Persist(persist) => out.push(Output::Persist(persist)),
+                    raft::Output::Call { call, to, lane, request } => {
+                        out.extend(self.told.asks(&request).map(Output::Event));
+                        out.push(Output::RaftCall { call, to, lane, request });
+                    }
+                    raft::Output::Reply { token, response } => {
+                        out.extend(self.told.answered(token, &response).map(Output::Event));
+                        out.push(Output::RaftReply(token, response));
+                    }
+                    raft::Output::Commit(entries) => self.on_commit(now, entries, out),
+                    raft::Output::Refused { id, refusal } => self.on_refused(now, id, refusal, out),
+                    raft::Output::Verified { id, result } => {
+                        self.on_verified(now, id, result, out);
+                    }
+                    raft::Output::Event(event) => {
+                        leader_changed |= matches!(event, raft::Event::LeaderChanged(_));
+                        out.push(Output::Event(Event::Raft(event)));
+                    }
+                }
+            }
+            self.note_leadership(out);
+            if leader_changed {
+                self.on_leader_changed(now, out);
+            }
+        }
+        self.absorbing = false;
+    }
+
+    fn on_commit(&mut self, now: Instant, entries: Vec<raft::Committed>, out: &mut Vec<Output>) {
+        for committed in entries {
+            let entry = committed.entry;
+            crate::invariant!(
+                entry.index == self.applied.next(),
+                "entry {} applied after {}",
+                entry.index,
+                self.applied
+            );
+            let mut done = None;
+            let mut changes = Vec::new();
+            if entry.kind == EntryKind::Command {
+                // Every server must apply the same commands: one that cannot be read stops the server,
+                // as Consul's does, rather than let its state differ.
+                let command = wire::command::decode(&entry.data)
+                    .unwrap_or_else(|error| panic!("entry {}: {error}", entry.index));
+                if let Some(command) = command {
+                    let (result, touched) = self.state.apply(entry.index, &command, &self.faults);
+                    changes = touched;
+                    done = Some((command, result));
+                }
+            }
+            self.applied = entry.index;
+            let result = done.as_ref().map(|(_, result)| result.clone());
+            out.push(Output::Event(Event::Applied { entry, done }));
+            if let (Some(id), Some(result)) = (committed.proposal, result) {
+                self.answer(id, Ok(Reply::Written(result)), out);
+            }
+            self.wake_blocked(now, &changes, out);
+        }
+    }
+
+    fn note_leadership(&mut self, out: &mut Vec<Output>) {
+        let leads = self.raft.is_leader().then(|| self.raft.term());
+        if self.leads != leads {
+            if self.established {
+                out.push(Output::Event(Event::LeadershipLost));
+            }
+            self.established = false;
+            self.leads = leads;
+        }
+        let ready = leads.is_some()
+            && self.raft.first_own_index().is_some_and(|first| self.applied >= first);
+        if ready && !self.established {
+            self.established = true;
+            out.push(Output::Event(Event::LeadershipEstablished));
+        }
+    }
+}
