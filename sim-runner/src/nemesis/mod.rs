@@ -1,0 +1,18 @@
+//! What happens to the cluster: the script, chaos, and the healing at the end.
+//!
+//! ```text
+//!   Plan.steps ──► script: one task a step ── trigger ── when ── act ── undo ── finished
+//!                             │                                  │
+//!                             └── targets: whom, now             └── verbs, partitions, requests
+//!   end of run ──► settle: undo everything, wait until all has converged
+//! ```
+//!
+//! The nemesis decides; the fabric and the cluster hold the mechanisms. Whatever it does, and whatever
+//! it could not do, is an event of the trace.
+
+mod act;
+pub mod partition;
+mod request;
+pub mod script;
+pub mod settle;
+pub mod targets;
