@@ -269,6 +269,7 @@ pub trait Disk: Clone + Send + Sync + 'static {
 }
 
 /// An open file.
+#[expect(clippy::len_without_is_empty, reason = "a length that is asked for is a system call")]
 pub trait File: Send + Sync + 'static {
     /// Reads from an offset; 0 at or after the end.
     fn read_at(
@@ -284,6 +285,19 @@ pub trait File: Send + Sync + 'static {
     fn len(&self) -> impl Future<Output = io::Result<u64>> + Send;
     /// Makes content and length durable.
     fn sync(&self) -> impl Future<Output = io::Result<()>> + Send;
+}
+
+/// Checks a path of a [`Disk`]: names joined by `/`, below the root. `""` is the root itself.
+///
+/// # Errors
+/// `InvalidInput` for an absolute path and for empty, `.` and `..` components.
+pub fn checked_path(path: &str) -> io::Result<&str> {
+    let refused = |name: &str| matches!(name, "" | "." | "..") || name.contains('\0');
+    if !path.is_empty() && path.split('/').any(refused) {
+        let text = format!("{path:?} is not a path below the folder: plain names joined by /");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
+    Ok(path)
 }
 
 /// Reads some bytes; 0 is EOF.

@@ -1,0 +1,449 @@
+//! A host's disk: what the processes see, and what a power cut leaves of it.
+//!
+//! ```text
+//!   names   live    data/raft/log ─► file      pending: put, remove, rename      durable names
+//!   file    live bytes                         pending: write, set length        durable bytes
+//!                                └── sync_dir / sync move pending into durable ──┘
+//! ```
+//!
+//! The rules are those of POSIX, read strictly: a file's content is durable after its sync, a name
+//! after the sync of its folder, and a name below a folder whose own name is not durable is lost with
+//! it. The end of a process alone loses nothing: the page cache belongs to the machine.
+//!
+//! A file without any name lives on while a process has it open, as on Unix.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use proconsul::base::{Duration, Prng, Ratio};
+
+use super::policy::{DiskPolicy, Keep};
+use super::world::locked;
+
+/// A write is torn at multiples of this.
+const SECTOR_BYTES: u64 = 512;
+
+pub(super) type FileRef = Arc<Mutex<FileImage>>;
+
+#[derive(Clone)]
+enum Node {
+    Folder,
+    File(FileRef),
+}
+
+enum NameChange {
+    Put { path: String, node: Node },
+    Remove { path: String },
+    Rename { from: String, to: String, node: Node },
+}
+
+/// The names on a disk and their files. Paths are absolute, without the leading `/`.
+pub(super) struct DiskImage {
+    live: BTreeMap<String, Node>,
+    durable: BTreeMap<String, Node>,
+    /// In order, numbered.
+    pending: Vec<(u64, NameChange)>,
+    next_change: u64,
+    policy: DiskPolicy,
+    sync_times: Prng,
+    power_cuts: Prng,
+}
+
+/// The content of a file.
+#[derive(Default)]
+pub(super) struct FileImage {
+    live: Vec<u8>,
+    durable: Vec<u8>,
+    pending: Vec<Change>,
+    /// Changes that have left `pending`, ever.
+    settled: u64,
+}
+
+enum Change {
+    Write { offset: u64, bytes: Vec<u8> },
+    SetLen(u64),
+}
+
+fn parent(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+fn error(kind: io::ErrorKind, path: &str, text: &str) -> io::Error {
+    io::Error::new(kind, format!("/{path}: {text}"))
+}
+
+impl DiskImage {
+    pub fn new(streams: &Prng, policy: DiskPolicy) -> Self {
+        Self {
+            live: BTreeMap::new(),
+            durable: BTreeMap::new(),
+            pending: Vec::new(),
+            next_change: 0,
+            policy,
+            sync_times: streams.fork("sync"),
+            power_cuts: streams.fork("power"),
+        }
+    }
+
+    pub fn set_policy(&mut self, policy: DiskPolicy) {
+        self.policy = policy;
+    }
+
+    /// How long the next sync takes.
+    pub fn sync_time(&mut self) -> Duration {
+        self.sync_times.duration(self.policy.sync_low, self.policy.sync_high)
+    }
+
+    /// Makes a folder that has always been there, with those above it: the place of a root.
+    pub fn preinstall_folder(&mut self, path: &str) {
+        let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
+        for folder in ends.map(|end| &path[..end]).filter(|folder| !folder.is_empty()) {
+            self.live.entry(folder.to_owned()).or_insert(Node::Folder);
+            self.durable.entry(folder.to_owned()).or_insert(Node::Folder);
+        }
+    }
+
+    fn is_folder(&self, path: &str) -> bool {
+        path.is_empty() || matches!(self.live.get(path), Some(Node::Folder))
+    }
+
+    fn check_folder(&self, path: &str) -> io::Result<()> {
+        match self.live.get(path) {
+            _ if self.is_folder(path) => Ok(()),
+            Some(_) => Err(error(io::ErrorKind::NotADirectory, path, "not a folder")),
+            None => Err(error(io::ErrorKind::NotFound, path, "no such folder")),
+        }
+    }
+
+    pub fn file(&self, path: &str) -> io::Result<FileRef> {
+        match self.live.get(path) {
+            Some(Node::File(file)) => Ok(file.clone()),
+            None if !path.is_empty() => Err(error(io::ErrorKind::NotFound, path, "no such file")),
+            _ => Err(error(io::ErrorKind::IsADirectory, path, "a folder")),
+        }
+    }
+
+    pub fn open(&mut self, path: &str, create: bool) -> io::Result<FileRef> {
+        match self.file(path) {
+            Err(missing) if create && missing.kind() == io::ErrorKind::NotFound => {
+                self.check_folder(parent(path))?;
+                let file = FileRef::default();
+                self.put(path, Node::File(file.clone()));
+                Ok(file)
+            }
+            found => found,
+        }
+    }
+
+    fn note(&mut self, change: NameChange) {
+        self.pending.push((self.next_change, change));
+        self.next_change += 1;
+    }
+
+    fn put(&mut self, path: &str, node: Node) {
+        self.live.insert(path.to_owned(), node.clone());
+        self.note(NameChange::Put { path: path.to_owned(), node });
+    }
+
+    pub fn create_folders(&mut self, path: &str) -> io::Result<()> {
+        let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
+        for folder in ends.map(|end| &path[..end]).filter(|folder| !folder.is_empty()) {
+            match self.live.get(folder) {
+                Some(Node::Folder) => {}
+                Some(Node::File(_)) => {
+                    return Err(error(io::ErrorKind::NotADirectory, folder, "not a folder"));
+                }
+                None => self.put(folder, Node::Folder),
+            }
+        }
+        Ok(())
+    }
+
+    /// Names in a folder, sorted.
+    pub fn list(&self, folder: &str) -> io::Result<Vec<String>> {
+        self.check_folder(folder)?;
+        let inside = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        let below = self.live.range(inside.clone()..).map(|(path, _)| path);
+        let names = below.map_while(|path| path.strip_prefix(&*inside));
+        Ok(names.filter(|name| !name.contains('/')).map(str::to_owned).collect())
+    }
+
+    pub fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        let node = Node::File(self.file(from)?);
+        self.check_folder(parent(to))?;
+        if self.is_folder(to) {
+            return Err(error(io::ErrorKind::IsADirectory, to, "a folder"));
+        }
+        let (from, to) = (from.to_owned(), to.to_owned());
+        self.live.remove(&from);
+        self.live.insert(to.clone(), node.clone());
+        if parent(&from) == parent(&to) {
+            self.note(NameChange::Rename { from, to, node });
+        } else {
+            self.note(NameChange::Put { path: to, node });
+            self.note(NameChange::Remove { path: from });
+        }
+        Ok(())
+    }
+
+    pub fn remove(&mut self, path: &str) -> io::Result<()> {
+        self.file(path)?;
+        self.live.remove(path);
+        self.note(NameChange::Remove { path: path.to_owned() });
+        Ok(())
+    }
+
+    /// Changes of names so far; [`DiskImage::sync_folder`] makes those durable.
+    pub fn names_so_far(&self) -> u64 {
+        self.next_change
+    }
+
+    /// Makes those of the first `changes` changes durable that are in this folder.
+    pub fn sync_folder(&mut self, folder: &str, changes: u64) -> io::Result<()> {
+        self.check_folder(folder)?;
+        for (number, change) in std::mem::take(&mut self.pending) {
+            if number < changes && change.folder() == folder {
+                change.apply(&mut self.durable);
+            } else {
+                self.pending.push((number, change));
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a file there, durably, with the folders above it.
+    pub fn install(&mut self, path: &str, bytes: &[u8]) -> io::Result<()> {
+        let first = self.next_change;
+        self.create_folders(parent(path))?;
+        let file = self.open(path, true)?;
+        let mut file = locked(&file);
+        file.set_len(0);
+        file.write_at(0, bytes);
+        let changes = file.changes();
+        file.settle(changes);
+        drop(file);
+        self.settle_names(first);
+        Ok(())
+    }
+
+    /// Removes a file, durably.
+    pub fn uninstall(&mut self, path: &str) -> io::Result<()> {
+        let first = self.next_change;
+        self.remove(path)?;
+        self.settle_names(first);
+        Ok(())
+    }
+
+    fn settle_names(&mut self, first: u64) {
+        let start = self.pending.partition_point(|(number, _)| *number < first);
+        for (_, change) in self.pending.drain(start..) {
+            change.apply(&mut self.durable);
+        }
+    }
+
+    /// Every file, with its length.
+    pub fn files(&self) -> Vec<(String, u64)> {
+        let files = self.live.iter().filter_map(|(path, node)| match node {
+            Node::Folder => None,
+            Node::File(file) => Some((format!("/{path}"), locked(file).live.len() as u64)),
+        });
+        files.collect()
+    }
+
+    /// Power is cut: what was pending is kept or lost. Each file that lost something, with how many
+    /// bytes were unsynced.
+    pub fn lose_power(&mut self, keep: Keep) -> Vec<(String, u64)> {
+        let before: Vec<(String, FileRef)> = self
+            .live
+            .iter()
+            .filter_map(|(path, node)| match node {
+                Node::Folder => None,
+                Node::File(file) => Some((path.clone(), file.clone())),
+            })
+            .collect();
+        let names = self.pending.len();
+        let kept_names = match keep {
+            Keep::Synced => 0,
+            Keep::All => names,
+            // A journal brings names to the disk in order.
+            Keep::Some => self.power_cuts.below(names as u64 + 1) as usize,
+        };
+        for (_, change) in self.pending.drain(..).take(kept_names) {
+            change.apply(&mut self.durable);
+        }
+        self.drop_orphans();
+        self.live = self.durable.clone();
+        let mut lost = Vec::new();
+        for (path, file) in before {
+            let unsynced = locked(&file).lose_power(keep, &mut self.power_cuts);
+            let survives =
+                matches!(self.live.get(&path), Some(Node::File(same)) if Arc::ptr_eq(same, &file));
+            let bytes = if survives { unsynced } else { locked(&file).live.len() as u64 };
+            if bytes > 0 || !survives {
+                lost.push((format!("/{path}"), bytes));
+            }
+        }
+        // Files whose removal was not durable are back, with what they had durably.
+        for node in self.live.values() {
+            if let Node::File(file) = node {
+                locked(file).lose_power(Keep::Synced, &mut self.power_cuts);
+            }
+        }
+        lost
+    }
+
+    /// Durable names below folders that are not durable go with them.
+    fn drop_orphans(&mut self) {
+        let mut reachable: BTreeMap<String, Node> = BTreeMap::new();
+        // A folder sorts before what is in it.
+        for (path, node) in &self.durable {
+            let folder = parent(path);
+            if folder.is_empty() || matches!(reachable.get(folder), Some(Node::Folder)) {
+                reachable.insert(path.clone(), node.clone());
+            }
+        }
+        self.durable = reachable;
+    }
+}
+
+impl NameChange {
+    /// The folder whose sync makes it durable.
+    fn folder(&self) -> &str {
+        match self {
+            Self::Put { path, .. } | Self::Remove { path } => parent(path),
+            Self::Rename { to, .. } => parent(to),
+        }
+    }
+
+    fn apply(self, names: &mut BTreeMap<String, Node>) {
+        match self {
+            Self::Put { path, node } => {
+                names.insert(path, node);
+            }
+            Self::Remove { path } => {
+                names.remove(&path);
+            }
+            Self::Rename { from, to, node } => {
+                names.remove(&from);
+                names.insert(to, node);
+            }
+        }
+    }
+}
+
+impl FileImage {
+    pub fn len(&self) -> u64 {
+        self.live.len() as u64
+    }
+
+    pub fn read_at(&self, offset: u64, into: &mut [u8]) -> usize {
+        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(self.live.len());
+        let taken = into.len().min(self.live.len() - start);
+        into[..taken].copy_from_slice(&self.live[start..start + taken]);
+        taken
+    }
+
+    pub fn write_at(&mut self, offset: u64, bytes: &[u8]) {
+        self.change(Change::Write { offset, bytes: bytes.to_vec() });
+    }
+
+    pub fn set_len(&mut self, len: u64) {
+        self.change(Change::SetLen(len));
+    }
+
+    fn change(&mut self, change: Change) {
+        change.apply(&mut self.live);
+        self.pending.push(change);
+    }
+
+    /// The changes so far; [`FileImage::settle`] makes these durable.
+    pub fn changes(&self) -> u64 {
+        self.settled + self.pending.len() as u64
+    }
+
+    /// Makes the first `changes` changes durable.
+    pub fn settle(&mut self, changes: u64) {
+        let count = usize::try_from(changes.saturating_sub(self.settled)).unwrap_or(usize::MAX);
+        let count = count.min(self.pending.len());
+        for change in self.pending.drain(..count) {
+            change.apply(&mut self.durable);
+        }
+        self.settled += count as u64;
+    }
+
+    /// What the cut leaves becomes the content; how many bytes were written and are lost.
+    fn lose_power(&mut self, keep: Keep, cuts: &mut Prng) -> u64 {
+        let pending = std::mem::take(&mut self.pending);
+        let count = pending.len() as u64;
+        self.settled += count;
+        let half = Ratio::new(1, 2);
+        let subset = keep == Keep::Some && count > 0 && cuts.chance(half);
+        let prefix = match keep {
+            Keep::Synced => 0,
+            Keep::All => count,
+            Keep::Some if count == 0 || subset => 0,
+            Keep::Some => cuts.below(count + 1),
+        };
+        let mut lost = 0;
+        for (place, change) in pending.into_iter().enumerate() {
+            let place = place as u64;
+            if place < prefix || (subset && cuts.chance(half)) {
+                change.apply(&mut self.durable);
+            } else if keep == Keep::Some && !subset && place == prefix {
+                lost += change.tear(cuts).map_or(0, |(part, torn_off)| {
+                    part.apply(&mut self.durable);
+                    torn_off
+                });
+            } else {
+                lost += change.bytes();
+            }
+        }
+        self.live.clone_from(&self.durable);
+        lost
+    }
+}
+
+impl Change {
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Write { bytes, .. } => bytes.len() as u64,
+            Self::SetLen(_) => 0,
+        }
+    }
+
+    /// The sectors of a write that made it, and how many bytes did not.
+    fn tear(self, cuts: &mut Prng) -> Option<(Self, u64)> {
+        let Self::Write { offset, mut bytes } = self else {
+            return None;
+        };
+        let whole = bytes.len() as u64;
+        let first_boundary = SECTOR_BYTES - offset % SECTOR_BYTES;
+        let boundaries = if whole <= first_boundary {
+            0
+        } else {
+            (whole - first_boundary).div_ceil(SECTOR_BYTES)
+        };
+        let kept = match cuts.below(boundaries + 1) {
+            0 => 0,
+            sectors => first_boundary + (sectors - 1) * SECTOR_BYTES,
+        };
+        bytes.truncate(kept as usize);
+        Some((Self::Write { offset, bytes }, whole - kept))
+    }
+
+    fn apply(&self, content: &mut Vec<u8>) {
+        match self {
+            Self::Write { bytes, .. } if bytes.is_empty() => {}
+            Self::Write { offset, bytes } => {
+                let start = *offset as usize;
+                let end = start + bytes.len();
+                if content.len() < end {
+                    content.resize(end, 0);
+                }
+                content[start..end].copy_from_slice(bytes);
+            }
+            Self::SetLen(len) => content.resize(*len as usize, 0),
+        }
+    }
+}
