@@ -1,1 +1,3 @@
 //! The testbed, tested from outside.
+
+mod language_plan;

@@ -1,3 +1,51 @@
-//! The scenario language: from a TOML file and a seed to a [`model::Plan`].
+//! The scenario language: from a TOML file and a seed to a [`model::Plan`], and back.
+//!
+//! ```text
+//!  file ──source──► tree with places ──script──► Source ──lower(seed)──► Plan ──► runner
+//!   ▲                    ▲                          │                      │
+//!   │                  --set                 all errors at once            │
+//!   └──────────────────────────── expand ──────────────────────────────────┘
+//! ```
+//!
+//! * [`load`] reports every error of a file at once, each with its place and a remedy.
+//! * [`lower`] makes every draw that does not depend on the run, from labelled streams.
+//! * [`expand`] prints a plan as a scenario that lowers to the same plan.
+//! * [`fill`] fills in names in braces, when a step fires.
+//!
+//! What a word means is decided by whoever runs the plan; here it is only made sure that the word
+//! exists, stands where it may, and can mean something in this cluster.
 
+mod chaos;
+mod cluster;
+mod condition;
+pub mod diagnostic;
+mod expand;
+mod expect;
+mod list;
+mod lower;
 pub mod model;
+mod order;
+mod overrides;
+mod reader;
+mod script;
+mod seed;
+mod source;
+mod spelling;
+mod step;
+mod target;
+mod text;
+mod tree;
+mod values;
+mod verb;
+mod words;
+mod workload;
+
+pub use diagnostic::Diagnostics;
+pub use expand::expand;
+pub use list::titles;
+pub use lower::lower;
+pub use source::{Source, load, load_text};
+pub use spelling::nearest;
+pub use target::Names;
+pub use target::show as show_target;
+pub use text::{Field, fill};

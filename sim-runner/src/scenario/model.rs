@@ -40,7 +40,7 @@ pub struct Span {
 }
 
 /// The whole run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// `title`.
     pub title: String,
@@ -65,7 +65,7 @@ pub struct Plan {
 }
 
 /// `[cluster]`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ClusterPlan {
     /// Servers first.
     pub nodes: Vec<NodePlan>,
@@ -85,7 +85,7 @@ pub enum Boot {
 }
 
 /// One agent.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct NodePlan {
     /// `n1`.
     pub name: String,
@@ -118,7 +118,7 @@ pub struct TimePlan {
 }
 
 /// `[[workload]]`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Workload {
     /// How many users.
     pub users: u32,
@@ -144,14 +144,14 @@ pub enum Via {
 }
 
 /// What the users of a workload do.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum WorkloadKind {
     /// `kv`.
     Kv(KvWorkload),
 }
 
 /// `kind = "kv"`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct KvWorkload {
     /// Number of keys.
     pub keys: u32,
@@ -184,7 +184,7 @@ pub struct Modes {
 }
 
 /// One step.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Step {
     /// As written, or made: `step-3`, `chaos-1-7`. Unique.
     pub id: String,
@@ -252,7 +252,7 @@ pub enum Moment {
 }
 
 /// What a step does.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[expect(missing_docs, reason = "the keys are those of the language, section 6")]
 pub enum Action {
     Start {
@@ -309,7 +309,7 @@ pub enum StopSignal {
 }
 
 /// `partition`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[expect(missing_docs, reason = "the keys are those of the language, section 6")]
 pub enum Partition {
     Groups(Vec<Target>),
@@ -322,7 +322,7 @@ pub enum Partition {
 }
 
 /// `http`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct HttpStep {
     /// On which node.
     pub via: Target,
@@ -339,7 +339,7 @@ pub struct HttpStep {
 }
 
 /// `expect` of `http`; all that are given must hold. `{T}` is filled in when it fires.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct HttpExpect {
     /// Exact status.
     pub status: Option<u16>,
@@ -358,7 +358,7 @@ pub struct HttpExpect {
 }
 
 /// `wait`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Wait {
     /// `for`, with or without `while`.
     For {
@@ -479,7 +479,7 @@ pub enum EventPattern {
 }
 
 /// `[[expect]]`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Expect {
     /// `file:line`, for messages.
     pub place: String,
@@ -506,7 +506,7 @@ pub enum Fact {
 }
 
 /// The kinds of expectation (language section 7).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[expect(missing_docs, reason = "the names are those of the language, section 7")]
 pub enum Rule {
     Always(Fact),
@@ -518,4 +518,24 @@ pub enum Rule {
     InOrder(Vec<EventPattern>),
     Violates(String),
     Skip { property: String, because: String },
+}
+
+impl Action {
+    /// The verb, as users write it.
+    #[must_use]
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Action::Start { .. } => "start",
+            Action::Kill { .. } => "kill",
+            Action::Stop { .. } => "stop",
+            Action::Restart { .. } => "restart",
+            Action::Pause { .. } => "pause",
+            Action::Resume { .. } => "resume",
+            Action::Partition(_) => "partition",
+            Action::Heal { .. } => "heal",
+            Action::Http(_) => "http",
+            Action::Wait(_) => "wait",
+            Action::Note { .. } => "note",
+        }
+    }
 }

@@ -1,0 +1,318 @@
+//! The vocabulary: every word of the language, and whether this version builds it.
+//!
+//! A word that is in the language but not built is not a spelling mistake, and is reported as what
+//! it is. Each list is in the order of the language reference.
+
+/// A list of words of one kind.
+#[derive(Clone, Copy, Debug)]
+pub struct Words {
+    /// What they are, for messages: "key", "verb".
+    pub kind: &'static str,
+    /// Those that work.
+    pub built: &'static [&'static str],
+    /// Those that are in the language only.
+    pub planned: &'static [&'static str],
+}
+
+impl Words {
+    /// Whether the word works.
+    #[must_use]
+    pub fn has(&self, word: &str) -> bool {
+        self.built.contains(&word)
+    }
+
+    /// Whether the word is in the language only.
+    #[must_use]
+    pub fn plans(&self, word: &str) -> bool {
+        self.planned.contains(&word)
+    }
+
+    /// All of them, for suggestions.
+    pub fn all<'a>(self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.built.iter().chain(self.planned).map(|word| -> &'a str { word })
+    }
+}
+
+const fn words(
+    kind: &'static str,
+    built: &'static [&'static str],
+    planned: &'static [&'static str],
+) -> Words {
+    Words { kind, built, planned }
+}
+
+/// Top level.
+pub const TOP: Words = words(
+    "key",
+    &[
+        "title", "story", "source", "include", "cluster", "network", "time", "workload", "step",
+        "chaos", "expect",
+    ],
+    &["disk", "clock"],
+);
+/// `[cluster]`.
+pub const CLUSTER: Words = words(
+    "key",
+    &["servers", "clients", "boot", "profile", "config", "node", "protect"],
+    &["datacenters"],
+);
+/// `protect`.
+pub const PROTECT: Words = words("key", &["max_dead_servers"], &[]);
+/// `boot`.
+pub const BOOT: Words = words("way to boot", &["joined", "manual"], &[]);
+/// `profile`.
+pub const PROFILE: Words = words("profile", &["modern"], &["legacy"]);
+/// `[network]`.
+pub const NETWORK: Words = words(
+    "key",
+    &["latency", "loss"],
+    &["duplicate", "reorder", "corrupt", "bandwidth", "link", "wan"],
+);
+/// `[time]`.
+pub const TIME: Words = words("key", &["run", "settle", "boot_within"], &[]);
+
+/// `kind` of `[[workload]]`.
+pub const WORKLOAD_KINDS: Words = words(
+    "kind of workload",
+    &["kv"],
+    &["lock", "session", "catalog", "health", "dns", "watch", "event", "txn"],
+);
+/// Keys of a `kv` workload.
+pub const KV: Words = words(
+    "key",
+    &["kind", "users", "rate", "between", "via", "timeout", "keys", "mix", "consistency", "value"],
+    &[],
+);
+/// `mix`.
+pub const KV_MIX: Words = words("operation", &["get", "put", "delete", "cas", "list"], &[]);
+/// `consistency`.
+pub const CONSISTENCY: Words = words("consistency mode", &["default", "consistent", "stale"], &[]);
+
+/// Verbs.
+pub const VERBS: Words = words(
+    "verb",
+    &[
+        "start",
+        "kill",
+        "stop",
+        "restart",
+        "pause",
+        "resume",
+        "partition",
+        "heal",
+        "http",
+        "wait",
+        "note",
+    ],
+    &[
+        "join",
+        "leave",
+        "force-leave",
+        "wipe",
+        "config",
+        "upgrade",
+        "transfer-leader",
+        "slow",
+        "lose",
+        "duplicate",
+        "reorder",
+        "corrupt",
+        "throttle",
+        "clog",
+        "reset",
+        "refuse",
+        "blackhole",
+        "dns-fail",
+        "readdress",
+        "skew",
+        "drift",
+        "jump",
+        "strobe",
+        "lose-unsynced",
+        "torn-write",
+        "bit-rot",
+        "misdirect",
+        "io-error",
+        "disk-full",
+        "slow-fsync",
+        "fsync-lies",
+        "file",
+        "dns",
+        "cli",
+        "register",
+        "deregister",
+        "service-down",
+        "service-up",
+        "repeat",
+        "parallel",
+    ],
+);
+/// Verbs that can be undone (⟲).
+pub const UNDOABLE: &[&str] = &["kill", "stop", "pause", "partition"];
+/// Verbs that have targets, so that `same-as` can name their steps.
+pub const WITH_TARGET: &[&str] =
+    &["start", "kill", "stop", "restart", "pause", "resume", "partition", "http"];
+/// Keys of every step.
+pub const STEP_COMMON: &[&str] =
+    &["id", "do", "at", "after", "when", "within", "every", "between", "times", "for", "optional"];
+
+/// Further keys of a verb.
+#[must_use]
+pub fn verb_keys(verb: &str) -> &'static [&'static str] {
+    match verb {
+        "start" | "restart" => &["target", "args", "config"],
+        "kill" => &["target", "disk"],
+        "stop" => &["target", "signal"],
+        "pause" | "resume" => &["target"],
+        "partition" => &["groups", "shape", "target", "period"],
+        "heal" => &["of"],
+        "http" => &["via", "request", "body", "expect"],
+        "wait" => &["until", "while"],
+        "note" => &["text"],
+        _ => &[],
+    }
+}
+
+/// `disk` of `kill`.
+pub const DISK: Words = words("fate of unsynced data", &["synced", "all", "some"], &[]);
+/// `signal` of `stop`.
+pub const SIGNAL: Words = words("signal", &["TERM", "INT"], &[]);
+/// `shape` of `partition`.
+pub const SHAPES: Words =
+    words("shape", &["isolate", "split", "bridge", "majorities-ring", "one-way", "flapping"], &[]);
+/// HTTP methods.
+pub const METHODS: Words =
+    words("HTTP method", &["GET", "PUT", "POST", "DELETE", "HEAD", "OPTIONS", "PATCH"], &[]);
+/// `expect` of `http`.
+pub const HTTP_EXPECT: Words =
+    words("key", &["status", "body", "contains", "excludes", "matches", "json", "header"], &[]);
+
+/// `[[chaos]]`.
+pub const CHAOS: Words =
+    words("key", &["between", "every", "faults", "for", "targets", "swarm"], &[]);
+/// `faults` of `[[chaos]]`.
+pub const FAULTS: Words = words(
+    "kind of fault",
+    &["partition", "kill", "stop", "pause", "restart"],
+    &["clock", "disk", "packet"],
+);
+
+/// Targets without an argument.
+pub const TARGETS: Words = words(
+    "target",
+    &[
+        "leader",
+        "old-leader",
+        "followers",
+        "follower:any",
+        "servers",
+        "server:any",
+        "clients",
+        "client:any",
+        "all",
+        "any",
+        "minority",
+        "majority",
+        "half",
+        "last-killed",
+        "rest",
+        "users",
+    ],
+    &[],
+);
+/// Beginnings of targets with an argument.
+pub const TARGET_PREFIXES: Words =
+    words("target", &["random:", "same-as:"], &["holder:", "service:", "dc:"]);
+
+/// Rules of `[[expect]]`.
+pub const RULES: &[&str] = &[
+    "always",
+    "eventually",
+    "never",
+    "at_end",
+    "seen",
+    "sometimes",
+    "in_order",
+    "violates",
+    "skip",
+];
+/// Modifiers of `[[expect]]`.
+pub const MODIFIERS: &[&str] = &["within", "of", "between", "for", "because"];
+
+/// States.
+pub const STATES: Words = words(
+    "condition",
+    &["one-leader", "no-leader", "leader", "up", "down", "voter", "writable", "logs-converged"],
+    &[
+        "alive",
+        "failed",
+        "left",
+        "member",
+        "members-converged",
+        "catalog-converged",
+        "registered",
+        "passing",
+        "critical",
+        "locked",
+    ],
+);
+/// Numbers.
+pub const NUMBERS: Words = words(
+    "number",
+    &[
+        "count",
+        "leaders",
+        "leaders-per-term",
+        "voters",
+        "term",
+        "ok-ratio",
+        "unknown-ops",
+        "longest-outage",
+    ],
+    &["members", "instances", "healthy"],
+);
+/// Events.
+pub const EVENTS: Words = words(
+    "event",
+    &[
+        "leader-elected",
+        "leader-lost",
+        "leader-change",
+        "election-failed",
+        "step-down",
+        "log-truncated",
+        "stale-read",
+        "forwarded",
+        "logged",
+    ],
+    &[
+        "member-joined",
+        "member-failed",
+        "member-left",
+        "promoted",
+        "snapshot-taken",
+        "snapshot-installed",
+        "recovered-from-peers-json",
+    ],
+);
+
+/// Properties that are in the language but not judged yet.
+pub const PLANNED_PROPERTIES: &[&str] = &[
+    "storage-recovery",
+    "gossip-completeness",
+    "gossip-accuracy",
+    "incarnation-monotonic",
+    "no-stale-resurrection",
+    "views-converge",
+    "catalog-unique",
+    "catalog-matches-agents",
+    "no-resurrection",
+    "serf-health",
+    "no-orphan-checks",
+    "lock-exclusion",
+    "session-lifetime",
+    "index-monotonic",
+    "watch-complete",
+    "dns-sound",
+    "transactions",
+];
