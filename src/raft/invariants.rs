@@ -49,14 +49,17 @@ impl Raft {
     /// Whether a bug is planted whose consequences lie with the oracles that watch the cluster:
     /// they must see it happen, so the assertions that would stop it first are off.
     pub(super) fn is_corrupted(&self) -> bool {
-        planted!(self.faults, "vote-not-persisted")
-            || planted!(self.faults, "double-vote")
-            || planted!(self.faults, "commit-older-term")
-            || planted!(self.faults, "append-skips-log-check")
-            || planted!(self.faults, "election-ignores-log")
-            || planted!(self.faults, "ack-before-durable")
-            || planted!(self.faults, "commit-goes-back")
-            || planted!(self.faults, "apply-before-commit")
+        [
+            planted!(self.faults, "vote-not-persisted"),
+            planted!(self.faults, "double-vote"),
+            planted!(self.faults, "commit-older-term"),
+            planted!(self.faults, "append-skips-log-check"),
+            planted!(self.faults, "election-ignores-log"),
+            planted!(self.faults, "ack-before-durable"),
+            planted!(self.faults, "commit-goes-back"),
+            planted!(self.faults, "apply-before-commit"),
+        ]
+        .contains(&true)
     }
 
     fn check_shallow(&self) {

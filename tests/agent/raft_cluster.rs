@@ -1,0 +1,423 @@
+//! A cluster of Raft cores in memory: the network and the disks are lists, and whoever holds the
+//! cluster decides what happens next.
+//!
+//! * A message in flight can be delivered in any order, lost (its caller is told, as the driver's
+//!   time limit would) or delivered twice.
+//! * A batch on its way to a disk is durable only when it is completed; a crash loses the rest.
+//! * Every server has its own clock. Nothing keeps them together but the holder.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use proconsul::base::{
+    CallId, Duration, Faults, Instant, LogIndex, Prng, ReplyToken, RequestId, ServerAddress,
+};
+use proconsul::raft::{
+    CallError, Configuration, Entry, EntryKind, Event, HardState, Input, Output, Persist, Proposal,
+    Raft, RaftConfig, Request, Response, Restored, Server, StaticMembership, Suffrage, bootstrap,
+    describe_output,
+};
+
+use crate::raft_judge::{Judge, Violation};
+
+/// One server: its core while it runs, and its disk.
+pub struct Node {
+    pub address: ServerAddress,
+    pub raft: Option<Raft>,
+    pub clock: Instant,
+    /// How often it was started.
+    pub life: u32,
+    /// What is on disk.
+    pub hard_state: HardState,
+    pub disk: Vec<Entry>,
+    /// Batches on their way there.
+    pub writing: VecDeque<Persist>,
+    /// The log in memory, as its events tell it.
+    pub log: Vec<Entry>,
+}
+
+/// What a message carries.
+#[derive(Clone)]
+pub enum Body {
+    Request(Request),
+    Response(Result<Response, CallError>),
+}
+
+/// A message in flight. It belongs to a call of one life of the caller.
+#[derive(Clone)]
+pub struct Message {
+    pub from: usize,
+    pub to: usize,
+    pub caller_life: u32,
+    pub call: CallId,
+    pub body: Body,
+}
+
+/// A request that a server has taken and not answered.
+pub struct Owed {
+    pub by: usize,
+    pub to: usize,
+    pub caller_life: u32,
+    pub call: CallId,
+    pub request: Request,
+}
+
+/// Sizes of a cluster.
+#[derive(Clone)]
+pub struct Shape {
+    pub servers: usize,
+    pub max_append_entries: usize,
+    pub max_inflight: usize,
+    pub seed: u64,
+    pub faults: Faults,
+}
+
+impl Shape {
+    pub fn of(servers: usize, seed: u64) -> Self {
+        let faults = Faults::none();
+        Self { servers, max_append_entries: 64, max_inflight: 64, seed, faults }
+    }
+}
+
+pub struct Cluster {
+    pub nodes: Vec<Node>,
+    pub messages: Vec<Message>,
+    pub judge: Judge,
+    /// What happened, line by line.
+    pub transcript: Vec<String>,
+    shape: Shape,
+    owed: BTreeMap<ReplyToken, Owed>,
+    next_token: ReplyToken,
+    next_request: RequestId,
+}
+
+impl Cluster {
+    /// A bootstrapped cluster: term 1, one configuration entry everywhere.
+    pub fn new(shape: Shape) -> Self {
+        let (hard_state, disk) = bootstrap(Bytes::from_static(b"servers"));
+        let nodes = (1..=shape.servers)
+            .map(|number| Node {
+                address: format!("n{number}").into(),
+                raft: None,
+                clock: Instant::ZERO,
+                life: 0,
+                hard_state: hard_state.clone(),
+                disk: disk.clone(),
+                writing: VecDeque::new(),
+                log: Vec::new(),
+            })
+            .collect();
+        let mut cluster = Self {
+            nodes,
+            messages: Vec::new(),
+            judge: Judge::default(),
+            transcript: Vec::new(),
+            shape,
+            owed: BTreeMap::new(),
+            next_token: ReplyToken(1),
+            next_request: RequestId(1),
+        };
+        for at in 0..cluster.nodes.len() {
+            cluster.restart(at).expect("a start breaks nothing");
+        }
+        cluster
+    }
+
+    pub fn find(&self, address: &ServerAddress) -> Option<usize> {
+        self.nodes.iter().position(|node| node.address == *address)
+    }
+
+    pub fn is_up(&self, at: usize) -> bool {
+        self.nodes[at].raft.is_some()
+    }
+
+    /// Starts a server from its disk.
+    pub fn restart(&mut self, at: usize) -> Result<(), Violation> {
+        if self.is_up(at) {
+            return Ok(());
+        }
+        let servers = self.nodes.iter().map(|node| Server {
+            suffrage: Suffrage::Voter,
+            id: node.address.as_str().into(),
+            address: node.address.clone(),
+        });
+        let membership = StaticMembership::new(Configuration { servers: servers.collect() });
+        let node = &mut self.nodes[at];
+        node.life += 1;
+        let mut config =
+            RaftConfig::with_multiplier(node.address.as_str().into(), node.address.clone(), 1)
+                .expect("1 is allowed");
+        config.max_append_entries = self.shape.max_append_entries;
+        config.max_inflight = self.shape.max_inflight;
+        let prng = Prng::new(self.shape.seed).fork(&format!("{}/{}", node.address, node.life));
+        let restored = Restored { hard_state: node.hard_state.clone(), entries: node.disk.clone() };
+        node.log.clone_from(&node.disk);
+        let mut out = Vec::new();
+        let faults = self.shape.faults.clone();
+        node.raft = Some(Raft::new(
+            config,
+            restored,
+            Box::new(membership),
+            prng,
+            faults,
+            node.clock,
+            &mut out,
+        ));
+        self.judge.started(at);
+        self.route(at, out)
+    }
+
+    /// Cuts the power: of the batches on their way, the first `kept` are on disk all the same.
+    pub fn crash(&mut self, at: usize, kept: usize) {
+        if !self.is_up(at) {
+            return;
+        }
+        for _ in 0..kept.min(self.nodes[at].writing.len()) {
+            self.write_one(at);
+        }
+        let node = &mut self.nodes[at];
+        node.raft = None;
+        node.writing.clear();
+        node.log.clear();
+        let gone = self.owed.extract_if(.., |_, owed| owed.by == at);
+        let hung: Vec<Owed> = gone.map(|(_, owed)| owed).collect();
+        for owed in hung {
+            self.answer(&owed, Err(CallError::Unreachable));
+        }
+    }
+
+    /// Gives an input to a server that is up, judges and routes what it does.
+    pub fn step(&mut self, at: usize, input: Input) -> Result<(), Violation> {
+        let node = &mut self.nodes[at];
+        let Some(raft) = &mut node.raft else { return Ok(()) };
+        let mut out = Vec::new();
+        raft.step(node.clock, input, &mut out);
+        raft.check_invariants();
+        self.route(at, out)
+    }
+
+    /// Completes the oldest batch of a server. False when there is none.
+    pub fn persist(&mut self, at: usize) -> Result<bool, Violation> {
+        if !self.is_up(at) {
+            return Ok(false);
+        }
+        match self.write_one(at) {
+            Some(persist) => self.step(at, Input::Persisted(persist.id)).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    fn write_one(&mut self, at: usize) -> Option<Persist> {
+        let node = &mut self.nodes[at];
+        let persist = node.writing.pop_front()?;
+        if let Some(hard_state) = &persist.hard_state {
+            node.hard_state = hard_state.clone();
+        }
+        if let Some(from) = persist.truncate_from {
+            node.disk.truncate(from.0 as usize - 1);
+        }
+        node.disk.extend(persist.append.iter().cloned());
+        Some(persist)
+    }
+
+    /// Delivers the message at this position.
+    pub fn deliver(&mut self, position: usize) -> Result<(), Violation> {
+        let message = self.messages.remove(position);
+        let Message { from, to, caller_life, call, body } = message;
+        match body {
+            Body::Request(request) => {
+                let token = self.next_token;
+                self.next_token = token.next();
+                let owed = Owed { by: to, to: from, caller_life, call, request: request.clone() };
+                if !self.is_up(to) {
+                    self.answer(&owed, Err(CallError::Unreachable));
+                    return Ok(());
+                }
+                self.owed.insert(token, owed);
+                self.step(to, Input::Request { token, request })
+            }
+            Body::Response(result) if self.nodes[to].life == caller_life => {
+                self.step(to, Input::Reply { call, result })
+            }
+            Body::Response(_) => Ok(()),
+        }
+    }
+
+    /// Loses the message at this position; the caller learns that it has no answer.
+    pub fn lose(&mut self, position: usize) -> Result<(), Violation> {
+        let message = self.messages.remove(position);
+        let caller = match message.body {
+            Body::Request(_) => message.from,
+            Body::Response(_) => message.to,
+        };
+        if self.nodes[caller].life != message.caller_life {
+            return Ok(());
+        }
+        let result = Err(CallError::Unreachable);
+        self.step(caller, Input::Reply { call: message.call, result })
+    }
+
+    /// Puts a proposal, or a read, to a server.
+    pub fn propose(&mut self, at: usize, data: &str) -> Result<(), Violation> {
+        let id = self.next_request();
+        let data = Bytes::copy_from_slice(data.as_bytes());
+        self.step(at, Input::Propose(vec![Proposal { id, kind: EntryKind::Command, data }]))
+    }
+
+    pub fn verify(&mut self, at: usize) -> Result<(), Violation> {
+        let id = self.next_request();
+        self.judge.verify_begins(id);
+        self.step(at, Input::Verify(id))
+    }
+
+    fn next_request(&mut self) -> RequestId {
+        let id = self.next_request;
+        self.next_request = id.next();
+        id
+    }
+
+    /// Lets a server's clock run to its deadline and wakes it.
+    pub fn fire(&mut self, at: usize) -> Result<(), Violation> {
+        let node = &mut self.nodes[at];
+        let Some(deadline) = node.raft.as_ref().and_then(Raft::deadline) else { return Ok(()) };
+        node.clock = node.clock.max(deadline);
+        self.step(at, Input::Wake)
+    }
+
+    /// Time until the next deadline of anybody.
+    pub fn until_deadline(&self) -> Option<Duration> {
+        self.nodes
+            .iter()
+            .filter_map(|node| Some(node.raft.as_ref()?.deadline()?.since(node.clock)))
+            .min()
+    }
+
+    /// Moves all clocks alike and wakes whoever is due at the end.
+    pub fn pass(&mut self, span: Duration) -> Result<(), Violation> {
+        for at in 0..self.nodes.len() {
+            self.nodes[at].clock += span;
+            let node = &self.nodes[at];
+            let deadline = node.raft.as_ref().and_then(Raft::deadline);
+            if deadline.is_some_and(|deadline| deadline <= node.clock) {
+                self.step(at, Input::Wake)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, owed: &Owed, result: Result<Response, CallError>) {
+        let Owed { by, to, caller_life, call, .. } = *owed;
+        let body = Body::Response(result);
+        self.messages.push(Message { from: by, to, caller_life, call, body });
+    }
+
+    fn route(&mut self, at: usize, out: Vec<Output>) -> Result<(), Violation> {
+        for output in out {
+            self.transcript.push(format!("{}: {}", self.nodes[at].address, self.line(&output)));
+            self.follow_log(at, &output);
+            let owed = match &output {
+                Output::Reply { token, .. } => self.owed.remove(token),
+                _ => None,
+            };
+            self.judge.observe(&self.nodes, at, &output, owed.as_ref())?;
+            match output {
+                Output::Persist(persist) => self.nodes[at].writing.push_back(persist),
+                Output::Call { call, to, request, .. } => {
+                    let to = self.find(&to).expect("a member");
+                    let caller_life = self.nodes[at].life;
+                    let body = Body::Request(request);
+                    self.messages.push(Message { from: at, to, caller_life, call, body });
+                }
+                Output::Reply { response, .. } => {
+                    if let Some(owed) = owed {
+                        self.answer(&owed, Ok(response));
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.judge.judge_leaders(&self.nodes)
+    }
+
+    /// Tokens are the harness's: a transcript says who is answered instead.
+    fn line(&self, output: &Output) -> String {
+        let line = describe_output(output);
+        match output {
+            Output::Reply { token, .. } => {
+                let asker = self
+                    .owed
+                    .get(token)
+                    .map_or("nobody", |owed| self.nodes[owed.to].address.as_str());
+                let (_, answer) = line.split_once(' ').expect("a name and a text");
+                format!("answer -> {asker} {answer}")
+            }
+            _ => line,
+        }
+    }
+
+    fn follow_log(&mut self, at: usize, output: &Output) {
+        match output {
+            Output::Event(Event::Appended(entries)) => {
+                self.nodes[at].log.extend(entries.iter().cloned());
+            }
+            Output::Event(Event::Truncated(from)) => {
+                self.nodes[at].log.truncate(from.0 as usize - 1);
+            }
+            _ => {}
+        }
+    }
+
+    /// Everybody up, everything durable and delivered in order, clocks together: within `rounds`
+    /// there is a leader, and all logs and commit indexes agree with its.
+    pub fn converge(&mut self, rounds: usize) -> Result<(), Violation> {
+        for at in 0..self.nodes.len() {
+            self.restart(at)?;
+        }
+        for round in 0..rounds {
+            self.run_dry()?;
+            if round % 50 == 49 {
+                for at in 0..self.nodes.len() {
+                    if self.nodes[at].raft.as_ref().is_some_and(Raft::is_leader) {
+                        self.propose(at, "settle")?;
+                    }
+                }
+                self.run_dry()?;
+            }
+            if round > 50 && self.agrees() {
+                return Ok(());
+            }
+            self.pass(self.until_deadline().unwrap_or_default())?;
+        }
+        Err(Violation::new("liveness", "no agreement after everything works again"))
+    }
+
+    /// Completes batches and delivers messages, first in first out, until nothing moves.
+    pub fn run_dry(&mut self) -> Result<(), Violation> {
+        loop {
+            let mut moved = false;
+            for at in 0..self.nodes.len() {
+                while self.persist(at)? {
+                    moved = true;
+                }
+            }
+            if !self.messages.is_empty() {
+                self.deliver(0)?;
+                moved = true;
+            }
+            if !moved {
+                return Ok(());
+            }
+        }
+    }
+
+    fn agrees(&self) -> bool {
+        let running: Vec<&Raft> = self.nodes.iter().filter_map(|node| node.raft.as_ref()).collect();
+        let Some(leader) = running.iter().find(|raft| raft.is_leader()) else { return false };
+        leader.commit_index() > LogIndex(0)
+            && running.iter().all(|raft| {
+                raft.term() == leader.term()
+                    && raft.commit_index() == leader.last_index()
+                    && raft.last_index() == leader.last_index()
+            })
+    }
+}

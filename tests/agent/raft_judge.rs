@@ -1,0 +1,234 @@
+//! The oracle of the Raft tests: watches all servers and checks after every output what takes more
+//! than one server to see (Raft paper figure 3; thesis 6.4).
+
+use std::collections::BTreeMap;
+
+use proconsul::base::{LogIndex, RequestId, ServerAddress, Term};
+use proconsul::raft::{Entry, Event, Output, Raft, Request, Response, Role};
+
+use crate::raft_cluster::{Node, Owed};
+
+/// A broken property.
+#[derive(Debug)]
+pub struct Violation {
+    pub property: &'static str,
+    pub detail: String,
+}
+
+impl Violation {
+    pub fn new(property: &'static str, detail: impl Into<String>) -> Self {
+        Self { property, detail: detail.into() }
+    }
+}
+
+/// What was seen so far.
+#[derive(Default)]
+pub struct Judge {
+    leaders: BTreeMap<Term, usize>,
+    /// Content of each (index, term) and the term before it, wherever it was appended first.
+    entries: BTreeMap<(LogIndex, Term), (Term, Entry)>,
+    /// Each committed entry and the term of the server that committed it first.
+    committed: Vec<(Term, Entry)>,
+    commit_indexes: BTreeMap<usize, LogIndex>,
+    /// Votes that others were told of.
+    votes: BTreeMap<(usize, Term), ServerAddress>,
+    /// What had been committed anywhere when a read began.
+    reads: BTreeMap<RequestId, LogIndex>,
+    /// How much was judged, so that a test can tell that it tested something.
+    pub commits: usize,
+    pub reads_confirmed: usize,
+}
+
+impl Judge {
+    /// A process life begins: its commit index starts over.
+    pub fn started(&mut self, at: usize) {
+        self.commit_indexes.remove(&at);
+    }
+
+    pub fn verify_begins(&mut self, id: RequestId) {
+        self.reads.insert(id, LogIndex(self.committed.len() as u64));
+    }
+
+    pub fn observe(
+        &mut self,
+        nodes: &[Node],
+        at: usize,
+        output: &Output,
+        owed: Option<&Owed>,
+    ) -> Result<(), Violation> {
+        match output {
+            Output::Event(Event::RoleChanged { role: Role::Leader, term }) => {
+                self.election_safety(at, *term)
+            }
+            Output::Event(Event::Appended(entries)) => self.log_matching(&nodes[at], entries),
+            Output::Event(Event::CommitAdvanced(index)) => self.commit_monotonic(at, *index),
+            Output::Commit(committed) => {
+                for one in committed {
+                    self.state_machine_safety(&nodes[at], &one.entry)?;
+                }
+                let last = &committed.last().expect("never empty").entry;
+                commit_is_allowed(nodes, at, last)
+            }
+            Output::Reply { response: Response::RequestVote(response), .. } if response.granted => {
+                match owed.map(|owed| &owed.request) {
+                    Some(Request::RequestVote(request)) => {
+                        self.vote_durability(nodes, at, request.term, &request.candidate)
+                    }
+                    _ => Ok(()),
+                }
+            }
+            Output::Call { request: Request::RequestVote(request), .. } => {
+                self.vote_durability(nodes, at, request.term, &request.candidate)
+            }
+            Output::Reply { response: Response::AppendEntries(response), .. }
+                if response.success =>
+            {
+                owed.map_or(Ok(()), |owed| durability(&nodes[at], &owed.request))
+            }
+            Output::Verified { id, result: Ok(index) } => self.linearizable(*id, *index),
+            _ => Ok(()),
+        }
+    }
+
+    fn election_safety(&mut self, at: usize, term: Term) -> Result<(), Violation> {
+        match self.leaders.insert(term, at) {
+            Some(other) if other != at => Err(Violation::new(
+                "election-safety",
+                format!("n{} and n{} lead term {term}", other + 1, at + 1),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// By induction over the log: the same (index, term) has the same content and the same entry
+    /// before it.
+    fn log_matching(&mut self, node: &Node, entries: &[Entry]) -> Result<(), Violation> {
+        for entry in entries {
+            let before = match entry.index.0 {
+                1 => Term(0),
+                index => node.log[index as usize - 2].term,
+            };
+            let fact = (before, entry.clone());
+            let known =
+                self.entries.entry((entry.index, entry.term)).or_insert_with(|| fact.clone());
+            if *known != fact {
+                return Err(Violation::new(
+                    "log-matching",
+                    format!("{}@{} differs on {}", entry.index, entry.term, node.address),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn commit_monotonic(&mut self, at: usize, index: LogIndex) -> Result<(), Violation> {
+        match self.commit_indexes.insert(at, index) {
+            Some(before) if before >= index => Err(Violation::new(
+                "commit-monotonic",
+                format!("n{} went from {before} to {index}", at + 1),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn state_machine_safety(&mut self, node: &Node, entry: &Entry) -> Result<(), Violation> {
+        let position = entry.index.0 as usize - 1;
+        match self.committed.get(position) {
+            Some((_, known)) if known != entry => Err(Violation::new(
+                "state-machine-safety",
+                format!("{} applies another entry {} than before", node.address, entry.index),
+            )),
+            Some(_) => Ok(()),
+            None => {
+                let term = node.raft.as_ref().map_or(Term(0), Raft::term);
+                self.committed.push((term, entry.clone()));
+                self.commits += 1;
+                Ok(())
+            }
+        }
+    }
+
+    /// What others are told of a vote is on disk, and never anything else was told for that term.
+    fn vote_durability(
+        &mut self,
+        nodes: &[Node],
+        at: usize,
+        term: Term,
+        candidate: &ServerAddress,
+    ) -> Result<(), Violation> {
+        let told = self.votes.entry((at, term)).or_insert_with(|| candidate.clone());
+        let on_disk = nodes[at].hard_state.vote.as_ref();
+        let durable = on_disk.is_some_and(|vote| {
+            vote.term > term || vote.term == term && vote.candidate == *candidate
+        });
+        // A second vote that is faithfully written is election safety's to find.
+        if told == candidate && !durable {
+            let detail = format!("n{} tells of a vote in {term} that it may forget", at + 1);
+            return Err(Violation::new("vote-durability", detail));
+        }
+        Ok(())
+    }
+
+    /// A confirmed read sees all that was committed anywhere before it began.
+    fn linearizable(&mut self, id: RequestId, index: LogIndex) -> Result<(), Violation> {
+        self.reads_confirmed += 1;
+        match self.reads.get(&id) {
+            Some(&floor) if index < floor => Err(Violation::new(
+                "linearizable",
+                format!("read r{id} at {index}, but {floor} was committed before"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Leader completeness: what earlier terms have committed is in the leader's log.
+    pub fn judge_leaders(&self, nodes: &[Node]) -> Result<(), Violation> {
+        for node in nodes {
+            let Some(raft) = node.raft.as_ref().filter(|raft| raft.is_leader()) else { continue };
+            for (term, entry) in &self.committed {
+                if *term < raft.term() && node.log.get(entry.index.0 as usize - 1) != Some(entry) {
+                    return Err(Violation::new(
+                        "leader-completeness",
+                        format!("{} leads {} without {}", node.address, raft.term(), entry.index),
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A leader commits by counting only entries of its own term (figure 8), and only what a majority of
+/// disks has.
+fn commit_is_allowed(nodes: &[Node], at: usize, last: &Entry) -> Result<(), Violation> {
+    let Some(raft) = nodes[at].raft.as_ref().filter(|raft| raft.is_leader()) else { return Ok(()) };
+    if last.term != raft.term() {
+        let detail = format!("{} counts {}@{}", nodes[at].address, last.index, last.term);
+        return Err(Violation::new("leader-completeness", detail));
+    }
+    let copies = |log: fn(&Node) -> &Vec<Entry>| {
+        nodes.iter().filter(|node| log(node).get(last.index.0 as usize - 1) == Some(last)).count()
+    };
+    if copies(|node| &node.disk) * 2 > nodes.len() {
+        return Ok(());
+    }
+    let on_quorum = copies(|node| &node.log) * 2 > nodes.len();
+    let property = if on_quorum { "durability" } else { "state-machine-safety" };
+    Err(Violation::new(property, format!("{} commits {} too early", nodes[at].address, last.index)))
+}
+
+/// What an acknowledgement says is on disk.
+fn durability(node: &Node, request: &Request) -> Result<(), Violation> {
+    let Request::AppendEntries(append) = request else { return Ok(()) };
+    // A later leader may have replaced the tail meanwhile; that is in a later batch.
+    let lost = append.entries.iter().find(|entry| {
+        node.disk.get(entry.index.0 as usize - 1).is_none_or(|stored| stored.term < entry.term)
+    });
+    match lost {
+        Some(entry) => Err(Violation::new(
+            "durability",
+            format!("{} acknowledges {} before it is on disk", node.address, entry.index),
+        )),
+        None => Ok(()),
+    }
+}
