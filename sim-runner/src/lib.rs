@@ -7,8 +7,13 @@ compile_error!(
      cargo configuration) overrides the file; unset it, or add `--cfg madsim` to it."
 );
 
+pub mod cluster;
 pub mod fabric;
 pub mod history;
+pub mod nemesis;
 pub mod property;
 pub mod scenario;
+pub mod simulation;
 pub mod trace;
+pub mod workload;
+pub mod zoo;

@@ -21,5 +21,5 @@ pub mod persist;
 mod server_port;
 
 pub use mailbox::Handle;
-pub use node::{Exit, Node, NodeConfig};
+pub use node::{Exit, Node};
 pub use observer::{Observer, Unobserved};

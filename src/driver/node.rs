@@ -1,16 +1,16 @@
 //! A node's life: recover, listen, run, stop.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::mpsc;
 
 use crate::agent::{Agent, AgentConfig, Failure, Reply, Request};
 use crate::base::runtime::{Either, Level, Runtime, first_of};
-use crate::base::{Duration, Faults, PersistId, Prng};
+use crate::base::{Duration, Faults, PersistId, Prng, ServerAddress};
+use crate::config;
 use crate::http::{self, Identity};
-use crate::raft::{self, Restored};
+use crate::raft::{self, Configuration, RaftConfig, Restored, Server, Suffrage};
 use crate::wire;
 
 use super::disk_task::{self, Storage};
@@ -21,20 +21,10 @@ use super::peers::Peers;
 use super::persist::{LogStore, Options};
 use super::server_port;
 
-/// Everything a node is told at start.
-#[derive(Clone, Debug)]
-pub struct NodeConfig {
-    /// For the core.
-    pub agent: AgentConfig,
-    /// Who this is, for the HTTP API.
-    pub identity: Identity,
-    /// Where other servers connect to: port 8300.
-    pub server_address: SocketAddr,
-    /// Where users connect to: port 8500.
-    pub http_addresses: Vec<SocketAddr>,
-    /// Where the log is kept; none keeps nothing (`-dev`).
-    pub data_dir: Option<PathBuf>,
-}
+/// Entries in one AppendEntries (spec cluster 4.2).
+const MAX_APPEND_ENTRIES: usize = 64;
+/// AppendEntries on their way to one follower. hashicorp/raft allows 128 (2 since 1.7).
+const MAX_INFLIGHT: usize = 64;
 
 /// How a node's life ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +42,7 @@ impl Node {
     /// Runs an agent until a signal stops it.
     pub async fn run<R: Runtime>(
         runtime: R,
-        config: NodeConfig,
+        config: config::AgentConfig,
         observer: Arc<dyn Observer>,
         faults: Faults,
     ) -> Exit {
@@ -68,16 +58,21 @@ impl Node {
 
 async fn start_and_serve<R: Runtime>(
     runtime: R,
-    config: NodeConfig,
+    config: config::AgentConfig,
     observer: Arc<dyn Observer>,
     faults: Faults,
 ) -> Result<(), String> {
-    let (storage, restored) = open_storage(&runtime, &config, &faults).await?;
+    let agent_config = agent_config(&runtime, &config).await?;
+    let servers = &agent_config.servers;
+    let (storage, restored) = open_storage(&runtime, &config, servers, &faults).await?;
     observer.recovered(&restored);
-    let server_port = listen(&runtime, config.server_address).await?;
+    let server_at = SocketAddr::new(config.bind_addr, config.ports.server);
+    let server_port = listen(&runtime, server_at).await?;
     let mut http_ports = Vec::new();
-    for address in &config.http_addresses {
-        http_ports.push(listen(&runtime, *address).await?);
+    for (ip, port) in config.client_addrs.iter().zip(std::iter::repeat(config.ports.http)) {
+        if let Some(port) = port {
+            http_ports.push(listen(&runtime, SocketAddr::new(*ip, port)).await?);
+        }
     }
 
     let mut seed = [0; 32];
@@ -91,18 +86,18 @@ async fn start_and_serve<R: Runtime>(
     let front = Front {
         handle: handle.clone(),
         jitter: Arc::new(Mutex::new(prng.fork("jitter"))),
-        identity: Arc::new(config.identity.clone()),
+        identity: Arc::new(identity(&config, &prng)),
     };
     for port in http_ports {
         let router = http::router(&front);
         runtime.spawn("http port", http::serve_all(runtime.clone(), port, router));
     }
 
-    let me = config.agent.raft.address.clone();
+    let me = agent_config.raft.address.clone();
     let mut out = Vec::new();
-    let agent = Agent::new(config.agent, restored, &prng, faults, runtime.now(), &mut out);
+    let agent = Agent::new(agent_config, restored, &prng, faults, runtime.now(), &mut out);
     let event_loop = EventLoop {
-        peers: Peers::new(runtime.clone(), handle.clone(), config.identity.datacenter.clone()),
+        peers: Peers::new(runtime.clone(), handle.clone(), config.datacenter.clone()),
         runtime: runtime.clone(),
         agent,
         inbox: messages,
@@ -122,11 +117,72 @@ async fn start_and_serve<R: Runtime>(
     }
 }
 
+/// The core's part of the configuration; finds the servers' addresses.
+async fn agent_config<R: Runtime>(
+    runtime: &R,
+    config: &config::AgentConfig,
+) -> Result<AgentConfig, String> {
+    let address = ServerAddress::from(config.server_address().to_string());
+    let servers = config.servers(runtime).await.map_err(|error| error.to_string())?;
+    let voter = |address: ServerAddress| Server {
+        suffrage: Suffrage::Voter,
+        id: address.as_str().into(),
+        address,
+    };
+    let raft = RaftConfig {
+        id: address.as_str().into(),
+        address,
+        heartbeat_timeout: config.raft.heartbeat_timeout,
+        election_timeout: config.raft.election_timeout,
+        leader_lease_timeout: config.raft.leader_lease_timeout,
+        commit_timeout: config.raft.commit_timeout,
+        max_append_entries: MAX_APPEND_ENTRIES,
+        max_inflight: MAX_INFLIGHT,
+    };
+    raft.validate().map_err(|error| error.to_string())?;
+    Ok(AgentConfig {
+        raft,
+        datacenter: config.datacenter.clone(),
+        servers: Configuration { servers: servers.into_iter().map(voter).collect() },
+        rpc_hold_timeout: config.rpc_hold_timeout,
+    })
+}
+
+/// Who this agent is to its users. A node id that nobody gave is drawn anew at every start.
+fn identity(config: &config::AgentConfig, prng: &Prng) -> Identity {
+    Identity {
+        node_name: config.node_name.clone(),
+        node_id: config.node_id.clone().unwrap_or_else(|| uuid(&mut prng.fork("node id"))),
+        datacenter: config.datacenter.clone(),
+        version: crate::CONSUL_VERSION.to_owned(),
+        server: config.server,
+        dev: config.dev,
+        bootstrap: config.bootstrap,
+        kv_max_value_size: config.kv_max_value_size,
+        default_query_time: config.default_query_time,
+        max_query_time: config.max_query_time,
+    }
+}
+
+/// A random UUID in its usual form (version 4).
+fn uuid(prng: &mut Prng) -> String {
+    let (high, low) = (prng.next_u64(), prng.next_u64());
+    format!(
+        "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
+        high >> 32,
+        high >> 16 & 0xffff,
+        high & 0xfff,
+        low >> 48 & 0x3fff | 0x8000,
+        low & 0xffff_ffff_ffff
+    )
+}
+
 /// Recovers the log; a server that has none starts from the configured set of servers, the same entry
 /// on each of them (spec cluster 4.8, Bootstrap).
 async fn open_storage<R: Runtime>(
     runtime: &R,
-    config: &NodeConfig,
+    config: &config::AgentConfig,
+    servers: &Configuration,
     faults: &Faults,
 ) -> Result<(Storage<R::Disk>, Restored), String> {
     let (mut storage, mut restored) = match &config.data_dir {
@@ -140,7 +196,7 @@ async fn open_storage<R: Runtime>(
         None => (Storage::Memory, Restored::default()),
     };
     if restored.entries.is_empty() && restored.hard_state == raft::HardState::default() {
-        let data = wire::raft::encode_configuration(&config.agent.servers);
+        let data = wire::raft::encode_configuration(servers);
         let (hard_state, entries) = raft::bootstrap(data);
         let first = raft::Persist {
             id: PersistId(0),

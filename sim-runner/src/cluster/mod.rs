@@ -12,13 +12,14 @@
 mod observers;
 mod recorder;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use proconsul::base::runtime::Signal;
+use proconsul::base::runtime::{Level, Runtime, Signal};
 use proconsul::base::{Duration, Faults, Instant, Ratio};
-use proconsul::config;
-use proconsul::driver::{Exit, Node, NodeConfig};
+use proconsul::config::{AGENT_FLAGS, AgentConfig, flags};
+use proconsul::driver::{Exit, Node};
 use serde_json::{Value, json};
 
 use crate::fabric::{DiskPolicy, Fabric, HostId, Keep, LinkPolicy, SimRuntime};
@@ -43,10 +44,12 @@ struct Shared {
     faults: Faults,
     plant: Option<String>,
     hosts: Vec<HostInfo>,
+    /// The operating systems of hosts that no agent runs on.
+    outside: BTreeMap<Host, SimRuntime>,
     /// Configuration that a `start` or `restart` added, by node.
     added: Mutex<Vec<Value>>,
     /// Which directed links are cut, and by how many faults.
-    cuts: Mutex<std::collections::BTreeMap<(Host, Host), u32>>,
+    cuts: Mutex<BTreeMap<(Host, Host), u32>>,
 }
 
 impl Cluster {
@@ -61,11 +64,15 @@ impl Cluster {
             ..LinkPolicy::healthy(plan.network.latency.low, plan.network.latency.high)
         };
         let observer = Arc::new(FabricObserver::new(recorder.clone()));
-        let fabric = Fabric::new(streams, network, DiskPolicy::default(), observer);
+        let fabric = Fabric::new(&streams, network, observer);
         fabric.set_nondeterministic(plant == Some("real-entropy"));
+        let mut outside = BTreeMap::new();
         for info in &hosts {
             let ip = info.address.parse().expect("addresses are made by hosts_of");
-            fabric.add_host(&info.name, ip);
+            let id = fabric.add_host(&info.name, ip, DiskPolicy::default());
+            if matches!(info.kind, HostKind::User | HostKind::Testbed) {
+                outside.insert(Host(id.0), fabric.start(id));
+            }
         }
         let cluster = Self {
             shared: Arc::new(Shared {
@@ -73,6 +80,7 @@ impl Cluster {
                 plant: plant.map(str::to_owned),
                 added: Mutex::new(vec![Value::Null; plan.cluster.nodes.len()]),
                 cuts: Mutex::default(),
+                outside,
                 plan,
                 fabric,
                 recorder,
@@ -114,13 +122,18 @@ impl Cluster {
     /// The operating system of a host that no agent runs on.
     #[must_use]
     pub fn runtime(&self, host: Host) -> SimRuntime {
-        self.shared.fabric.runtime(HostId(host.0))
+        self.shared.outside.get(&host).expect("only users and the testbed have one").clone()
     }
 
     /// The time of the whole simulation.
     #[must_use]
     pub fn now(&self) -> Instant {
         self.shared.fabric.now()
+    }
+
+    /// Ends every process and the fabric with them.
+    pub async fn shut_down(&self) {
+        self.shared.fabric.shut_down().await;
     }
 
     /// Records a fact.
@@ -193,16 +206,15 @@ impl Cluster {
         self.push(host, What::Started);
         self.shared.fabric.boot(HostId(host.0), move |runtime| async move {
             let recorder = cluster.shared.recorder.clone();
-            let observer = Arc::new(NodeObserver::new(recorder, runtime.clone(), host));
+            let clock = cluster.shared.fabric.clone();
+            let observer = Arc::new(NodeObserver::new(recorder, clock, host));
             match config {
                 Ok(config) => {
                     let faults = cluster.shared.faults.clone();
-                    match Node::run(runtime, config, observer, faults).await {
-                        Exit::Stopped => String::new(),
-                        Exit::Failed(why) => why,
-                    }
+                    // It has logged why it ended.
+                    let _: Exit = Node::run(runtime, config, observer, faults).await;
                 }
-                Err(why) => why,
+                Err(why) => runtime.log(Level::Error, "agent", format_args!("{why}")),
             }
         });
     }
@@ -212,7 +224,7 @@ impl Cluster {
     }
 
     /// What the node is configured with: the agent's own reader reads a file that we write.
-    fn node_config(&self, host: Host, args: &[String]) -> Result<NodeConfig, String> {
+    fn node_config(&self, host: Host, args: &[String]) -> Result<AgentConfig, String> {
         let place = usize::from(host.0);
         let node: &NodePlan = &self.shared.plan.cluster.nodes[place];
         let ip = self.ip(host);
@@ -228,8 +240,10 @@ impl Cluster {
         });
         merge(&mut file, &node.config);
         merge(&mut file, &self.lock_added()[place]);
-        let config = config::from_json(&file.to_string(), &format!("{}.json", node.name), args)?;
-        Ok(NodeConfig::new(&config))
+        let flags = flags::parse(AGENT_FLAGS, args).map_err(|error| error.to_string())?;
+        let name = format!("{}.json", node.name);
+        AgentConfig::from_parts(&[(&name, &file.to_string())], &flags, &node.name)
+            .map_err(|error| error.to_string())
     }
 
     /// Cuts the power of a host.
@@ -239,6 +253,7 @@ impl Cluster {
 
     /// Sends a signal to the agent.
     pub fn signal(&self, host: Host, signal: Signal) {
+        self.shared.recorder.expect_stop(host);
         self.shared.fabric.signal(HostId(host.0), signal);
     }
 
@@ -260,7 +275,7 @@ impl Cluster {
         let count = cuts.entry((from, to)).or_insert(0);
         *count += 1;
         if *count == 1 {
-            self.shared.fabric.cut(HostId(from.0), HostId(to.0), true);
+            self.shared.fabric.cut(cut_name(from, to), HostId(from.0), HostId(to.0));
             self.push(from, What::Cut { to });
         }
     }
@@ -272,11 +287,16 @@ impl Cluster {
             *count -= 1;
             if *count == 0 {
                 cuts.remove(&(from, to));
-                self.shared.fabric.cut(HostId(from.0), HostId(to.0), false);
+                self.shared.fabric.heal(cut_name(from, to));
                 self.push(from, What::Healed { to });
             }
         }
     }
+}
+
+/// The fabric knows cuts by the fault that makes them; we count per link, so each link is a fault.
+fn cut_name(from: Host, to: Host) -> u64 {
+    u64::from(from.0) << 16 | u64::from(to.0)
 }
 
 /// Objects are merged key by key, everything else is replaced.

@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use proconsul::agent::{self, ReadMode};
 use proconsul::base::Instant;
-use proconsul::base::runtime::{Level, Runtime};
+use proconsul::base::runtime::Level;
 use proconsul::driver;
 use proconsul::raft::{self, Entry, Restored};
 use proconsul::state::{Command, CommandResult, KvCommand};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use crate::fabric::{Ended, HostId, Message, Observer, SimRuntime, Why};
+use crate::fabric::{Ended, Fabric, HostId, Message, Observer, Why};
 use crate::trace::event::{Ending, EntryRef, Host, Role, What};
 
 use super::recorder::Recorder;
@@ -19,7 +19,7 @@ use super::recorder::Recorder;
 /// Watches one agent.
 pub struct NodeObserver {
     recorder: Recorder,
-    runtime: SimRuntime,
+    clock: Fabric,
     host: Host,
     term: AtomicU64,
 }
@@ -27,12 +27,12 @@ pub struct NodeObserver {
 impl NodeObserver {
     /// Of the agent on this host.
     #[must_use]
-    pub fn new(recorder: Recorder, runtime: SimRuntime, host: Host) -> Self {
-        Self { recorder, runtime, host, term: AtomicU64::new(0) }
+    pub fn new(recorder: Recorder, clock: Fabric, host: Host) -> Self {
+        Self { recorder, clock, host, term: AtomicU64::new(0) }
     }
 
     fn push(&self, what: What) {
-        self.recorder.push(self.runtime.true_now(), self.host, what);
+        self.recorder.push(self.clock.now(), self.host, what);
     }
 
     fn raft(&self, event: &raft::Event) {
@@ -177,7 +177,8 @@ impl Observer for FabricObserver {
     fn process_ended(&self, at: Instant, id: HostId, how: Ended, detail: &str) {
         let how = match how {
             Ended::Killed => Ending::Killed,
-            Ended::Terminated => Ending::Stopped,
+            Ended::Terminated => Ending::Killed,
+            Ended::Returned if self.recorder.stop_was_expected(host(id)) => Ending::Stopped,
             Ended::Returned => Ending::Exited,
             Ended::Panicked => Ending::Panicked,
         };

@@ -5,6 +5,7 @@
 //!
 //! Whoever waits for a condition is woken when the view's revision changes, not at every event.
 
+use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Poll, Waker};
@@ -12,7 +13,9 @@ use std::task::{Poll, Waker};
 use proconsul::base::Instant;
 
 use crate::history::{History, Recorder as HistoryRecorder};
+use crate::scenario::model::{Action, Condition, EventPattern, Plan, Trigger, Wait};
 use crate::trace::Trace;
+use crate::trace::conditions::patterns_of;
 use crate::trace::event::{Header, Host, TraceEvent, What};
 use crate::trace::view::View;
 
@@ -30,13 +33,17 @@ struct Inner {
     zero: Option<Instant>,
     held: Vec<(Instant, Host, What)>,
     waiting: Vec<Waker>,
+    /// Agents that were sent a signal.
+    stopping: BTreeSet<Host>,
+    watched: Vec<EventPattern>,
 }
 
 impl Recorder {
     /// An empty run.
     #[must_use]
-    pub fn new(header: Header) -> Self {
-        let view = View::new(&header);
+    pub fn new(header: Header, plan: &Plan) -> Self {
+        let watched = watched(plan);
+        let view = View::new(&header, &watched);
         Self {
             inner: Arc::new(Mutex::new(Inner {
                 trace: Trace::new(header),
@@ -45,6 +52,8 @@ impl Recorder {
                 zero: None,
                 held: Vec::new(),
                 waiting: Vec::new(),
+                stopping: BTreeSet::new(),
+                watched,
             })),
         }
     }
@@ -71,7 +80,7 @@ impl Recorder {
     pub fn begin(&self, now: Instant) {
         let mut inner = self.lock();
         inner.zero = Some(now);
-        inner.view = View::new(inner.trace.header());
+        inner.view = View::new(inner.trace.header(), &inner.watched);
         for (at, host, what) in std::mem::take(&mut inner.held) {
             inner.record(TraceEvent { at: offset(at, now), host, what });
         }
@@ -117,11 +126,22 @@ impl Recorder {
         .await;
     }
 
+    /// A signal was sent there: an end of the process is no surprise.
+    pub fn expect_stop(&self, host: Host) {
+        self.lock().stopping.insert(host);
+    }
+
+    /// Whether it was, since the process started.
+    #[must_use]
+    pub fn stop_was_expected(&self, host: Host) -> bool {
+        self.lock().stopping.remove(&host)
+    }
+
     /// How many events there are; what the watchdog looks at.
     #[must_use]
     pub fn count(&self) -> u64 {
         let inner = self.lock();
-        (inner.trace.len() + inner.held.len()) as u64
+        inner.trace.count() + inner.held.len() as u64
     }
 
     /// The whole run, at its end.
@@ -134,9 +154,9 @@ impl Recorder {
             self.begin(Instant::ZERO);
             inner = self.lock();
         }
-        let mut header = inner.trace.header().clone();
-        header.run_ns = run_end_ns;
-        let trace = std::mem::replace(&mut inner.trace, Trace::new(header.clone()));
+        let header = inner.trace.header().clone();
+        let mut trace = std::mem::replace(&mut inner.trace, Trace::new(header));
+        trace.set_run_ns(run_end_ns);
         let history = std::mem::take(&mut inner.history).finish();
         (trace, history)
     }
@@ -146,7 +166,7 @@ impl Inner {
     fn record(&mut self, event: TraceEvent) {
         let before = self.view.revision();
         self.view.apply(&event);
-        self.trace.push(event);
+        self.trace.push(&event);
         self.wake(before);
     }
 
@@ -157,6 +177,29 @@ impl Inner {
             }
         }
     }
+}
+
+/// Everything the script waits for or an expectation counts.
+fn watched(plan: &Plan) -> Vec<EventPattern> {
+    let mut watched: BTreeSet<EventPattern> = BTreeSet::new();
+    let mut condition = |condition: &Condition| {
+        watched.extend(patterns_of(condition).into_iter().cloned());
+    };
+    for step in &plan.steps {
+        step.when.iter().for_each(&mut condition);
+        if let Action::Wait(Wait::Until(until) | Wait::For { holds: Some(until), .. }) = &step.action {
+            condition(until);
+        }
+    }
+    for step in &plan.steps {
+        if let Trigger::AfterEvent { event, .. } = &step.trigger {
+            watched.insert(event.clone());
+        }
+        if let Action::Wait(Wait::UntilEvent(event)) = &step.action {
+            watched.insert(event.clone());
+        }
+    }
+    watched.into_iter().collect()
 }
 
 fn offset(at: Instant, zero: Instant) -> i64 {

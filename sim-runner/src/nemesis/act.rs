@@ -78,11 +78,11 @@ impl Script {
             (hosts, None) if !hosts.is_empty() => return Some(hosts),
             _ if step.optional => self.push(What::StepSkipped { step: index as u32 }),
             (_, Some(host)) => {
-                let (verb, name) = (Self::verb(&step.action), self.cluster.name(host));
+                let (verb, name) = (step.action.verb(), self.cluster.name(host));
                 self.fail(index, format!("cannot {verb} {name}: it {}", needs.unmet_because()));
             }
             (_, None) => {
-                let verb = Self::verb(&step.action);
+                let verb = step.action.verb();
                 self.fail(index, format!("nobody to {verb}: the target resolves to no node"));
             }
         }

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::cluster::Cluster;
 use crate::fabric::SimRuntime;
-use crate::scenario::model::{Action, Condition, EventPattern, Moment, Repeat, Step, Trigger};
+use crate::scenario::model::{Condition, EventPattern, Moment, Repeat, Step, Trigger};
 use crate::trace::conditions::holds;
 use crate::trace::event::{Host, What};
 
@@ -255,29 +255,12 @@ impl Script {
         self.cluster.recorder().until(more).await;
     }
 
-    /// The step's kind of action, for messages.
-    pub(super) fn verb(action: &Action) -> &'static str {
-        match action {
-            Action::Start { .. } => "start",
-            Action::Kill { .. } => "kill",
-            Action::Stop { .. } => "stop",
-            Action::Restart { .. } => "restart",
-            Action::Pause { .. } => "pause",
-            Action::Resume { .. } => "resume",
-            Action::Partition(_) => "partition",
-            Action::Heal { .. } => "heal",
-            Action::Http(_) => "http",
-            Action::Wait(_) => "wait",
-            Action::Note { .. } => "note",
-        }
-    }
-
     /// Announces what a step does, and to whom.
     pub(super) fn announce(&self, index: usize, step: &Step, detail: String, targets: &[Host]) {
         self.push(What::StepStarted {
             step: index as u32,
             id: step.id.clone(),
-            verb: Self::verb(&step.action).to_owned(),
+            verb: step.action.verb().to_owned(),
             chaos: step.chaos,
             detail,
             targets: targets.to_vec(),

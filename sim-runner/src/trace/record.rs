@@ -61,6 +61,11 @@ impl Trace {
         &self.header
     }
 
+    /// Says when `[time].run` really ended, which is known only then. The header is not digested.
+    pub fn set_run_ns(&mut self, run_ns: i64) {
+        self.header.run_ns = run_ns;
+    }
+
     /// How many events.
     #[must_use]
     pub fn count(&self) -> u64 {

@@ -59,7 +59,7 @@ impl KvUser {
     }
 
     async fn sleep_until(&self, at: Instant) {
-        let now = self.runtime.now();
+        let now = self.cluster.now();
         if at > now {
             self.runtime.sleep(at.since(now)).await;
         }
@@ -138,7 +138,7 @@ impl KvUser {
         versions: &mut BTreeMap<String, u64>,
     ) {
         let recorder = self.cluster.recorder().clone();
-        let called = self.runtime.true_now();
+        let called = self.cluster.now();
         let at = recorder.run_time(called);
         let place = self.cluster.name(server).to_owned();
         // A list reads every key of the workload.
@@ -155,7 +155,7 @@ impl KvUser {
         if matches!(answered.output, Some(Output::Value(None))) {
             versions.remove(&key);
         }
-        let returned = self.runtime.true_now();
+        let returned = self.cluster.now();
         let outcome = match answered.outcome {
             Outcome::Ok => "ok",
             Outcome::Fail => "fail",

@@ -12,10 +12,10 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use proconsul::base::Duration;
 use proconsul::base::runtime::Runtime;
-use proconsul::http::client::{Client, Error, Response};
+use proconsul::http::client::{Answer, Client, ClientError, Method};
 use serde_json::Value;
 
-use crate::fabric::SimRuntime;
+use crate::fabric::{SimRuntime, SimStream};
 use crate::history::operation::{Call, Mode, Outcome, Output, Seen};
 
 /// What came back.
@@ -33,7 +33,7 @@ pub struct Answered {
 /// One user's connections.
 pub struct User {
     runtime: SimRuntime,
-    connections: BTreeMap<SocketAddr, Client<SimRuntime>>,
+    connections: BTreeMap<SocketAddr, Client<SimStream>>,
 }
 
 impl User {
@@ -50,25 +50,36 @@ impl User {
     pub async fn request(
         &mut self,
         to: SocketAddr,
-        method: &str,
+        method: Method,
         path: &str,
         body: Bytes,
         patience: Duration,
-    ) -> Result<Response, Error> {
-        let mut client = match self.connections.remove(&to) {
+    ) -> Result<Answer, ClientError> {
+        let deadline = self.runtime.now() + patience;
+        let mut client = match self.connections.remove(&to).filter(Client::is_open) {
             Some(client) => client,
-            None => Client::new(self.runtime.clone(), to),
+            None => self.connect(to, patience).await?,
         };
-        let request = client.request(method, path, body);
-        let result = match self.runtime.timeout(patience, request).await {
-            Ok(result) => result,
-            // Dropping the connection: a late answer must not be taken for that of the next request.
-            Err(_) => return Err(Error::Sent("timed out".to_owned())),
-        };
-        if result.is_ok() {
+        let left = deadline.since(self.runtime.now());
+        let request = client.request(method, path, &[], body);
+        // After a time-out the connection is dropped: a late answer must not be taken for that of the
+        // next request.
+        let timed_out = |_| ClientError::NoAnswer("timed out".to_owned());
+        let result = self.runtime.timeout(left, request).await.map_err(timed_out)?;
+        if result.is_ok() && client.is_open() {
             self.connections.insert(to, client);
         }
         result
+    }
+
+    async fn connect(
+        &self,
+        to: SocketAddr,
+        patience: Duration,
+    ) -> Result<Client<SimStream>, ClientError> {
+        let not_sent = |error: std::io::Error| ClientError::NotSent(error.to_string());
+        let connected = self.runtime.timeout(patience, self.runtime.connect(to)).await;
+        Client::new(connected.and_then(|connected| connected).map_err(not_sent)?).await
     }
 
     /// Performs one key/value operation.
@@ -80,11 +91,7 @@ impl User {
         patience: Duration,
     ) -> Answered {
         let (method, path, body) = encode(key, call);
-        match self.request(to, method, &path, body, patience).await {
-            Ok(response) => judge(call, &response),
-            Err(Error::NotSent(error)) => Answered::without(Outcome::Fail, error),
-            Err(Error::Sent(error)) => Answered::without(Outcome::Unknown, error),
-        }
+        judge(call, &self.request(to, method, &path, body, patience).await)
     }
 }
 
@@ -94,20 +101,20 @@ impl Answered {
     }
 }
 
-fn encode(key: &str, call: &Call) -> (&'static str, String, Bytes) {
+fn encode(key: &str, call: &Call) -> (Method, String, Bytes) {
     let mode = |mode: &Mode, rest: &str| match mode {
         Mode::Default => format!("/v1/kv/{key}{rest}"),
         Mode::Consistent => format!("/v1/kv/{key}{}consistent", joint(rest)),
         Mode::Stale => format!("/v1/kv/{key}{}stale", joint(rest)),
     };
     match call {
-        Call::Get { mode: how } => ("GET", mode(how, ""), Bytes::new()),
-        Call::List { mode: how } => ("GET", mode(how, "?recurse"), Bytes::new()),
-        Call::Put { value } => ("PUT", format!("/v1/kv/{key}"), value.clone().into()),
+        Call::Get { mode: how } => (Method::GET, mode(how, ""), Bytes::new()),
+        Call::List { mode: how } => (Method::GET, mode(how, "?recurse"), Bytes::new()),
+        Call::Put { value } => (Method::PUT, format!("/v1/kv/{key}"), value.clone().into()),
         Call::CasIndex { index, value } => {
-            ("PUT", format!("/v1/kv/{key}?cas={index}"), value.clone().into())
+            (Method::PUT, format!("/v1/kv/{key}?cas={index}"), value.clone().into())
         }
-        Call::Delete => ("DELETE", format!("/v1/kv/{key}"), Bytes::new()),
+        Call::Delete => (Method::DELETE, format!("/v1/kv/{key}"), Bytes::new()),
         Call::CasValue { .. } | Call::Append { .. } => {
             unreachable!("only histories of other systems have these")
         }
@@ -118,7 +125,17 @@ fn joint(rest: &str) -> String {
     if rest.is_empty() { "?".to_owned() } else { format!("{rest}&") }
 }
 
-fn judge(call: &Call, response: &Response) -> Answered {
+/// What an answer, or the lack of one, says of the operation.
+#[must_use]
+pub fn judge(call: &Call, result: &Result<Answer, ClientError>) -> Answered {
+    match result {
+        Ok(answer) => judge_answer(call, answer),
+        Err(ClientError::NotSent(error)) => Answered::without(Outcome::Fail, error.clone()),
+        Err(ClientError::NoAnswer(error)) => Answered::without(Outcome::Unknown, error.clone()),
+    }
+}
+
+fn judge_answer(call: &Call, response: &Answer) -> Answered {
     let index = response.header("x-consul-index").and_then(|text| text.parse().ok());
     let text = || String::from_utf8_lossy(&response.body).into_owned();
     let output = match (response.status, call) {

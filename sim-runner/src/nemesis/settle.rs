@@ -1,0 +1,115 @@
+//! After the run: every fault is undone, and the cluster must converge (language section 3).
+//!
+//! Converged means: every agent runs and is not paused, one leader that all name, its own term
+//! committed, all logs and applied states equal. It must stay so for five seconds, and a write must
+//! get through. What is missing when the time is up is said as a fact without names or times first,
+//! because equal causes must make equal signatures.
+
+use proconsul::base::Duration;
+use proconsul::base::runtime::Runtime;
+
+use crate::cluster::Cluster;
+use crate::scenario::model::{Condition, State};
+use crate::trace::conditions::holds;
+use crate::trace::event::{Host, What};
+use crate::trace::view::View;
+
+use super::script::Script;
+
+/// How long everything must stay converged.
+const CALM: Duration = Duration::from_secs(5);
+
+/// What is missing: the normalised fact, and the detail.
+type Missing = (&'static str, String);
+
+impl Script {
+    /// Takes back every fault and every step that can be, and starts whatever is down.
+    pub async fn undo_all(&self) {
+        for index in 0..self.steps() {
+            self.undo(index).await;
+        }
+        let (down, paused) = self.cluster.recorder().with_view(|view| {
+            let agents = self.cluster.agents();
+            let down = |host: &&Host| !view.node(**host).running && view.node(**host).lives > 0;
+            let paused = |host: &&Host| view.node(**host).running && view.node(**host).paused;
+            let down: Vec<Host> = agents.iter().filter(down).copied().collect();
+            (down, agents.iter().filter(paused).copied().collect::<Vec<Host>>())
+        });
+        for host in paused {
+            self.cluster.resume(host);
+        }
+        for host in down {
+            self.cluster.start(host, &[], None);
+        }
+    }
+
+    /// Waits until the cluster has converged and stayed so; says how it went.
+    pub async fn settle(&self) {
+        let limit = self.cluster.plan().time.settle;
+        let converged = self.converge();
+        if self.runtime.timeout(limit, converged).await.is_ok() {
+            self.push(What::Settled);
+            return;
+        }
+        let missing = self.cluster.recorder().with_view(|view| missing(&self.cluster, view));
+        let (fact, detail) = missing.unwrap_or_else(|| {
+            ("no write gets through", "all has converged, but writes are not accepted".to_owned())
+        });
+        self.push(What::NotSettled { fact: fact.to_owned(), detail });
+    }
+
+    async fn converge(&self) {
+        let recorder = self.cluster.recorder();
+        for number in 0.. {
+            recorder.until(|view| missing(&self.cluster, view).is_none()).await;
+            let leader = recorder.with_view(View::leader);
+            let Some(leader) = leader else { continue };
+            if !self.accepts_a_write(leader, number).await {
+                // Not to spin in the same instant where the refusal costs no time.
+                self.sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+            recorder.until(|view| missing(&self.cluster, view).is_none()).await;
+            let broken = recorder.until(|view| missing(&self.cluster, view).is_some());
+            if self.runtime.timeout(CALM, broken).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// What keeps the cluster from being converged; none when it is.
+#[must_use]
+pub fn missing(cluster: &Cluster, view: &View) -> Option<Missing> {
+    let started = cluster.agents().into_iter().filter(|host| view.node(*host).lives > 0);
+    let asleep: Vec<&str> =
+        started.filter(|host| !view.node(*host).live()).map(|host| cluster.name(host)).collect();
+    if !asleep.is_empty() {
+        return Some(("an agent is not running", asleep.join(", ")));
+    }
+    let lacks = |state: State| !holds(&Condition::State(state), view);
+    let roles = || {
+        let describe = |host: Host| {
+            let node = view.node(host);
+            let name = cluster.name(host);
+            format!("{name}: {:?} in term {}, takes {:?} for leader", node.role, node.term, node.leader)
+        };
+        view.servers().map(describe).collect::<Vec<_>>().join("; ")
+    };
+    if lacks(State::OneLeader) {
+        return Some(("no leader that all servers name", roles()));
+    }
+    if lacks(State::Writable) {
+        return Some(("the leader has not committed an entry of its term", roles()));
+    }
+    if lacks(State::LogsConverged) {
+        let describe = |host: Host| {
+            let node = view.node(host);
+            let (name, last) = (cluster.name(host), node.log.last_index());
+            format!("{name}: last {last}, commit {}, applied {}", node.commit, node.applied)
+        };
+        let logs = view.servers().map(describe).collect::<Vec<_>>().join("; ");
+        return Some(("logs or applied states differ", logs));
+    }
+    None
+}

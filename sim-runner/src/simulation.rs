@@ -1,0 +1,168 @@
+//! One simulated run, from boot to settle: the life inside the simulation's thread.
+//!
+//! ```text
+//!   boot (negative time) ── 0 ── script, workloads, chaos ── run ── heal ── settle ── end
+//! ```
+//!
+//! Nothing here judges: the run yields a trace and a history, and the checkers read those.
+
+
+use proconsul::base::runtime::Runtime;
+use proconsul::base::{Duration, Instant};
+
+use crate::cluster::Cluster;
+use crate::fabric::simulate;
+use crate::history::History;
+use crate::nemesis::script::Script;
+use crate::nemesis::settle::missing;
+use crate::scenario::model::{Boot, Plan, WorkloadKind};
+use crate::trace::Trace;
+use crate::trace::event::What;
+use crate::workload::kv::KvUser;
+
+/// What a run leaves behind.
+pub struct Evidence {
+    /// What happened.
+    pub trace: Trace,
+    /// What the users did and saw.
+    pub history: History,
+    /// Wall time of simulating `[time].run`.
+    pub run_wall: std::time::Duration,
+}
+
+/// A run that is not explicitly timed goes on this long after its last step.
+const AFTER_THE_SCRIPT: Duration = Duration::from_secs(10);
+/// And at most this long, whatever its script waits for.
+const LONGEST_RUN: Duration = Duration::from_secs(24 * 3600);
+
+/// Runs a plan.
+///
+/// # Errors
+/// The testbed itself failed; the text says where.
+pub fn run(plan: Plan, plant: Option<&str>) -> Result<Evidence, String> {
+    let scheduler_seed = plan.seed.stream("scheduler").next_u64();
+    let main = || async move {
+        let cluster = Cluster::new(plan, plant);
+        let life = Life { script: Script::new(&cluster), cluster };
+        life.run().await
+    };
+    simulate(scheduler_seed, main).map_err(|crashed| crashed.0)
+}
+
+struct Life {
+    cluster: Cluster,
+    script: Script,
+}
+
+impl Life {
+    async fn run(self) -> Evidence {
+        let mut run_ns = 0;
+        let mut wall = std::time::Duration::ZERO;
+        if self.boot().await {
+            let clock = Stopwatch::start();
+            let zero = self.cluster.now();
+            self.run_time(zero).await;
+            run_ns = self.cluster.recorder().run_time(self.cluster.now());
+            wall = clock.elapsed();
+            self.settle().await;
+        }
+        let (trace, history) = self.cluster.recorder().finish(run_ns);
+        self.cluster.shut_down().await;
+        Evidence { trace, history, run_wall: wall }
+    }
+
+    /// Whether the cluster came up.
+    async fn boot(&self) -> bool {
+        let recorder = self.cluster.recorder();
+        let plan = self.cluster.plan();
+        if plan.cluster.boot == Boot::Manual {
+            recorder.begin(self.cluster.now());
+            self.push(What::Booted);
+            return true;
+        }
+        for host in self.cluster.agents() {
+            self.cluster.start(host, &[], None);
+        }
+        let up = recorder.until(|view| missing(&self.cluster, view).is_none());
+        let testbed = self.cluster.runtime(self.cluster.testbed());
+        let booted = testbed.timeout(plan.time.boot_within, up).await.is_ok();
+        recorder.begin(self.cluster.now());
+        if booted {
+            self.push(What::Booted);
+        } else {
+            let found = recorder.with_view(|view| missing(&self.cluster, view));
+            let (fact, detail) = found.unwrap_or_default();
+            self.push(What::NotBooted { fact: fact.to_owned(), detail });
+        }
+        booted
+    }
+
+    fn push(&self, what: What) {
+        self.cluster.push(self.cluster.testbed(), what);
+    }
+
+    /// `[time].run`: script, chaos and workloads.
+    async fn run_time(&self, zero: Instant) {
+        let plan = self.cluster.plan();
+        self.start_users();
+        let _steps = self.script.start();
+        let testbed = self.cluster.runtime(self.cluster.testbed());
+        let end = zero + plan.time.run;
+        testbed.sleep(end.since(self.cluster.now())).await;
+        if plan.time.run_is_explicit {
+            for (index, id) in self.script.unfinished() {
+                let message = "the run was over before this step had finished".to_owned();
+                self.push(What::StepFailed { step: index as u32, id, message });
+            }
+        } else if !self.script.unfinished().is_empty() {
+            let all = self.script.finished();
+            if testbed.timeout(LONGEST_RUN, all).await.is_ok() {
+                testbed.sleep(AFTER_THE_SCRIPT).await;
+            }
+        }
+    }
+
+    fn start_users(&self) {
+        let plan = self.cluster.plan();
+        let mut hosts = self.cluster.users().into_iter();
+        for (number, workload) in plan.workloads.iter().enumerate() {
+            let WorkloadKind::Kv(kv) = &workload.kind;
+            for host in hosts.by_ref().take(workload.users as usize) {
+                let name = self.cluster.name(host).to_owned();
+                let user = KvUser {
+                    cluster: self.cluster.clone(),
+                    runtime: self.cluster.runtime(host),
+                    host,
+                    workload: number + 1,
+                    plan: workload.clone(),
+                    prng: plan.seed.stream(&format!("user/{name}")),
+                    name,
+                };
+                self.cluster.runtime(host).spawn("user", user.run(kv.clone()));
+            }
+        }
+    }
+
+    async fn settle(&self) {
+        self.push(What::SettleBegan);
+        if !self.cluster.plan().time.settle.is_zero() {
+            self.script.undo_all().await;
+            self.script.settle().await;
+        }
+    }
+}
+
+/// Wall time, for the speed that every run prints: the one thing here that is not simulated, and
+/// nothing depends on it.
+struct Stopwatch(std::time::Instant);
+
+impl Stopwatch {
+    #[expect(clippy::disallowed_methods, reason = "measures the simulator itself")]
+    fn start() -> Self {
+        Self(std::time::Instant::now())
+    }
+
+    fn elapsed(&self) -> std::time::Duration {
+        self.0.elapsed()
+    }
+}
