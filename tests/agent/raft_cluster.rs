@@ -82,6 +82,8 @@ impl Shape {
 pub struct Cluster {
     pub nodes: Vec<Node>,
     pub messages: Vec<Message>,
+    /// A server that no message reaches or leaves.
+    pub cut: Option<usize>,
     pub judge: Judge,
     /// What happened, line by line.
     pub transcript: Vec<String>,
@@ -110,6 +112,7 @@ impl Cluster {
         let mut cluster = Self {
             nodes,
             messages: Vec::new(),
+            cut: None,
             judge: Judge::default(),
             transcript: Vec::new(),
             shape,
@@ -220,8 +223,12 @@ impl Cluster {
         Some(persist)
     }
 
-    /// Delivers the message at this position.
+    /// Delivers the message at this position, or loses it at the cut.
     pub fn deliver(&mut self, position: usize) -> Result<(), Violation> {
+        let ends = [Some(self.messages[position].from), Some(self.messages[position].to)];
+        if self.cut.is_some() && ends.contains(&self.cut) {
+            return self.lose(position);
+        }
         let message = self.messages.remove(position);
         let Message { from, to, caller_life, call, body } = message;
         match body {
@@ -367,9 +374,10 @@ impl Cluster {
         }
     }
 
-    /// Everybody up, everything durable and delivered in order, clocks together: within `rounds`
+    /// Everybody up and connected, everything durable and delivered in order, clocks together: within `rounds`
     /// there is a leader, and all logs and commit indexes agree with its.
     pub fn converge(&mut self, rounds: usize) -> Result<(), Violation> {
+        self.cut = None;
         for at in 0..self.nodes.len() {
             self.restart(at)?;
         }

@@ -32,6 +32,8 @@ fn act(cluster: &mut Cluster, (what, which): Choice) -> Result<(), Violation> {
             Ok(())
         }
         (38..48, _) => cluster.persist(at).map(|_| ()),
+        // The rest of the world goes on while a server is cut off.
+        (48..52, _) if cluster.cut == Some(at) => Ok(()),
         (48..52, _) => cluster.fire(at),
         (52, _) => {
             cluster.crash(at, usize::from(which) / 7 % 3);
@@ -40,10 +42,15 @@ fn act(cluster: &mut Cluster, (what, which): Choice) -> Result<(), Violation> {
         (53..55, _) => cluster.restart(at),
         (55..59, _) => match likely_leader(cluster, which) {
             Some(leader) => cluster.propose(leader, &format!("x{which}")),
-            None => cluster.fire(at),
+            None => cluster.persist(at).map(|_| ()),
         },
         (59..61, _) => cluster.verify(likely_leader(cluster, which).unwrap_or(at)),
         (61, _) => cluster.run_dry(),
+        (62, _) => {
+            let leader = likely_leader(cluster, which).unwrap_or(at);
+            cluster.cut = if cluster.cut.is_none() { Some(leader) } else { None };
+            Ok(())
+        }
         _ => cluster.pass(cluster.until_deadline().unwrap_or_default()),
     }
 }
