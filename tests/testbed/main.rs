@@ -1,1 +1,4 @@
 //! The testbed, tested from outside.
+
+mod linearizable_brute;
+mod linearizable_folder;
