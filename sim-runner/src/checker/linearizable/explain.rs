@@ -117,7 +117,7 @@ impl Story<'_> {
             .iter()
             .filter(|item| !item.unknown)
             .filter_map(|item| match item.kind {
-                Kind::Cas { from, .. } => Some((item, from.value?)),
+                Kind::Cas { from, .. } => Some((item, self.part.model.value_of(from)?)),
                 _ => None,
             })
             .collect();

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Evidence;
 use super::model::{ABSENT, Kind, Model, Rank, Test};
-use super::problem::Item;
+use super::problem::{Item, name_versions};
 use crate::history::operation::{Call, Mode, Operation, Outcome, Output, Seen};
 use crate::history::{self, History};
 
@@ -92,49 +92,27 @@ pub(super) fn parts(history: &History, evidence: &Evidence<'_>) -> Vec<Part> {
         .collect()
 }
 
-/// The ranks of the indexes that somebody surely or possibly saw as versions of the key.
-struct Versions {
-    /// Index to (its value if known, whether it surely existed).
-    known: BTreeMap<u64, (Option<String>, bool)>,
-    ranks: BTreeMap<u64, Rank>,
-}
+/// The places of the indexes that somebody surely or possibly saw as versions of the key.
+struct Versions(BTreeMap<u64, Rank>);
 
 impl Versions {
     fn of(key: &str, operations: &[&Operation]) -> Self {
-        let mut versions = Self { known: BTreeMap::new(), ranks: BTreeMap::new() };
+        let mut indexes = BTreeSet::new();
         for operation in operations.iter().filter(|operation| counts(operation)) {
-            let answered = operation.outcome == Outcome::Ok;
-            if let Some(seen) = row_of(operation, key)
-                && let Some(index) = seen.modify_index
-            {
-                versions.note(index, Some(&seen.value), true);
-            }
+            indexes.extend(row_of(operation, key).and_then(|seen| seen.modify_index));
             if let Call::CasIndex { index, .. } = operation.call
                 && index != 0
                 && operation.output != Some(Output::Swapped(false))
             {
-                versions.note(index, None, answered);
+                indexes.insert(index);
             }
-            if let Some(index) = operation.index
-                && let Some(value) = made(operation)
-            {
-                versions.note(index, value, true);
-            }
+            indexes.extend(operation.index.filter(|_| makes(operation)));
         }
-        versions.ranks = versions.known.keys().copied().zip(1..).collect();
-        versions
-    }
-
-    fn note(&mut self, index: u64, value: Option<&str>, surely: bool) {
-        let entry = self.known.entry(index).or_insert((None, false));
-        entry.1 |= surely;
-        if entry.0.is_none() {
-            entry.0 = value.map(str::to_owned);
-        }
+        Self(indexes.into_iter().zip(1..).collect())
     }
 
     fn rank(&self, index: u64) -> Rank {
-        self.ranks.get(&index).copied().unwrap_or(0)
+        self.0.get(&index).copied().unwrap_or(0)
     }
 }
 
@@ -152,18 +130,11 @@ fn row_of<'a>(operation: &'a Operation, key: &str) -> Option<&'a Seen> {
     rows(operation).iter().find(|seen| seen.key == key)
 }
 
-/// The value of the version an answered change made (none: absent), if it made one.
-fn made(operation: &Operation) -> Option<Option<&str>> {
-    if operation.outcome != Outcome::Ok || operation.output == Some(Output::Swapped(false)) {
-        return None;
-    }
-    match &operation.call {
-        Call::Put { value } | Call::CasIndex { value, .. } | Call::CasValue { to: value, .. } => {
-            Some(Some(value))
-        }
-        Call::Delete => Some(None),
-        Call::Append { .. } | Call::Get { .. } | Call::List { .. } => None,
-    }
+/// Whether the operation is an answered change that made a version.
+fn makes(operation: &Operation) -> bool {
+    operation.outcome == Outcome::Ok
+        && operation.output != Some(Output::Swapped(false))
+        && !matches!(operation.call, Call::Append { .. } | Call::Get { .. } | Call::List { .. })
 }
 
 fn part(key: &str, operations: &[&Operation], grows: bool, evidence: &Evidence<'_>) -> Part {
@@ -184,16 +155,13 @@ fn part(key: &str, operations: &[&Operation], grows: bool, evidence: &Evidence<'
                 .map(|window| window.widen_from.min(operation.called_at)),
         });
     }
-    name_versions(&mut model, &versions, &items);
+    name_versions(&mut model, &items);
     Part { key: key.to_owned(), model, items }
 }
 
 fn kind(operation: &Operation, key: &str, versions: &Versions, model: &mut Model) -> Option<Kind> {
     let refused = operation.output == Some(Output::Swapped(false));
-    let made = match made(operation) {
-        Some(_) => operation.index.map_or(0, |index| versions.rank(index)),
-        None => 0,
-    };
+    let made = operation.index.filter(|_| makes(operation)).map_or(0, |index| versions.rank(index));
     Some(match &operation.call {
         Call::Get { .. } | Call::List { .. } => match row_of(operation, key) {
             Some(seen) => Kind::See(Test {
@@ -210,10 +178,7 @@ fn kind(operation: &Operation, key: &str, versions: &Versions, model: &mut Model
                 (0, _) => Test::value(ABSENT),
                 // Nobody ever saw this version: that the comparison failed says nothing.
                 (_, 0) => return None,
-                (_, rank) => Test {
-                    value: versions.known[index].0.as_deref().map(|value| model.intern(value)),
-                    version: rank,
-                },
+                (_, rank) => Test { value: None, version: rank },
             };
             if refused {
                 Kind::Not(from)
@@ -226,20 +191,4 @@ fn kind(operation: &Operation, key: &str, versions: &Versions, model: &mut Model
             if refused { Kind::Not(from) } else { Kind::Cas { from, to: model.intern(to), made } }
         }
     })
-}
-
-fn name_versions(model: &mut Model, versions: &Versions, items: &[Item]) {
-    let mut named = Vec::new();
-    for (place, (value, surely)) in versions.known.values().enumerate() {
-        let value = value.as_deref().map(|value| model.intern(value));
-        named.push((value, place as Rank + 1, *surely));
-    }
-    let appends = items.iter().any(|item| matches!(item.kind, Kind::Append { .. }));
-    let mut writers: BTreeMap<u32, usize> = BTreeMap::new();
-    for value in items.iter().filter_map(|item| item.kind.leaves()) {
-        *writers.entry(value).or_default() += 1;
-    }
-    model.name_versions(&named, |value| {
-        if appends { 2 } else { writers.get(&value).copied().unwrap_or(0) }
-    });
 }

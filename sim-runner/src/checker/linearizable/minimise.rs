@@ -50,8 +50,10 @@ impl Shrinker<'_> {
 
     /// Cut at the earliest return that proves the violation.
     fn earliest(&self, items: &[Item], failed_at: Option<i64>) -> Vec<Item> {
-        if let Some(at) = failed_at {
-            return until(items, at);
+        // The engine may have leant on what later reads told about versions.
+        let told = failed_at.map(|at| until(items, at)).filter(|cut| self.fails(cut));
+        if let Some(cut) = told {
+            return cut;
         }
         let mut returns: Vec<i64> =
             items.iter().filter(|item| !item.unknown).map(|item| item.ret).collect();
@@ -90,9 +92,10 @@ impl Shrinker<'_> {
         if items.iter().any(barred) {
             return items;
         }
-        let values: BTreeSet<Value> = items.iter().flat_map(|item| touches(item.kind)).collect();
+        let values: BTreeSet<Value> =
+            items.iter().flat_map(|item| touches(self.model, item.kind)).collect();
         for value in values {
-            if let Some(fewer) = without(&items, value)
+            if let Some(fewer) = without(self.model, &items, value)
                 && self.fails(&fewer)
             {
                 items = fewer;
@@ -103,23 +106,23 @@ impl Shrinker<'_> {
 }
 
 /// The values an operation writes, sees or compares with.
-fn touches(kind: Kind) -> Vec<Value> {
+fn touches(model: &Model, kind: Kind) -> Vec<Value> {
     match kind {
-        Kind::See(test) | Kind::Not(test) => test.value.into_iter().collect(),
-        Kind::Cas { from, to, .. } => from.value.into_iter().chain([to]).collect(),
+        Kind::See(test) | Kind::Not(test) => model.value_of(test).into_iter().collect(),
+        Kind::Cas { from, to, .. } => model.value_of(from).into_iter().chain([to]).collect(),
         Kind::Write { to, .. } => vec![to],
         Kind::Append { .. } => Vec::new(),
     }
 }
 
 /// Without the value and all that follows from it; none when that cannot be told.
-fn without(items: &[Item], value: Value) -> Option<Vec<Item>> {
+fn without(model: &Model, items: &[Item], value: Value) -> Option<Vec<Item>> {
     let mut gone = BTreeSet::from([value]);
     loop {
         let before = gone.len();
         for item in items {
             if let Kind::Cas { from, to, .. } = item.kind
-                && gone.contains(&from.value?)
+                && gone.contains(&model.value_of(from)?)
             {
                 gone.insert(to);
             }
@@ -128,7 +131,7 @@ fn without(items: &[Item], value: Value) -> Option<Vec<Item>> {
             break;
         }
     }
-    let stays = |item: &&Item| touches(item.kind).iter().all(|value| !gone.contains(value));
+    let stays = |item: &&Item| touches(model, item.kind).iter().all(|value| !gone.contains(value));
     Some(items.iter().filter(stays).copied().collect())
 }
 

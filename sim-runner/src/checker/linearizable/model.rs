@@ -123,6 +123,7 @@ pub(super) struct Model {
     ids: BTreeMap<String, Value>,
     joined: BTreeMap<(Value, Value), Value>,
     initial: Value,
+    value_of: BTreeMap<Rank, Value>,
     /// Per value: the versions somebody saw it as.
     named: Vec<Vec<Rank>>,
     /// Versions of which only the name is known.
@@ -139,6 +140,7 @@ impl Model {
             ids: BTreeMap::new(),
             joined: BTreeMap::new(),
             initial: ABSENT,
+            value_of: BTreeMap::new(),
             named: Vec::new(),
             nameless: Vec::new(),
             settled: Vec::new(),
@@ -173,30 +175,36 @@ impl Model {
         }
     }
 
-    /// Tells which versions the operations of the key name, each once: (value if known, rank, whether
-    /// it surely existed).
+    /// Tells which versions the operations name: their values, if known, and whether they surely
+    /// existed; and which values have a single writer.
     pub(super) fn name_versions(
         &mut self,
-        seen: &[(Option<Value>, Rank, bool)],
-        writers: impl Fn(Value) -> usize,
+        seen: &BTreeMap<Rank, (Option<Value>, bool)>,
+        one_writer: impl Fn(Value) -> bool,
     ) {
         let count = self.texts.len();
         self.named = vec![Vec::new(); count];
+        self.nameless.clear();
+        self.value_of = seen.iter().filter_map(|(rank, of)| Some((*rank, of.0?))).collect();
         let mut sure = vec![false; count];
-        for &(value, rank, surely) in seen {
+        for (rank, (value, surely)) in seen {
             match value {
                 Some(value) => {
-                    self.named[value as usize].push(rank);
-                    sure[value as usize] |= surely;
+                    self.named[*value as usize].push(*rank);
+                    sure[*value as usize] |= surely;
                 }
-                None => self.nameless.push(rank),
+                None => self.nameless.push(*rank),
             }
         }
-        self.settled = (0..count)
-            .map(|value| {
-                sure[value] && self.named[value].len() == 1 && writers(value as Value) == 1
-            })
-            .collect();
+        let settled = |value: usize| {
+            sure[value] && self.named[value].len() == 1 && one_writer(value as Value)
+        };
+        self.settled = (0..count).map(settled).collect();
+    }
+
+    /// The value a test asks for, if that is known.
+    pub(super) fn value_of(&self, test: Test) -> Option<Value> {
+        test.value.or_else(|| self.value_of.get(&test.version).copied())
     }
 
     /// The states a change can lead to; none when it cannot run here.

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::model::{Kind, Model, State, Value};
+use super::model::{Kind, Model, Rank, State, Value};
 
 /// An operation on the key.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +47,9 @@ impl Problem {
         let mut definite: Vec<Item> = items.iter().copied().filter(|item| !item.unknown).collect();
         definite.sort_by_key(|item| (item.call, item.ret, item.id));
         let mut classes: BTreeMap<Kind, Vec<Item>> = BTreeMap::new();
-        let wanted = Wanted::of(items);
+        let mut model = model.clone();
+        name_versions(&mut model, items);
+        let wanted = Wanted::of(&model, items);
         for item in items.iter().filter(|item| item.unknown && wanted.needs(item.kind)) {
             classes.entry(item.kind).or_default().push(*item);
         }
@@ -58,7 +60,7 @@ impl Problem {
                 Class { kind, members }
             })
             .collect();
-        Self { model: model.clone(), definite, optional }
+        Self { model, definite, optional }
     }
 
     /// The class's next operation, if there is one that may have begun by `limit`.
@@ -66,6 +68,36 @@ impl Problem {
         let next = self.optional[class].members.get(usize::from(used[class]))?;
         (next.call <= limit).then_some(next)
     }
+}
+
+/// Tells the model which versions these operations name, and no others: what is proven about a part
+/// of a history must not lean on the rest.
+pub(super) fn name_versions(model: &mut Model, items: &[Item]) {
+    let mut seen: BTreeMap<Rank, (Option<Value>, bool)> = BTreeMap::new();
+    let mut writers: BTreeMap<Value, usize> = BTreeMap::new();
+    let mut note = |rank: Rank, value: Option<Value>, surely: bool| {
+        if rank != 0 {
+            let entry = seen.entry(rank).or_insert((None, false));
+            *entry = (entry.0.or(value), entry.1 | surely);
+        }
+    };
+    for item in items {
+        match item.kind {
+            Kind::See(test) => note(test.version, test.value, true),
+            Kind::Write { to, made } => note(made, Some(to), true),
+            Kind::Cas { from, to, made } => {
+                note(from.version, None, !item.unknown);
+                note(made, Some(to), true);
+            }
+            Kind::Append { .. } | Kind::Not(_) => {}
+        }
+        if let Some(value) = item.kind.leaves() {
+            *writers.entry(value).or_default() += 1;
+        }
+    }
+    // An append can leave any value.
+    let appends = items.iter().any(|item| matches!(item.kind, Kind::Append { .. }));
+    model.name_versions(&seen, |value| !appends && writers.get(&value) == Some(&1));
 }
 
 /// Rule 6 of spec checkers 4d: an optional change whose value nobody reads or compares is never
@@ -76,11 +108,11 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn of(items: &[Item]) -> Self {
+    fn of(model: &Model, items: &[Item]) -> Self {
         let mut wanted = Self { values: BTreeSet::new(), anything: false };
         for item in items {
             match item.kind {
-                Kind::See(test) | Kind::Cas { from: test, .. } => match test.value {
+                Kind::See(test) | Kind::Cas { from: test, .. } => match model.value_of(test) {
                     Some(value) => {
                         wanted.values.insert(value);
                     }
