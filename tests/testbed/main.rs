@@ -1,3 +1,5 @@
 //! The testbed, tested from outside.
 
 mod language_plan;
+mod linearizable_brute;
+mod linearizable_folder;

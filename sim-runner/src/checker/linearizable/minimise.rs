@@ -1,0 +1,153 @@
+//! The smallest part of a violated key that still proves the violation.
+//!
+//! Only removals after which a linearizable history stays linearizable are tried, so whatever still
+//! fails proves the original guilty (spec checkers 4h): operations called after the proof; any
+//! observer; all of a value (its writes, all that see it, and what follows from it by compare-and-set)
+//! as long as nobody observed what the value was *not*. Never a write alone whose readers stay: that
+//! would make violations up. The result is 1-minimal for these removals.
+
+use std::collections::BTreeSet;
+
+use super::Budget;
+use super::model::{Kind, Model, Value};
+use super::problem::{Item, Problem, Progress};
+use super::search;
+
+/// Steps for each question; the questions are about ever smaller histories.
+const STEPS: u64 = 100_000;
+
+/// The smallest failing part of `items`, which fail.
+pub(super) fn smallest(
+    model: &Model,
+    items: &[Item],
+    failed_at: Option<i64>,
+    budget: Budget,
+) -> Vec<Item> {
+    let shrinker = Shrinker { model, budget };
+    let mut items = shrinker.earliest(items, failed_at);
+    loop {
+        let before = items.len();
+        items = shrinker.without_observers(items);
+        items = shrinker.without_values(items);
+        if items.len() == before {
+            items.sort_by_key(|item| item.id);
+            return items;
+        }
+    }
+}
+
+struct Shrinker<'a> {
+    model: &'a Model,
+    budget: Budget,
+}
+
+impl Shrinker<'_> {
+    fn fails(&self, items: &[Item]) -> bool {
+        let steps = STEPS.min(self.budget.steps);
+        let problem = Problem::new(self.model, items);
+        search::decide(&problem, self.budget.engine, steps).0 == Progress::No
+    }
+
+    /// Cut at the earliest return that proves the violation.
+    fn earliest(&self, items: &[Item], failed_at: Option<i64>) -> Vec<Item> {
+        // The engine may have leant on what later reads told about versions.
+        let told = failed_at.map(|at| until(items, at)).filter(|cut| self.fails(cut));
+        if let Some(cut) = told {
+            return cut;
+        }
+        let mut returns: Vec<i64> =
+            items.iter().filter(|item| !item.unknown).map(|item| item.ret).collect();
+        returns.sort_unstable();
+        let first = returns.partition_point(|at| !self.fails(&until(items, *at)));
+        returns.get(first).map_or_else(|| items.to_vec(), |at| until(items, *at))
+    }
+
+    fn without_observers(&self, mut items: Vec<Item>) -> Vec<Item> {
+        let mut chunk = items.len().max(1);
+        while chunk > 0 {
+            let mut at = 0;
+            while at < items.len() {
+                let end = (at + chunk).min(items.len());
+                let mut fewer = items.clone();
+                let mut place = 0;
+                fewer.retain(|item| {
+                    place += 1;
+                    !(at < place && place <= end && item.kind.observes())
+                });
+                if fewer.len() < items.len() && self.fails(&fewer) {
+                    items = fewer;
+                } else {
+                    at = end;
+                }
+            }
+            chunk /= 2;
+        }
+        items
+    }
+
+    fn without_values(&self, mut items: Vec<Item>) -> Vec<Item> {
+        // Taking a value away could make a negative observation wrong; a growing value is all of
+        // its past.
+        let barred = |item: &Item| matches!(item.kind, Kind::Not(_) | Kind::Append { .. });
+        if items.iter().any(barred) {
+            return items;
+        }
+        let values: BTreeSet<Value> =
+            items.iter().flat_map(|item| touches(self.model, item.kind)).collect();
+        for value in values {
+            if let Some(fewer) = without(self.model, &items, value)
+                && self.fails(&fewer)
+            {
+                items = fewer;
+            }
+        }
+        items
+    }
+}
+
+/// The values an operation writes, sees or compares with.
+fn touches(model: &Model, kind: Kind) -> Vec<Value> {
+    match kind {
+        Kind::See(test) | Kind::Not(test) => model.value_of(test).into_iter().collect(),
+        Kind::Cas { from, to, .. } => model.value_of(from).into_iter().chain([to]).collect(),
+        Kind::Write { to, .. } => vec![to],
+        Kind::Append { .. } => Vec::new(),
+    }
+}
+
+/// Without the value and all that follows from it; none when that cannot be told.
+fn without(model: &Model, items: &[Item], value: Value) -> Option<Vec<Item>> {
+    let mut gone = BTreeSet::from([value]);
+    loop {
+        let before = gone.len();
+        for item in items {
+            if let Kind::Cas { from, to, .. } = item.kind
+                && gone.contains(&model.value_of(from)?)
+            {
+                gone.insert(to);
+            }
+        }
+        if gone.len() == before {
+            break;
+        }
+    }
+    let stays = |item: &&Item| touches(model, item.kind).iter().all(|value| !gone.contains(value));
+    Some(items.iter().filter(stays).copied().collect())
+}
+
+/// The history up to an instant: what was called later vanishes, what was open becomes unknown.
+fn until(items: &[Item], at: i64) -> Vec<Item> {
+    let mut cut = Vec::new();
+    for item in items.iter().filter(|item| item.call <= at) {
+        let mut item = *item;
+        if !item.unknown && item.ret > at {
+            if item.kind.observes() {
+                continue;
+            }
+            item.unknown = true;
+            item.ret = i64::MAX;
+        }
+        cut.push(item);
+    }
+    cut
+}

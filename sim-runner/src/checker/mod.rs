@@ -1,0 +1,3 @@
+//! Judges evidence: histories and traces, never a live cluster.
+
+pub mod linearizable;
