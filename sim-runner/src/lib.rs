@@ -7,6 +7,7 @@ compile_error!(
      cargo configuration) overrides the file; unset it, or add `--cfg madsim` to it."
 );
 
+pub mod checker;
 pub mod cluster;
 pub mod fabric;
 pub mod history;

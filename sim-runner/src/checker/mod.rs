@@ -1,3 +1,39 @@
+<<<<<<< HEAD
 //! Judges evidence: histories and traces, never a live cluster.
 
 pub mod linearizable;
+=======
+//! Judges a run from its evidence: the trace, the history, and the plan's expectations.
+//!
+//! ```text
+//!  events ──pass──► View ──Seen──► one oracle per property ──► Judgement ┐
+//!  history + events ──windows──► excusable default reads                 ├─► evidence::judge
+//!  plan ──────────► expectations (over the same events)                  ┘
+//! ```
+//!
+//! Nothing here sees a live cluster, so `sim-runner check FOLDER` reaches the verdict of the run. An
+//! oracle states its property at the top of its file, with the source and the reason why it is no
+//! stricter than the truth: a false alarm costs more trust than a missed bug.
+
+mod boot;
+mod commit_monotonic;
+mod committed;
+pub mod determinism;
+mod durability;
+mod election_safety;
+pub mod evidence;
+pub mod expectations;
+pub mod findings;
+mod leader_completeness;
+mod links;
+mod liveness;
+mod log_matching;
+mod no_panic;
+pub mod oracle;
+mod script;
+mod state_machine_safety;
+mod vote_durability;
+pub mod windows;
+
+pub use evidence::{Evidence, Outcome, judge};
+>>>>>>> h-oracle

@@ -57,6 +57,9 @@ pub fn name(pattern: &EventPattern) -> String {
     }
 }
 
+/// The event that only the checker can see.
+pub const STALE_READ: EventPattern = EventPattern::StaleRead;
+
 /// Events without an argument, whose occurrence every verdict lists under `seen`.
 pub const PLAIN: &[EventPattern] = &[
     EventPattern::LeaderElected,
