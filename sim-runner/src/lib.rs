@@ -9,5 +9,6 @@ compile_error!(
 
 pub mod history;
 pub mod property;
+pub mod report;
 pub mod scenario;
 pub mod trace;
