@@ -19,6 +19,7 @@ pub mod html;
 pub mod lanes;
 pub mod summary;
 pub mod verdict;
+mod words;
 
 use serde::{Deserialize, Serialize};
 
