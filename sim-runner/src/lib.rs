@@ -13,6 +13,7 @@ pub mod fabric;
 pub mod history;
 pub mod nemesis;
 pub mod property;
+pub mod report;
 pub mod scenario;
 pub mod simulation;
 pub mod trace;
