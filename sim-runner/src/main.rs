@@ -1,3 +1,1 @@
-//! The `sim-runner` command.
-
-fn main() {}
+fn main(){}

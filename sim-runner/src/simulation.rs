@@ -7,10 +7,14 @@
 //! Nothing here judges: the run yields a trace and a history, and the checkers read those.
 
 
-use proconsul::base::runtime::Runtime;
-use proconsul::base::{Duration, Instant};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use crate::cluster::Cluster;
+use proconsul::base;
+use proconsul::base::runtime::Runtime;
+
+use crate::cluster::{Cluster, Progress};
 use crate::fabric::simulate;
 use crate::history::History;
 use crate::nemesis::script::Script;
@@ -27,7 +31,7 @@ pub struct Evidence {
     /// What the users did and saw.
     pub history: History,
     /// Wall time of simulating `[time].run`.
-    pub run_wall: std::time::Duration,
+    pub run_wall: Duration,
 }
 
 /// A run that is not explicitly timed goes on this long after its last step.
@@ -39,36 +43,44 @@ const LONGEST_RUN: Duration = Duration::from_secs(24 * 3600);
 ///
 /// # Errors
 /// The testbed itself failed; the text says where.
-pub fn run(plan: Plan, plant: Option<&str>) -> Result<Evidence, String> {
+pub fn run(
+    plan: Plan,
+    plant: Option<&str>,
+    progress: &Arc<Progress>,
+) -> Result<Evidence, String> {
     let scheduler_seed = plan.seed.stream("scheduler").next_u64();
+    let stopwatch = Stopwatch::start();
+    let marks = stopwatch.marks.clone();
     let main = || async move {
-        let cluster = Cluster::new(plan, plant);
-        let life = Life { script: Script::new(&cluster), cluster };
+        let cluster = Cluster::new(plan, plant, progress);
+        let life = Life { script: Script::new(&cluster), cluster, marks };
         life.run().await
     };
-    simulate(scheduler_seed, main).map_err(|crashed| crashed.0)
+    let evidence = simulate(scheduler_seed, main).map_err(|crashed| crashed.0);
+    let run_wall = stopwatch.stop();
+    evidence.map(|(trace, history)| Evidence { trace, history, run_wall })
 }
 
 struct Life {
     cluster: Cluster,
     script: Script,
+    marks: mpsc::Sender<()>,
 }
 
 impl Life {
-    async fn run(self) -> Evidence {
+    async fn run(self) -> (Trace, History) {
         let mut run_ns = 0;
-        let mut wall = std::time::Duration::ZERO;
         if self.boot().await {
-            let clock = Stopwatch::start();
+            self.mark();
             let zero = self.cluster.now();
             self.run_time(zero).await;
             run_ns = self.cluster.recorder().run_time(self.cluster.now());
-            wall = clock.elapsed();
+            self.mark();
             self.settle().await;
         }
-        let (trace, history) = self.cluster.recorder().finish(run_ns);
+        let evidence = self.cluster.recorder().finish(run_ns);
         self.cluster.shut_down().await;
-        Evidence { trace, history, run_wall: wall }
+        evidence
     }
 
     /// Whether the cluster came up.
@@ -97,12 +109,17 @@ impl Life {
         booted
     }
 
+    fn mark(&self) {
+        // The stopwatch outlives the simulation.
+        let _ = self.marks.send(());
+    }
+
     fn push(&self, what: What) {
         self.cluster.push(self.cluster.testbed(), what);
     }
 
     /// `[time].run`: script, chaos and workloads.
-    async fn run_time(&self, zero: Instant) {
+    async fn run_time(&self, zero: base::Instant) {
         let plan = self.cluster.plan();
         self.start_users();
         let _steps = self.script.start();
@@ -152,17 +169,27 @@ impl Life {
     }
 }
 
-/// Wall time, for the speed that every run prints: the one thing here that is not simulated, and
-/// nothing depends on it.
-struct Stopwatch(std::time::Instant);
+/// The wall times at which a simulation passed its marks. Inside a simulation every clock is virtual,
+/// so a thread outside takes the times; the simulation only says "now", and nothing comes back.
+struct Stopwatch {
+    marks: mpsc::Sender<()>,
+    times: thread::JoinHandle<Vec<Instant>>,
+}
 
 impl Stopwatch {
-    #[expect(clippy::disallowed_methods, reason = "measures the simulator itself")]
+    #[expect(clippy::disallowed_methods, reason = "measures the simulator from outside")]
     fn start() -> Self {
-        Self(std::time::Instant::now())
+        let (marks, passed) = mpsc::channel();
+        let times = thread::spawn(move || passed.iter().map(|()| Instant::now()).collect());
+        Self { marks, times }
     }
 
-    fn elapsed(&self) -> std::time::Duration {
-        self.0.elapsed()
+    /// Wall time between the first two marks; zero when the run did not get that far.
+    fn stop(self) -> Duration {
+        drop(self.marks);
+        match self.times.join().as_deref() {
+            Ok([begin, end, ..]) => end.duration_since(*begin),
+            _ => Duration::ZERO,
+        }
     }
 }

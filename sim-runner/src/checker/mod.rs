@@ -1,8 +1,3 @@
-<<<<<<< HEAD
-//! Judges evidence: histories and traces, never a live cluster.
-
-pub mod linearizable;
-=======
 //! Judges a run from its evidence: the trace, the history, and the plan's expectations.
 //!
 //! ```text
@@ -25,6 +20,7 @@ pub mod evidence;
 pub mod expectations;
 pub mod findings;
 mod leader_completeness;
+pub mod linearizable;
 mod links;
 mod liveness;
 mod log_matching;
@@ -36,4 +32,3 @@ mod vote_durability;
 pub mod windows;
 
 pub use evidence::{Evidence, Outcome, judge};
->>>>>>> h-oracle

@@ -29,7 +29,7 @@ use crate::trace::view::View;
 
 pub use observers::mode_name;
 use observers::{FabricObserver, NodeObserver};
-pub use recorder::Recorder;
+pub use recorder::{Progress, Recorder};
 
 /// Cheap to clone; all clones act on the same cluster.
 #[derive(Clone)]
@@ -55,9 +55,9 @@ struct Shared {
 impl Cluster {
     /// All hosts of the plan, with nothing running on them.
     #[must_use]
-    pub fn new(plan: Plan, plant: Option<&str>) -> Self {
+    pub fn new(plan: Plan, plant: Option<&str>, progress: &Arc<Progress>) -> Self {
         let hosts = hosts_of(&plan);
-        let recorder = Recorder::new(header_of(&plan, &hosts), &plan);
+        let recorder = Recorder::new(header_of(&plan, &hosts), &plan, progress.clone());
         let streams = plan.seed.stream("fabric");
         let network = LinkPolicy {
             loss: plan.network.loss,
@@ -240,7 +240,7 @@ impl Cluster {
         });
         merge(&mut file, &node.config);
         merge(&mut file, &self.lock_added()[place]);
-        let flags = flags::parse(AGENT_FLAGS, args).map_err(|error| error.to_string())?;
+        let flags = flags::parse(AGENT_FLAGS, args).map_err(|error| format!("{error:?}"))?;
         let name = format!("{}.json", node.name);
         AgentConfig::from_parts(&[(&name, &file.to_string())], &flags, &node.name)
             .map_err(|error| error.to_string())

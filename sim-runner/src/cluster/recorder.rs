@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::future::poll_fn;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Poll, Waker};
 
@@ -36,12 +37,22 @@ struct Inner {
     /// Agents that were sent a signal.
     stopping: BTreeSet<Host>,
     watched: Vec<EventPattern>,
+    progress: Arc<Progress>,
+}
+
+/// How far the run is, for watchers outside the simulation.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Virtual ns since the simulation started, of the last event.
+    pub now_ns: AtomicU64,
+    /// Events so far.
+    pub events: AtomicU64,
 }
 
 impl Recorder {
     /// An empty run.
     #[must_use]
-    pub fn new(header: Header, plan: &Plan) -> Self {
+    pub fn new(header: Header, plan: &Plan, progress: Arc<Progress>) -> Self {
         let watched = watched(plan);
         let view = View::new(&header, &watched);
         Self {
@@ -54,6 +65,7 @@ impl Recorder {
                 waiting: Vec::new(),
                 stopping: BTreeSet::new(),
                 watched,
+                progress,
             })),
         }
     }
@@ -65,6 +77,8 @@ impl Recorder {
     /// Records a fact.
     pub fn push(&self, at: Instant, host: Host, what: What) {
         let mut inner = self.lock();
+        inner.progress.now_ns.store(at.as_nanos(), Ordering::Relaxed);
+        inner.progress.events.fetch_add(1, Ordering::Relaxed);
         let Some(zero) = inner.zero else {
             let before = inner.view.revision();
             let event = TraceEvent { at: offset(at, Instant::ZERO), host, what };
@@ -135,13 +149,6 @@ impl Recorder {
     #[must_use]
     pub fn stop_was_expected(&self, host: Host) -> bool {
         self.lock().stopping.remove(&host)
-    }
-
-    /// How many events there are; what the watchdog looks at.
-    #[must_use]
-    pub fn count(&self) -> u64 {
-        let inner = self.lock();
-        inner.trace.count() + inner.held.len() as u64
     }
 
     /// The whole run, at its end.

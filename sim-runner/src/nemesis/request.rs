@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use proconsul::base::runtime::Runtime;
+use hyper::Method;
 use proconsul::base::{Duration, Instant};
-use proconsul::http::client::{Answer, ClientError, Method};
+use proconsul::http::client::{Answer, ClientError};
 use serde_json::Value;
 
 use crate::history::operation::{Call, Mode, Outcome};

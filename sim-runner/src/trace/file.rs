@@ -48,7 +48,15 @@ impl std::error::Error for ReadError {}
 /// # Errors
 /// Those of the file system.
 pub fn write_jsonl(trace: &Trace, path: &Path) -> io::Result<()> {
-    let mut file = BufWriter::new(fs::File::create(path)?);
+    write_lines(trace, &mut fs::File::create(path)?)
+}
+
+/// Writes the lines of `trace.jsonl`.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_lines(trace: &Trace, out: &mut dyn Write) -> io::Result<()> {
+    let mut file = BufWriter::new(out);
     let header = trace.header();
     serde_json::to_writer(&mut file, header)?;
     let lines = Lines::new(header);

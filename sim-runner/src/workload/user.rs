@@ -10,9 +10,10 @@ use std::net::SocketAddr;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
+use hyper::Method;
 use proconsul::base::Duration;
 use proconsul::base::runtime::Runtime;
-use proconsul::http::client::{Answer, Client, ClientError, Method};
+use proconsul::http::client::{Answer, Client, ClientError};
 use serde_json::Value;
 
 use crate::fabric::{SimRuntime, SimStream};
