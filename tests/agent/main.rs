@@ -1,1 +1,3 @@
 //! The agent, tested from outside.
+
+mod wire_vectors;

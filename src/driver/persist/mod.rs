@@ -207,11 +207,11 @@ impl<D: Disk> LogStore<D> {
             encoder.hard_state(&self.hard_state);
         }
         for batch in batches {
-            if let Some(state) = &batch.hard_state {
-                if !planted!(self.options.faults, "hard-state-not-written") {
-                    encoder.hard_state(state);
-                    self.hard_state.clone_from(state);
-                }
+            if let Some(state) = &batch.hard_state
+                && !planted!(self.options.faults, "hard-state-not-written")
+            {
+                encoder.hard_state(state);
+                self.hard_state.clone_from(state);
             }
             if let Some(from) = batch.truncate_from {
                 invariant!(from > LogIndex(0), "the log is truncated from index 0");
