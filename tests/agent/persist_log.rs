@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use proconsul::base::LogIndex;
+use proconsul::base::runtime::Disk;
 use proconsul::driver::persist::{LogStore, StorageError};
 use proconsul::raft::Persist;
 use proptest::prelude::*;
@@ -18,6 +19,20 @@ fn batches_that_change_nothing_touch_nothing() {
     let before = (disk.operations(), disk.files());
     run(store.write(&[Model::default().appending([])])).expect("nothing to do");
     assert_eq!((disk.operations(), disk.files()), before);
+}
+
+/// The log is used in tasks of any runtime, so its futures are `Send` for every disk.
+fn futures_are_send<D: Disk>(disk: D, store: &mut LogStore<D>) {
+    fn is_send<T: Send>(_: T) {}
+    is_send(LogStore::open(disk, FOLDER, small(1)));
+    is_send(store.write(&[]));
+}
+
+#[test]
+fn the_futures_are_send() {
+    let disk = MemoryDisk::default();
+    let (mut store, _) = open(&disk, 1).expect("a fresh disk");
+    futures_are_send(disk, &mut store);
 }
 
 #[test]

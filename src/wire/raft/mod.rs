@@ -14,7 +14,7 @@
 //! `ID`, `Addr` and `AppendedAt`, which are read over.
 //!
 //! Deliberately not here: InstallSnapshot, TimeoutNow, RequestPreVote. Their type bytes give
-//! [`Fault::UnknownRpc`], as a server gives that does not know them, and the connection ends.
+//! [`UnknownRpc`](crate::wire::Fault::UnknownRpc), as a server gives that does not know them, and the connection ends.
 
 mod configuration;
 mod request;
