@@ -14,7 +14,8 @@
 //! `ID`, `Addr` and `AppendedAt`, which are read over.
 //!
 //! Deliberately not here: InstallSnapshot, TimeoutNow, RequestPreVote. Their type bytes give
-//! [`UnknownRpc`](crate::wire::Fault::UnknownRpc), as a server gives that does not know them, and the connection ends.
+//! [`UnknownRpc`](crate::wire::Fault::UnknownRpc), as in a server that does not know them, and the
+//! connection ends.
 
 mod configuration;
 mod request;
