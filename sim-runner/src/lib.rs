@@ -8,7 +8,9 @@ compile_error!(
 );
 
 pub mod checker;
+pub mod cli;
 pub mod cluster;
+pub mod commands;
 pub mod fabric;
 pub mod history;
 pub mod nemesis;

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use crate::checker::linearizable::{self, Budget, ReadCounts, WindowKind};
 use crate::checker::windows::{ReadWindow, windows};
-use crate::checker::{self, determinism};
+use crate::checker;
 use crate::cluster::Progress;
 use crate::history::History;
 use crate::history::operation::Operation;

@@ -94,6 +94,8 @@ pub struct LogStore<D: Disk> {
     folder: String,
     options: Options,
     file: D::File,
+    /// Of the current segment.
+    path: String,
     segment: u64,
     /// Where the next group goes in the current segment.
     end: u64,
@@ -124,6 +126,7 @@ impl<D: Disk> LogStore<D> {
             folder: folder.to_owned(),
             options,
             file: found.file,
+            path: segment::path(folder, found.segment),
             segment: found.segment,
             end: found.end,
             group: found.next_group,
@@ -173,10 +176,10 @@ impl<D: Disk> LogStore<D> {
             self.begin_segment().await?;
         }
         self.encode(batches);
-        let path = segment::path(&self.folder, self.segment);
-        self.file.write_at(self.end, &self.buffer).await.map_err(at("write", &path))?;
+        let path = self.path.as_str();
+        self.file.write_at(self.end, &self.buffer).await.map_err(at("write", path))?;
         if !planted!(self.options.faults, "storage-skips-sync") {
-            self.file.sync().await.map_err(at("sync", &path))?;
+            self.file.sync().await.map_err(at("sync", path))?;
         }
         self.end += self.buffer.len() as u64;
         self.group += 1;
@@ -193,6 +196,7 @@ impl<D: Disk> LogStore<D> {
             next_index: self.next_index,
         };
         self.file = header.create(&self.disk, &self.folder).await?;
+        self.path = segment::path(&self.folder, header.sequence);
         self.segment = header.sequence;
         self.end = segment::HEADER as u64;
         Ok(())
@@ -207,11 +211,11 @@ impl<D: Disk> LogStore<D> {
             encoder.hard_state(&self.hard_state);
         }
         for batch in batches {
-            if let Some(state) = &batch.hard_state {
-                if !planted!(self.options.faults, "hard-state-not-written") {
-                    encoder.hard_state(state);
-                    self.hard_state.clone_from(state);
-                }
+            if let Some(state) = &batch.hard_state
+                && !planted!(self.options.faults, "hard-state-not-written")
+            {
+                encoder.hard_state(state);
+                self.hard_state.clone_from(state);
             }
             if let Some(from) = batch.truncate_from {
                 invariant!(from > LogIndex(0), "the log is truncated from index 0");

@@ -18,9 +18,9 @@
 
 mod body;
 
-use super::msgpack::{DecodeError, Reader, Writer, streamed};
+use super::msgpack::{DecodeError, Fault, Reader, Writer, streamed};
 use crate::agent::{Failure, Reply, Request};
-use crate::state::{Query, Rows};
+use crate::state::{CommandResult, Query, Rows};
 
 /// What can be forwarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,9 +140,8 @@ fn read_call(reader: &mut Reader<'_>) -> Result<Call, DecodeError> {
 
 /// Appends the answer to a request that came as `method` with `seq`.
 pub fn encode_response(seq: u64, method: &str, result: &Result<Reply, Failure>, out: &mut Vec<u8>) {
-    use crate::state::CommandResult::{Error, Flag};
     let fitting = match (result, Method::from_name(method)) {
-        (Ok(Reply::Written(Flag(_))), Some(Method::KvsApply)) => true,
+        (Ok(Reply::Written(CommandResult::Flag(_))), Some(Method::KvsApply)) => true,
         (Ok(Reply::Read { answer, .. }), Some(method)) => match answer.rows {
             Rows::Entries(_) => matches!(method, Method::KvsGet | Method::KvsList),
             Rows::Keys(_) => method == Method::KvsListKeys,
@@ -154,7 +153,7 @@ pub fn encode_response(seq: u64, method: &str, result: &Result<Reply, Failure>, 
             write_response_header(seq, method, "", out);
             body::write_reply(reply, &mut Writer::new(out));
         }
-        Ok(Reply::Written(Error(text))) => encode_error(seq, method, text, out),
+        Ok(Reply::Written(CommandResult::Error(text))) => encode_error(seq, method, text, out),
         Ok(_) => encode_error(seq, method, "rpc: the reply is not one to this method", out),
         Err(failure) => encode_error(seq, method, &failure.to_string(), out),
     }
@@ -186,7 +185,6 @@ pub fn decode_response(bytes: &[u8]) -> Result<Option<(Return, usize)>, DecodeEr
 }
 
 fn read_return(reader: &mut Reader<'_>) -> Result<Return, DecodeError> {
-    use super::msgpack::Fault;
     let start = reader.position();
     let (mut seq, mut name, mut error) = (0, "", String::new());
     reader.map(|reader, key| {

@@ -1,0 +1,154 @@
+//! `sim-runner run SCENARIO --seeds A..B`: many seeds, one process each, on all cores.
+//!
+//! One simulation per process is what makes a seed of a range the same run as that seed alone. Results
+//! are printed in the order of the seeds, whichever finishes first.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::thread;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::cli::Run;
+use crate::report::summary::{self, Style};
+use crate::report::verdict::{RangeSummary, RunVerdict, VerdictObject, exit_code, worst_exit_code};
+use crate::run::Failed;
+use crate::scenario::model::Seed;
+use crate::scenario::{load, lower};
+
+use super::run::REPORTS;
+use super::{print, seed};
+
+/// Runs all seeds of the range; the exit code is that of the worst run.
+///
+/// # Errors
+/// A bad range or scenario, a worker that could not be run.
+pub fn sweep(options: &Run) -> Result<u8, Failed> {
+    let (from, to) = range(options.seeds.as_deref().unwrap_or_default())?;
+    seed(&options.which, true)?;
+    check_once(options, from)?;
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    let bar = progress(to - from);
+    let (next, stop) = (AtomicU64::new(from), AtomicBool::new(false));
+    let (results, finished) = mpsc::channel();
+    let mut range = RangeSummary::default();
+    let mut codes = Vec::new();
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            let (results, next, stop) = (results.clone(), &next, &stop);
+            scope.spawn(move || {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= to || stop.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    if results.send((seed, one(options, seed))).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(results);
+        let outcome = collect(options, from, &finished, &bar, &stop, &mut range, &mut codes);
+        stop.store(true, Ordering::Relaxed);
+        outcome
+    })?;
+    bar.finish_and_clear();
+    if options.json {
+        print(&format!("{}\n", range.to_line()))?;
+    } else {
+        print(&summary::of_range(&range, Style::of_stdout()))?;
+    }
+    Ok(worst_exit_code(codes))
+}
+
+/// Takes results as they come and prints them in order.
+fn collect(
+    options: &Run,
+    from: u64,
+    finished: &mpsc::Receiver<(u64, Result<VerdictObject, Failed>)>,
+    bar: &ProgressBar,
+    stop: &AtomicBool,
+    range: &mut RangeSummary,
+    codes: &mut Vec<u8>,
+) -> Result<(), Failed> {
+    let mut early = BTreeMap::new();
+    let mut next = from;
+    for (seed, result) in finished {
+        early.insert(seed, result?);
+        while let Some(object) = early.remove(&next) {
+            next += 1;
+            range.add(&object);
+            codes.push(exit_code(object.verdict));
+            bar.inc(1);
+            bar.set_message(format!("{} hold", range.holds));
+            if options.json {
+                print(&format!("{}\n", object.to_line()))?;
+            }
+            if options.until_failure && object.verdict != RunVerdict::Holds {
+                stop.store(true, Ordering::Relaxed);
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One seed in a process of its own.
+fn one(options: &Run, seed: u64) -> Result<VerdictObject, Failed> {
+    let seed = Seed::parse(&seed.to_string()).map_err(Failed::Usage)?;
+    let job = options.which.job(seed, true, crate::run::ReportTo::Nowhere);
+    let fault = |text: String| Failed::Testbed(format!("seed {}: {text}", job.seed.text));
+    let program = std::env::current_exe().map_err(|error| fault(error.to_string()))?;
+    let mut command = Command::new(program);
+    command.arg("run").args(job.arguments()).arg("--json").stdin(Stdio::null());
+    if options.no_replay {
+        command.arg("--no-replay");
+    }
+    if options.no_report {
+        command.arg("--no-report");
+    } else {
+        let folder = options.out.clone().unwrap_or_else(|| PathBuf::from(REPORTS));
+        command.arg("--report-on-failure").arg("--out").arg(folder);
+    }
+    let output = command.output().map_err(|error| fault(error.to_string()))?;
+    serde_json::from_slice(&output.stdout).map_err(|_| {
+        let text = String::from_utf8_lossy(&output.stderr);
+        fault(format!("the run gave no verdict ({}): {}", output.status, text.trim()))
+    })
+}
+
+/// A bad scenario is said once, before any process is started.
+fn check_once(options: &Run, first: u64) -> Result<(), Failed> {
+    let which = &options.which;
+    let source = load(&which.scenario, &which.overrides)
+        .map_err(|error| Failed::Usage(error.to_string()))?;
+    let seed = Seed::parse(&first.to_string()).map_err(Failed::Usage)?;
+    lower(&source, &seed).map(drop).map_err(|error| Failed::Usage(error.to_string()))
+}
+
+fn range(text: &str) -> Result<(u64, u64), Failed> {
+    let parsed = text.split_once("..").and_then(|(from, to)| Some((from.parse().ok()?, to.parse().ok()?)));
+    match parsed {
+        Some((from, to)) if from < to => Ok((from, to)),
+        _ => Err(Failed::Usage(format!(
+            "--seeds {text}: not a range; write A..B with A below B, as in --seeds 0..500"
+        ))),
+    }
+}
+
+fn progress(seeds: u64) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template(
+        "{wide_bar} {pos}/{len} seeds  {msg}  {elapsed} elapsed, {eta} left",
+    );
+    let bar = ProgressBar::new(seeds);
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}

@@ -1,0 +1,358 @@
+//! Two disks for the tests of the log: one in memory, that can be cut off from power, fail and hang,
+//! and one on the real file system.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::io;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker};
+
+use proconsul::base::runtime::{Disk, File};
+
+/// Runs a future that never has to wait.
+pub fn run<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(done) => done,
+        Poll::Pending => panic!("the disk double answers at once"),
+    }
+}
+
+/// Polls a future once and drops it.
+pub fn abandon<T>(future: impl Future<Output = T>) {
+    assert!(pin!(future).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+}
+
+/// What of the unsynced survives a power cut.
+#[derive(Clone, Copy, Debug)]
+pub enum Survives {
+    /// Nothing.
+    Nothing,
+    /// Everything: the process died, the system did not.
+    Everything,
+    /// Of the last unsynced write of each file this many bytes; all writes before it.
+    Bytes(usize),
+    /// The length, and of each unsynced write the sectors whose bit is set, counted from its first.
+    Sectors(u64),
+}
+
+/// What happens at an operation that changes something.
+#[derive(Clone, Copy, Debug)]
+pub enum Trouble {
+    /// It fails without effect, as does everything after it: the power is gone.
+    Dead,
+    /// It fails without effect, once.
+    Fails,
+    /// It never ends.
+    Hangs,
+}
+
+#[derive(Clone)]
+enum Change {
+    Write(usize, Vec<u8>),
+    Length(usize),
+}
+
+#[derive(Clone, Default)]
+struct Content {
+    now: Vec<u8>,
+    durable: Vec<u8>,
+    pending: Vec<Change>,
+}
+
+#[derive(Default)]
+struct State {
+    files: Vec<Content>,
+    names: BTreeMap<String, usize>,
+    durable_names: BTreeMap<String, usize>,
+    operations: usize,
+    trouble: Option<(usize, Trouble)>,
+}
+
+/// A disk in memory. Clones are the same disk.
+#[derive(Clone, Default)]
+pub struct MemoryDisk(Arc<Mutex<State>>);
+
+pub struct MemoryFile {
+    disk: MemoryDisk,
+    file: usize,
+}
+
+impl MemoryDisk {
+    /// A disk that durably holds these files.
+    pub fn holding(files: &BTreeMap<String, Vec<u8>>) -> Self {
+        let disk = Self::default();
+        let mut state = disk.lock();
+        for (position, (name, bytes)) in files.iter().enumerate() {
+            let content =
+                Content { now: bytes.clone(), durable: bytes.clone(), pending: Vec::new() };
+            state.files.push(content);
+            state.names.insert(name.clone(), position);
+            state.durable_names.insert(name.clone(), position);
+        }
+        drop(state);
+        disk
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().expect("no test panics while it holds the disk")
+    }
+
+    /// The files as a program sees them.
+    pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
+        let state = self.lock();
+        let content = |file: usize| state.files[file].now.clone();
+        state.names.iter().map(|(name, &file)| (name.clone(), content(file))).collect()
+    }
+
+    /// How many operations changed something, or tried to.
+    pub fn operations(&self) -> usize {
+        self.lock().operations
+    }
+
+    /// Makes trouble at the operation of this number, counted from 0.
+    pub fn trouble_at(&self, operation: usize, trouble: Trouble) {
+        self.lock().trouble = Some((operation, trouble));
+    }
+
+    /// What is there after a power cut. Unsynced names survive as their files do.
+    pub fn after_power_cut(&self, survives: Survives) -> MemoryDisk {
+        let state = self.lock();
+        let names = match survives {
+            Survives::Nothing => &state.durable_names,
+            _ => &state.names,
+        };
+        let files: BTreeMap<String, Vec<u8>> = names
+            .iter()
+            .map(|(name, &file)| (name.clone(), remains(&state.files[file], survives)))
+            .collect();
+        MemoryDisk::holding(&files)
+    }
+
+    async fn change<T>(&self, change: impl FnOnce(&mut State) -> io::Result<T>) -> io::Result<T> {
+        let trouble = {
+            let mut state = self.lock();
+            let operation = state.operations;
+            state.operations += 1;
+            match state.trouble {
+                Some((at, trouble @ Trouble::Dead)) if operation >= at => Some(trouble),
+                Some((at, trouble)) if operation == at => Some(trouble),
+                _ => return change(&mut state),
+            }
+        };
+        match trouble {
+            Some(Trouble::Hangs) => std::future::pending().await,
+            _ => Err(io::Error::other("input/output error")),
+        }
+    }
+}
+
+fn write(into: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
+    into.resize(into.len().max(offset + bytes.len()), 0);
+    into[offset..offset + bytes.len()].copy_from_slice(bytes);
+}
+
+fn remains(content: &Content, survives: Survives) -> Vec<u8> {
+    if let Survives::Everything = survives {
+        return content.now.clone();
+    }
+    let mut bytes = content.durable.clone();
+    for (position, change) in content.pending.iter().enumerate() {
+        let last = position + 1 == content.pending.len();
+        match (survives, change) {
+            (Survives::Nothing, _) => {}
+            (_, Change::Length(length)) => bytes.resize(*length, 0),
+            (Survives::Bytes(kept), Change::Write(offset, data)) => {
+                let kept = if last { kept.min(data.len()) } else { data.len() };
+                write(&mut bytes, *offset, &data[..kept]);
+            }
+            (Survives::Sectors(mask), Change::Write(offset, data)) => {
+                write_sectors(&mut bytes, *offset, data, mask);
+            }
+            (Survives::Everything, Change::Write(..)) => unreachable!("returned above"),
+        }
+    }
+    bytes
+}
+
+/// Extends to the whole write and copies the sectors whose bit is set.
+pub fn write_sectors(into: &mut Vec<u8>, offset: usize, data: &[u8], mask: u64) {
+    into.resize(into.len().max(offset + data.len()), 0);
+    for (at, byte) in data.iter().enumerate() {
+        let sector = (offset + at) / 512 - offset / 512;
+        if mask >> (sector % 64) & 1 == 1 {
+            into[offset + at] = *byte;
+        }
+    }
+}
+
+impl Disk for MemoryDisk {
+    type File = MemoryFile;
+
+    async fn open(&self, path: &str, create: bool) -> io::Result<MemoryFile> {
+        let found = self.lock().names.get(path).copied();
+        let file = match found {
+            Some(file) => file,
+            None if !create => return Err(io::ErrorKind::NotFound.into()),
+            None => {
+                self.change(|state| {
+                    state.files.push(Content::default());
+                    let file = state.files.len() - 1;
+                    state.names.insert(path.to_owned(), file);
+                    Ok(file)
+                })
+                .await?
+            }
+        };
+        Ok(MemoryFile { disk: self.clone(), file })
+    }
+
+    async fn create_dir_all(&self, _path: &str) -> io::Result<()> {
+        Ok(())
+    }
+
+    async fn read_dir(&self, path: &str) -> io::Result<Vec<String>> {
+        let prefix = format!("{path}/");
+        let state = self.lock();
+        let below = state.names.keys().filter_map(|name| name.strip_prefix(&prefix));
+        Ok(below.map(str::to_owned).collect())
+    }
+
+    async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.change(|state| {
+            let file = state.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
+            state.names.insert(to.to_owned(), file);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn remove(&self, path: &str) -> io::Result<()> {
+        self.change(|state| {
+            state.names.remove(path).map(drop).ok_or_else(|| io::ErrorKind::NotFound.into())
+        })
+        .await
+    }
+
+    async fn sync_dir(&self, path: &str) -> io::Result<()> {
+        let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
+        self.change(|state| {
+            let inside =
+                |name: &String| name.strip_prefix(&prefix).is_some_and(|rest| !rest.contains('/'));
+            state.durable_names.retain(|name, _| !inside(name));
+            let names = state.names.iter().filter(|(name, _)| inside(name));
+            let now: Vec<_> = names.map(|(name, &file)| (name.clone(), file)).collect();
+            state.durable_names.extend(now);
+            Ok(())
+        })
+        .await
+    }
+}
+
+impl File for MemoryFile {
+    async fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        let state = self.disk.lock();
+        let rest = state.files[self.file].now.get(offset as usize..).unwrap_or_default();
+        let taken = rest.len().min(into.len());
+        into[..taken].copy_from_slice(&rest[..taken]);
+        Ok(taken)
+    }
+
+    async fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let done = self.disk.change(|state| {
+            let content = &mut state.files[self.file];
+            write(&mut content.now, offset as usize, bytes);
+            content.pending.push(Change::Write(offset as usize, bytes.to_vec()));
+            Ok(())
+        });
+        done.await
+    }
+
+    async fn set_len(&self, len: u64) -> io::Result<()> {
+        let done = self.disk.change(|state| {
+            let content = &mut state.files[self.file];
+            content.now.resize(len as usize, 0);
+            content.pending.push(Change::Length(len as usize));
+            Ok(())
+        });
+        done.await
+    }
+
+    async fn len(&self) -> io::Result<u64> {
+        Ok(self.disk.lock().files[self.file].now.len() as u64)
+    }
+
+    async fn sync(&self) -> io::Result<()> {
+        let done = self.disk.change(|state| {
+            let content = &mut state.files[self.file];
+            content.durable.clone_from(&content.now);
+            content.pending.clear();
+            Ok(())
+        });
+        done.await
+    }
+}
+
+/// A folder of the real file system.
+#[derive(Clone)]
+pub struct RealDisk(pub PathBuf);
+
+pub struct RealFile(std::fs::File);
+
+impl Disk for RealDisk {
+    type File = RealFile;
+
+    async fn open(&self, path: &str, create: bool) -> io::Result<RealFile> {
+        let mut options = std::fs::OpenOptions::new();
+        options.read(true).write(true).create(create).truncate(false);
+        options.open(self.0.join(path)).map(RealFile)
+    }
+
+    async fn create_dir_all(&self, path: &str) -> io::Result<()> {
+        std::fs::create_dir_all(self.0.join(path))
+    }
+
+    async fn read_dir(&self, path: &str) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(self.0.join(path))? {
+            names.push(entry?.file_name().to_string_lossy().into_owned());
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        std::fs::rename(self.0.join(from), self.0.join(to))
+    }
+
+    async fn remove(&self, path: &str) -> io::Result<()> {
+        std::fs::remove_file(self.0.join(path))
+    }
+
+    async fn sync_dir(&self, path: &str) -> io::Result<()> {
+        std::fs::File::open(self.0.join(path))?.sync_all()
+    }
+}
+
+impl File for RealFile {
+    async fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        std::os::unix::fs::FileExt::read_at(&self.0, into, offset)
+    }
+
+    async fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        std::os::unix::fs::FileExt::write_all_at(&self.0, bytes, offset)
+    }
+
+    async fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    async fn len(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    async fn sync(&self) -> io::Result<()> {
+        self.0.sync_all()
+    }
+}
