@@ -16,9 +16,9 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use crate::checker;
 use crate::checker::linearizable::{self, Budget, ReadCounts, WindowKind};
 use crate::checker::windows::{ReadWindow, windows};
-use crate::checker;
 use crate::cluster::Progress;
 use crate::history::History;
 use crate::history::operation::Operation;
@@ -220,7 +220,9 @@ pub fn judge_recording(
     let known = linearizable::Evidence {
         window: &|operation: &Operation| windows.get(&operation.id).map(window),
         life: &|server: &str, at: i64| {
-            lives.get(server).map_or(0, |starts| starts.partition_point(|start| *start <= at) as u64)
+            lives
+                .get(server)
+                .map_or(0, |starts| starts.partition_point(|start| *start <= at) as u64)
         },
     };
     let report = linearizable::check(history, &known, Budget::default());

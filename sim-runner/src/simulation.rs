@@ -6,7 +6,6 @@
 //!
 //! Nothing here judges: the run yields a trace and a history, and the checkers read those.
 
-
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -43,11 +42,7 @@ const LONGEST_RUN: Duration = Duration::from_secs(24 * 3600);
 ///
 /// # Errors
 /// The testbed itself failed; the text says where.
-pub fn run(
-    plan: Plan,
-    plant: Option<&str>,
-    progress: &Arc<Progress>,
-) -> Result<Evidence, String> {
+pub fn run(plan: Plan, plant: Option<&str>, progress: &Arc<Progress>) -> Result<Evidence, String> {
     let scheduler_seed = plan.seed.stream("scheduler").next_u64();
     let stopwatch = Stopwatch::start();
     let marks = stopwatch.marks.clone();

@@ -94,7 +94,8 @@ impl Cluster {
     /// The testbed's requests stand for those of somebody logged in on the node itself.
     fn free_links_of_the_testbed(&self) {
         let testbed = HostId(self.testbed().0);
-        let free = LinkPolicy { loss: Ratio::ZERO, ..LinkPolicy::healthy(Duration::ZERO, Duration::ZERO) };
+        let free =
+            LinkPolicy { loss: Ratio::ZERO, ..LinkPolicy::healthy(Duration::ZERO, Duration::ZERO) };
         for host in (0..self.shared.plan.cluster.nodes.len() as u16).map(HostId) {
             self.shared.fabric.set_link(testbed, host, free);
             self.shared.fabric.set_link(host, testbed, free);

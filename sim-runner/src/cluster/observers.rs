@@ -44,7 +44,9 @@ impl NodeObserver {
             raft::Event::Voted(vote) => {
                 What::Voted { term: vote.term.0, candidate: vote.candidate.to_string() }
             }
-            raft::Event::RoleChanged { role, term } => What::Role { role: role_of(*role), term: term.0 },
+            raft::Event::RoleChanged { role, term } => {
+                What::Role { role: role_of(*role), term: term.0 }
+            }
             raft::Event::LeaderChanged(leader) => What::Leader {
                 address: leader.as_ref().map(ToString::to_string).unwrap_or_default(),
             },

@@ -194,7 +194,9 @@ fn watched(plan: &Plan) -> Vec<EventPattern> {
     };
     for step in &plan.steps {
         step.when.iter().for_each(&mut condition);
-        if let Action::Wait(Wait::Until(until) | Wait::For { holds: Some(until), .. }) = &step.action {
+        if let Action::Wait(Wait::Until(until) | Wait::For { holds: Some(until), .. }) =
+            &step.action
+        {
             condition(until);
         }
     }

@@ -88,7 +88,8 @@ pub fn seed(which: &Which, quiet: bool) -> Result<Seed, Failed> {
         let names: Vec<&str> = zoo::PLANTS.iter().map(|plant| plant.name).collect();
         let near = crate::scenario::nearest(name, names.iter().copied());
         let help = near.map_or(String::new(), |near| format!(" Did you mean {near:?}?"));
-        let text = format!("there is no planted bug {name:?}.{help} `sim-runner list` shows them all.");
+        let text =
+            format!("there is no planted bug {name:?}.{help} `sim-runner list` shows them all.");
         return Err(Failed::Usage(text));
     }
     match &which.seed {

@@ -132,7 +132,8 @@ fn check_once(options: &Run, first: u64) -> Result<(), Failed> {
 }
 
 fn range(text: &str) -> Result<(u64, u64), Failed> {
-    let parsed = text.split_once("..").and_then(|(from, to)| Some((from.parse().ok()?, to.parse().ok()?)));
+    let parsed =
+        text.split_once("..").and_then(|(from, to)| Some((from.parse().ok()?, to.parse().ok()?)));
     match parsed {
         Some((from, to)) if from < to => Ok((from, to)),
         _ => Err(Failed::Usage(format!(

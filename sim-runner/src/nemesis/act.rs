@@ -6,9 +6,7 @@ use proconsul::base::runtime::{Runtime, Signal, Task};
 use proconsul::base::{Duration, Prng};
 
 use crate::fabric::{Keep, SimRuntime};
-use crate::scenario::model::{
-    Action, KeepOnKill, Partition, Step, StopSignal, Target, Wait,
-};
+use crate::scenario::model::{Action, KeepOnKill, Partition, Step, StopSignal, Target, Wait};
 use crate::trace::event::{Host, What};
 
 use super::partition::{self, Cuts};
@@ -63,7 +61,13 @@ impl Script {
     }
 
     /// Resolves a step's target; none when the step cannot act and that was said.
-    fn resolve(&self, index: usize, step: &Step, target: &Target, needs: Needs) -> Option<Vec<Host>> {
+    fn resolve(
+        &self,
+        index: usize,
+        step: &Step,
+        target: &Target,
+        needs: Needs,
+    ) -> Option<Vec<Host>> {
         let recorder = self.cluster.recorder();
         let chosen = recorder.with_view(|view| {
             let mut chosen = self.with_prng(index, |prng| choose(target, needs, view, prng));
@@ -93,7 +97,10 @@ impl Script {
     fn protect(&self, view: &crate::trace::view::View, action: &Action, chosen: &mut Vec<Host>) {
         if !matches!(
             action,
-            Action::Kill { .. } | Action::Stop { .. } | Action::Restart { .. } | Action::Pause { .. }
+            Action::Kill { .. }
+                | Action::Stop { .. }
+                | Action::Restart { .. }
+                | Action::Pause { .. }
         ) {
             return;
         }
@@ -213,17 +220,13 @@ impl Script {
                     None => return false,
                 }
             }
-            Partition::OneWay { target } => {
-                match self.resolve(index, step, target, Needs::Up) {
-                    Some(hosts) => (partition::one_way(&hosts, &agents), hosts),
-                    None => return false,
-                }
-            }
+            Partition::OneWay { target } => match self.resolve(index, step, target, Needs::Up) {
+                Some(hosts) => (partition::one_way(&hosts, &agents), hosts),
+                None => return false,
+            },
             Partition::Split => (drawn(partition::split, &agents), Vec::new()),
             Partition::Bridge => (drawn(partition::bridge, &agents), Vec::new()),
-            Partition::MajoritiesRing => {
-                (drawn(partition::majorities_ring, &agents), Vec::new())
-            }
+            Partition::MajoritiesRing => (drawn(partition::majorities_ring, &agents), Vec::new()),
         };
         self.announce(index, step, shape_name(shape).to_owned(), &targets);
         let undo = match shape {
@@ -249,7 +252,8 @@ impl Script {
         let named: BTreeSet<Host> = groups.iter().flatten().copied().collect();
         for (group, target) in groups.iter_mut().zip(targets) {
             if *target == Target::Rest {
-                group.extend(self.cluster.agents().into_iter().filter(|host| !named.contains(host)));
+                group
+                    .extend(self.cluster.agents().into_iter().filter(|host| !named.contains(host)));
             }
         }
         Some(groups)

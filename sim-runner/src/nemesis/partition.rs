@@ -123,8 +123,7 @@ mod tests {
         for count in [3, 5, 7] {
             let all = hosts(count);
             let cuts = majorities_ring(&all, &mut Prng::new(u64::from(count)));
-            let heard: BTreeSet<Vec<Host>> =
-                all.iter().map(|to| hears(&cuts, *to, &all)).collect();
+            let heard: BTreeSet<Vec<Host>> = all.iter().map(|to| hears(&cuts, *to, &all)).collect();
             assert_eq!(heard.len(), all.len(), "{count} different majorities");
             assert!(heard.iter().all(|hosts| hosts.len() == majority(all.len())));
         }

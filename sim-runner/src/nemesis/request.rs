@@ -230,8 +230,11 @@ const RETRY: Duration = Duration::from_millis(200);
 fn operation(method: &Method, path: &str, body: &Bytes) -> Option<(String, Call)> {
     let rest = path.strip_prefix("/v1/kv/")?;
     let (key, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let parameters: Vec<(&str, &str)> =
-        query.split('&').filter(|part| !part.is_empty()).map(|p| p.split_once('=').unwrap_or((p, ""))).collect();
+    let parameters: Vec<(&str, &str)> = query
+        .split('&')
+        .filter(|part| !part.is_empty())
+        .map(|p| p.split_once('=').unwrap_or((p, "")))
+        .collect();
     let has = |name: &str| parameters.iter().any(|(key, _)| *key == name);
     let mode = match (has("consistent"), has("stale")) {
         (true, _) => Mode::Consistent,
@@ -266,7 +269,8 @@ fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
 
 /// `*` stands for any text, `?` for any character.
 fn matches(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (pattern, text): (Vec<char>, Vec<char>) =
+        (pattern.chars().collect(), text.chars().collect());
     // Where the pattern may stand after each prefix of the text.
     let mut places = vec![false; pattern.len() + 1];
     places[0] = true;

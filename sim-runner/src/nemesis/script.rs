@@ -243,7 +243,8 @@ impl Script {
 
     /// How often the event has occurred so far.
     pub(super) fn count(&self, event: &EventPattern) -> u64 {
-        let count = |view: &crate::trace::view::View| view.tallies.get(event).map_or(0, |t| t.count);
+        let count =
+            |view: &crate::trace::view::View| view.tallies.get(event).map_or(0, |t| t.count);
         self.cluster.recorder().with_view(count)
     }
 

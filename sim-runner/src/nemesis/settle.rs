@@ -92,7 +92,10 @@ pub fn missing(cluster: &Cluster, view: &View) -> Option<Missing> {
         let describe = |host: Host| {
             let node = view.node(host);
             let name = cluster.name(host);
-            format!("{name}: {:?} in term {}, takes {:?} for leader", node.role, node.term, node.leader)
+            format!(
+                "{name}: {:?} in term {}, takes {:?} for leader",
+                node.role, node.term, node.leader
+            )
         };
         view.servers().map(describe).collect::<Vec<_>>().join("; ")
     };

@@ -164,7 +164,14 @@ impl KvUser {
         recorder.push(returned, self.host, What::Return { op, outcome: outcome.to_owned() });
         let at = recorder.run_time(returned);
         recorder.with_history(|history| {
-            history.complete(op, at, answered.outcome, answered.output, answered.index, answered.error);
+            history.complete(
+                op,
+                at,
+                answered.outcome,
+                answered.output,
+                answered.index,
+                answered.error,
+            );
         });
     }
 }
@@ -184,4 +191,3 @@ fn value_of(workload: usize, user: &str, number: u64, bytes: usize) -> String {
     let name = format!("w{workload}.{user}.{number}");
     format!("{name:.<bytes$}")
 }
-

@@ -140,7 +140,9 @@ fn judge_answer(call: &Call, response: &Answer) -> Answered {
     let index = response.header("x-consul-index").and_then(|text| text.parse().ok());
     let text = || String::from_utf8_lossy(&response.body).into_owned();
     let output = match (response.status, call) {
-        (200, Call::Get { .. }) => entries(&response.body).map(|seen| Output::Value(seen.into_iter().next())),
+        (200, Call::Get { .. }) => {
+            entries(&response.body).map(|seen| Output::Value(seen.into_iter().next()))
+        }
         (404, Call::Get { .. }) => Some(Output::Value(None)),
         (200, Call::List { .. }) => entries(&response.body).map(Output::Values),
         (404, Call::List { .. }) => Some(Output::Values(Vec::new())),
@@ -159,9 +161,7 @@ fn judge_answer(call: &Call, response: &Answer) -> Answered {
         _ => return Answered::without(Outcome::Unknown, text()),
     };
     match output {
-        Some(output) => {
-            Answered { outcome: Outcome::Ok, output: Some(output), index, error: None }
-        }
+        Some(output) => Answered { outcome: Outcome::Ok, output: Some(output), index, error: None },
         None => Answered::without(Outcome::Unknown, format!("not understood: {}", text())),
     }
 }
