@@ -164,6 +164,7 @@ mod planted {
 
     fn is_found_by(plant: &str, properties: &[&str]) {
         let (seed, property) = hunt(plant);
+        println!("{plant}: {property} at seed {seed}");
         assert!(
             properties.contains(&property.as_str()),
             "{plant} was found by {property} (seed {seed}), not by {properties:?}"
