@@ -322,13 +322,17 @@ impl Raft {
     ) {
         // An answer to a question of an earlier role.
         let Some(waiting) = self.waiting.remove(&call) else { return };
-        if let Ok(response) = &result {
-            let term = term_of(response);
-            if term > self.term() {
+        let result = match result {
+            Ok(response) if term_of(&response) > self.term() => {
+                let term = term_of(&response);
                 self.become_follower(now, term, None, StepDown::NewerTerm, out);
                 return;
             }
-        }
+            // Whoever took the question has at least its term. This one did not take it: a voter
+            // that has a leader, or a server whose disk failed.
+            Ok(response) if term_of(&response) < self.term() => Err(CallError::Unreachable),
+            result => result,
+        };
         match (waiting, result) {
             (Waiting::Vote, Ok(Response::RequestVote(response))) => {
                 self.count_vote(now, response, out);

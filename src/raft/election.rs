@@ -103,8 +103,7 @@ impl Raft {
         out: &mut Vec<Output>,
     ) {
         let State::Candidate(campaign) = &mut self.state else { return };
-        // A granted vote carries the term it was asked for. Anything older is not one.
-        if !response.granted || response.term != self.hard_state.term {
+        if !response.granted {
             return;
         }
         campaign.granted += 1;
