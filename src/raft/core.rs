@@ -367,8 +367,16 @@ impl Raft {
     }
 
     fn handle_disk_failure(&mut self, now: Instant, out: &mut Vec<Output>) {
-        self.durability.forget();
         self.become_follower(now, self.term(), None, StepDown::DiskFailed, out);
+        for promise in self.durability.break_all() {
+            if let Promise::Reply { token, response } = promise {
+                let response = match response {
+                    Response::RequestVote(_) => self.vote_response(false),
+                    Response::AppendEntries(_) => self.append_response(false, false),
+                };
+                out.push(Output::Reply { token, response });
+            }
+        }
         self.waiting.clear();
         self.disk_failed = true;
     }

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use crate::base::runtime::Level;
 use crate::base::{LogIndex, ServerAddress, Term};
 use crate::raft::types::{
-    CallError, Entry, EntryKind, Event, Input, Output, Persist, Request, Response, StepDown,
+    CallError, Entry, EntryKind, Event, Input, Output, Persist, Request, Response, Role, StepDown,
     VoteRefusal,
 };
 
@@ -172,7 +172,6 @@ pub fn describe_event(event: &Event) -> String {
 /// does not mention. `me` is the server that logs.
 #[must_use]
 pub fn log_line(event: &Event, me: &ServerAddress) -> Option<(Level, String)> {
-    use crate::raft::types::Role;
     let line = match event {
         Event::RoleChanged { role: Role::Follower, .. } => (
             Level::Info,
@@ -265,7 +264,6 @@ fn name(leader: Option<&ServerAddress>) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::types::Role;
 
     #[test]
     fn log_lines_are_consuls() {

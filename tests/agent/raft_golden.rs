@@ -81,16 +81,7 @@ fn run_command(
             let only = optional_node(cluster, args)?;
             advance(cluster, span, only)?;
         }
-        "run" => {
-            let mut left = duration(args.next_pos().ok_or("how long?")?)?;
-            cluster.run_dry().map_err(broken)?;
-            while !left.is_zero() {
-                let span = cluster.until_deadline().unwrap_or(left).min(left);
-                cluster.pass(span).map_err(broken)?;
-                cluster.run_dry().map_err(broken)?;
-                left -= span;
-            }
-        }
+        "run" => run_time(cluster, duration(args.next_pos().ok_or("how long?")?)?)?,
         "persist" => {
             let only = optional_node(cluster, args)?;
             for at in 0..cluster.nodes.len() {
@@ -130,6 +121,18 @@ fn run_command(
         _ => return Err(format!("no command {name}").into()),
     }
     Ok(Vec::new())
+}
+
+/// Lets time pass; what is under way arrives at once, and whoever is due is woken in its time.
+fn run_time(cluster: &mut Cluster, mut left: Duration) -> Outcome<()> {
+    cluster.run_dry().map_err(broken)?;
+    while !left.is_zero() {
+        let span = cluster.until_deadline().unwrap_or(left).min(left);
+        cluster.pass(span).map_err(broken)?;
+        cluster.run_dry().map_err(broken)?;
+        left -= span;
+    }
+    Ok(())
 }
 
 /// Runs one clock until its server is a candidate (again).
