@@ -13,8 +13,8 @@ use crate::raft::leader::Leadership;
 use crate::raft::log::RaftLog;
 use crate::raft::membership::Membership;
 use crate::raft::types::{
-    CallError, Committed, Configuration, Entry, EntryKind, Event, HardState, Input, Lane, Output,
-    Refusal, Request, Response, Restored, Role, StepDown, Vote,
+    CallError, Committed, Entry, EntryKind, Event, HardState, Input, Lane, Output, Refusal,
+    Request, Response, Restored, Role, StepDown, Vote,
 };
 
 /// What a role knows that the others do not.
@@ -144,8 +144,8 @@ impl Raft {
     /// Takes one input and appends what follows from it to `out`.
     pub fn step(&mut self, now: Instant, input: Input, out: &mut Vec<Output>) {
         let before = (self.role(), self.term(), self.commit_index);
-        if self.disk_failed {
-            self.refuse(input, out);
+        if self.disk_failed || has_absurd_term(&input) {
+            self.refuse(now, input, out);
             return;
         }
         match input {
@@ -165,87 +165,6 @@ impl Raft {
             out.extend(self.durability.close(&self.durable_form()).map(Output::Persist));
         }
         self.assert_after_step(before);
-    }
-
-    /// When [`Input::Wake`] is due; none when only other inputs can move this core.
-    #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
-        match &self.state {
-            _ if self.disk_failed => None,
-            State::Follower | State::Candidate(_) => Some(self.timer),
-            State::Leader(leadership) => {
-                let max_inflight = self.config.max_inflight;
-                Some(leadership.deadline(self.log.last_index(), max_inflight))
-            }
-        }
-    }
-
-    /// The present role.
-    #[must_use]
-    pub fn role(&self) -> Role {
-        match self.state {
-            State::Follower => Role::Follower,
-            State::Candidate(_) => Role::Candidate,
-            State::Leader(_) => Role::Leader,
-        }
-    }
-
-    /// Whether this server believes that it leads.
-    #[must_use]
-    pub fn is_leader(&self) -> bool {
-        matches!(self.state, State::Leader(_))
-    }
-
-    /// The current term.
-    #[must_use]
-    pub fn term(&self) -> Term {
-        self.hard_state.term
-    }
-
-    /// The leader as this server knows it; itself when it leads.
-    #[must_use]
-    pub fn leader(&self) -> Option<&ServerAddress> {
-        self.leader.as_ref()
-    }
-
-    /// Everything up to here is committed, as far as this server knows.
-    #[must_use]
-    pub fn commit_index(&self) -> LogIndex {
-        self.commit_index
-    }
-
-    /// Index of the last entry in the log, durable or not.
-    #[must_use]
-    pub fn last_index(&self) -> LogIndex {
-        self.log.last_index()
-    }
-
-    /// Term of the last entry in the log.
-    #[must_use]
-    pub fn last_term(&self) -> Term {
-        self.log.last_term()
-    }
-
-    /// When a leader was last heard of (spec cluster 4.3); none if never in this process life.
-    #[must_use]
-    pub fn last_contact(&self) -> Option<Instant> {
-        self.last_contact
-    }
-
-    /// The configuration in force.
-    #[must_use]
-    pub fn configuration(&self) -> &Configuration {
-        self.membership.configuration()
-    }
-
-    /// On a leader, the index of the Noop that opened this leadership: until it is applied, the
-    /// state machine may lack what earlier terms have committed.
-    #[must_use]
-    pub fn first_own_index(&self) -> Option<LogIndex> {
-        match &self.state {
-            State::Leader(leadership) => Some(leadership.first_own),
-            _ => None,
-        }
     }
 
     /// What of the hard state goes to disk: all of it.
@@ -403,16 +322,17 @@ impl Raft {
     ) {
         // An answer to a question of an earlier role.
         let Some(waiting) = self.waiting.remove(&call) else { return };
-        if let Ok(response) = &result {
-            let term = match response {
-                Response::AppendEntries(response) => response.term,
-                Response::RequestVote(response) => response.term,
-            };
-            if term > self.term() {
+        let result = match result {
+            Ok(response) if term_of(&response) > self.term() => {
+                let term = term_of(&response);
                 self.become_follower(now, term, None, StepDown::NewerTerm, out);
                 return;
             }
-        }
+            // Whoever took the question has at least its term. This one did not take it: a voter
+            // that has a leader, or a server whose disk failed.
+            Ok(response) if term_of(&response) < self.term() => Err(CallError::Unreachable),
+            result => result,
+        };
         match (waiting, result) {
             (Waiting::Vote, Ok(Response::RequestVote(response))) => {
                 self.count_vote(now, response, out);
@@ -447,14 +367,22 @@ impl Raft {
     }
 
     fn handle_disk_failure(&mut self, now: Instant, out: &mut Vec<Output>) {
-        self.durability.forget();
         self.become_follower(now, self.term(), None, StepDown::DiskFailed, out);
+        for promise in self.durability.break_all() {
+            if let Promise::Reply { token, response } = promise {
+                let response = match response {
+                    Response::RequestVote(_) => self.vote_response(false),
+                    Response::AppendEntries(_) => self.append_response(false, false),
+                };
+                out.push(Output::Reply { token, response });
+            }
+        }
         self.waiting.clear();
         self.disk_failed = true;
     }
 
-    /// All that a core without a disk does: say no.
-    fn refuse(&mut self, input: Input, out: &mut Vec<Output>) {
+    /// All that a core without a disk does, and what an impossible message gets: no.
+    fn refuse(&mut self, now: Instant, input: Input, out: &mut Vec<Output>) {
         match input {
             Input::Request { token, request } => {
                 let response = match request {
@@ -470,7 +398,10 @@ impl Raft {
             Input::Verify(id) => {
                 out.push(Output::Verified { id, result: Err(Refusal::NotLeader) });
             }
-            Input::Wake | Input::Reply { .. } | Input::Persisted(_) | Input::PersistFailed(_) => {}
+            Input::Reply { call, .. } => {
+                self.handle_reply(now, call, Err(CallError::Unreachable), out);
+            }
+            Input::Wake | Input::Persisted(_) | Input::PersistFailed(_) => {}
         }
     }
 
@@ -482,4 +413,23 @@ impl Raft {
             _ => {}
         }
     }
+}
+
+fn term_of(response: &Response) -> Term {
+    match response {
+        Response::AppendEntries(response) => response.term,
+        Response::RequestVote(response) => response.term,
+    }
+}
+
+/// Whether a peer names a term that no cluster can have reached. To adopt it would leave no room for
+/// the elections to come.
+fn has_absurd_term(input: &Input) -> bool {
+    let term = match input {
+        Input::Request { request: Request::AppendEntries(request), .. } => request.term,
+        Input::Request { request: Request::RequestVote(request), .. } => request.term,
+        Input::Reply { result: Ok(response), .. } => term_of(response),
+        _ => return false,
+    };
+    term.0 > u64::MAX / 2
 }

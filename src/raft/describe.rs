@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use crate::base::runtime::Level;
 use crate::base::{LogIndex, ServerAddress, Term};
 use crate::raft::types::{
-    CallError, Entry, EntryKind, Event, Input, Output, Persist, Request, Response, StepDown,
+    CallError, Entry, EntryKind, Event, Input, Output, Persist, Request, Response, Role, StepDown,
     VoteRefusal,
 };
 
@@ -172,7 +172,6 @@ pub fn describe_event(event: &Event) -> String {
 /// does not mention. `me` is the server that logs.
 #[must_use]
 pub fn log_line(event: &Event, me: &ServerAddress) -> Option<(Level, String)> {
-    use crate::raft::types::Role;
     let line = match event {
         Event::RoleChanged { role: Role::Follower, .. } => (
             Level::Info,
@@ -260,4 +259,53 @@ fn entries(entries: &[Entry]) -> String {
 
 fn name(leader: Option<&ServerAddress>) -> &str {
     leader.map_or("nobody", ServerAddress::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_lines_are_consuls() {
+        let me = ServerAddress::from("10.0.0.1:8300");
+        let peer = ServerAddress::from("10.0.0.2:8300");
+        let silent = std::time::Duration::from_millis(510);
+        let cases = [
+            (
+                Event::RoleChanged { role: Role::Follower, term: Term(1) },
+                "entering follower state: follower=\"Node at 10.0.0.1:8300 [Follower]\" leader=",
+            ),
+            (
+                Event::RoleChanged { role: Role::Candidate, term: Term(2) },
+                "entering candidate state: node=\"Node at 10.0.0.1:8300 [Candidate]\" term=2",
+            ),
+            (
+                Event::HeartbeatTimeout { leader: None },
+                "heartbeat timeout reached, starting election: last-leader=",
+            ),
+            (Event::ElectionWon { term: Term(2), tally: 2 }, "election won: tally=2"),
+            (Event::Pipelining(peer.clone()), "pipelining replication: peer=10.0.0.2:8300"),
+            (
+                Event::ContactLost { peer: peer.clone(), silent },
+                "failed to contact: server-id=10.0.0.2:8300 time=510ms",
+            ),
+            (
+                Event::SteppedDown(StepDown::LeaseExpired),
+                "failed to contact quorum of nodes, stepping down",
+            ),
+            (
+                Event::VoteRefused {
+                    candidate: peer,
+                    term: Term(3),
+                    why: VoteRefusal::LeaderKnown,
+                },
+                "rejecting vote request since we have a leader: from=10.0.0.2:8300",
+            ),
+        ];
+        for (event, text) in cases {
+            let (_, line) = log_line(&event, &me).expect("Consul logs it");
+            assert_eq!(line, text);
+        }
+        assert_eq!(log_line(&Event::CommitAdvanced(LogIndex(1)), &me), None);
+    }
 }

@@ -116,8 +116,8 @@ impl Durability {
         std::mem::replace(&mut self.held, later).into_values().flatten().collect()
     }
 
-    /// The disk failed: nothing that waits will ever be said.
-    pub(super) fn forget(&mut self) {
-        self.held.clear();
+    /// The disk failed: what was promised and cannot be kept.
+    pub(super) fn break_all(&mut self) -> Vec<Promise> {
+        std::mem::take(&mut self.held).into_values().flatten().collect()
     }
 }

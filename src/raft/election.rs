@@ -12,6 +12,7 @@
 //! depose a leader that works.
 
 use crate::base::{Instant, LogIndex, ReplyToken, Term};
+use crate::invariant;
 use crate::planted;
 use crate::raft::core::{Campaign, Raft, State, Waiting};
 use crate::raft::durability::Promise;
@@ -64,7 +65,7 @@ impl Raft {
         self.enter_role(now, out);
         let promise = Promise::Campaign(self.term());
         let held = self.durability.hold(self.durability.current(), promise);
-        debug_assert!(held.is_none(), "the batch of this step is not written yet");
+        invariant!(held.is_none(), "the own vote is durable before it is written");
     }
 
     /// The own vote of `term` is on disk: count it and ask the others.
@@ -103,8 +104,7 @@ impl Raft {
         out: &mut Vec<Output>,
     ) {
         let State::Candidate(campaign) = &mut self.state else { return };
-        // A granted vote carries the term it was asked for. Anything older is not one.
-        if !response.granted || response.term != self.hard_state.term {
+        if !response.granted {
             return;
         }
         campaign.granted += 1;

@@ -94,3 +94,30 @@ impl Membership for StaticMembership {
 
     fn committed(&mut self, _: &Entry) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raft::types::Server;
+
+    fn set(suffrages: &[Suffrage]) -> StaticMembership {
+        let servers = suffrages.iter().enumerate().map(|(at, &suffrage)| Server {
+            suffrage,
+            id: format!("id{at}").into(),
+            address: format!("n{at}").into(),
+        });
+        StaticMembership::new(Configuration { servers: servers.collect() })
+    }
+
+    #[test]
+    fn only_voters_count() {
+        use Suffrage::{Nonvoter, Staging, Voter};
+        let five = set(&[Voter, Voter, Nonvoter, Voter, Staging]);
+        assert_eq!((five.voters(), five.quorum()), (3, 2));
+        assert_eq!(five.candidacy(&"n0".into()), Candidacy::Eligible);
+        assert_eq!(five.candidacy(&"n2".into()), Candidacy::NotVoter);
+        assert_eq!(five.candidacy(&"n9".into()), Candidacy::NotVoter);
+        assert!(five.contains(&"n4".into()) && !five.contains(&"n9".into()));
+        assert_eq!(set(&[]).candidacy(&"n0".into()), Candidacy::NoKnownPeers);
+    }
+}

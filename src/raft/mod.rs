@@ -37,8 +37,8 @@
 //! Not here: snapshots, membership changes, leadership transfer (a request that carries its flag is
 //! honoured), pre-vote. Encoding is `wire`'s, files and sockets are the driver's.
 //!
-//! Reading order: [`types`], [`config`], [`log`], `durability`, [`core`](self::core), `election`,
-//! `follower`, `leader`, `progress`, `reads`, [`membership`], `invariants`, [`describe`].
+//! Reading order: [`types`], [`config`], [`log`], `durability`, [`core`], `election`,
+//! `follower`, `leader`, `progress`, `reads`, [`membership`], `status`, `invariants`, [`describe`].
 
 pub mod config;
 pub mod core;
@@ -52,6 +52,7 @@ pub mod log;
 pub mod membership;
 mod progress;
 mod reads;
+mod status;
 pub mod types;
 
 pub use self::config::{ConfigError, RaftConfig};

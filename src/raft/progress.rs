@@ -175,7 +175,7 @@ impl Progress {
     ) -> bool {
         let aborted = self.fall_back();
         if !aborted {
-            let hint = follower_last.0 + 1;
+            let hint = follower_last.0.saturating_add(1);
             self.next = LogIndex((self.next.0 - 1).min(hint).max(1));
         }
         self.failures = if no_backoff { 0 } else { self.failures + 1 };

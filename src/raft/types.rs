@@ -295,7 +295,8 @@ pub enum Output {
         /// What.
         request: Request,
     },
-    /// Answer a peer's request.
+    /// Answer a peer's request. An answer that waits for the disk is overtaken by one that need not:
+    /// whoever owns the connection puts answers back in the order of its requests.
     Reply {
         /// Which.
         token: ReplyToken,

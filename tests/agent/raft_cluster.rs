@@ -66,6 +66,8 @@ pub struct Owed {
 #[derive(Clone)]
 pub struct Shape {
     pub servers: usize,
+    /// How many of them, the last, do not vote.
+    pub nonvoters: usize,
     pub max_append_entries: usize,
     pub max_inflight: usize,
     pub seed: u64,
@@ -75,7 +77,7 @@ pub struct Shape {
 impl Shape {
     pub fn of(servers: usize, seed: u64) -> Self {
         let faults = Faults::none();
-        Self { servers, max_append_entries: 64, max_inflight: 64, seed, faults }
+        Self { servers, nonvoters: 0, max_append_entries: 64, max_inflight: 64, seed, faults }
     }
 }
 
@@ -139,8 +141,9 @@ impl Cluster {
         if self.is_up(at) {
             return Ok(());
         }
-        let servers = self.nodes.iter().map(|node| Server {
-            suffrage: Suffrage::Voter,
+        let voters = self.nodes.len() - self.shape.nonvoters;
+        let servers = self.nodes.iter().enumerate().map(|(number, node)| Server {
+            suffrage: if number < voters { Suffrage::Voter } else { Suffrage::Nonvoter },
             id: node.address.as_str().into(),
             address: node.address.clone(),
         });
@@ -182,10 +185,11 @@ impl Cluster {
         node.raft = None;
         node.writing.clear();
         node.log.clear();
-        let gone = self.owed.extract_if(.., |_, owed| owed.by == at);
-        let hung: Vec<Owed> = gone.map(|(_, owed)| owed).collect();
-        for owed in hung {
-            self.answer(&owed, Err(CallError::Unreachable));
+        let (hung, others): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            std::mem::take(&mut self.owed).into_iter().partition(|(_, owed)| owed.by == at);
+        self.owed = others;
+        for owed in hung.values() {
+            self.answer(owed, Err(CallError::Unreachable));
         }
     }
 

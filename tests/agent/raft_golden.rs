@@ -6,9 +6,10 @@
 //!
 //! | command | what it does |
 //! |---|---|
-//! | `cluster 3 [entries=2] [inflight=4]` | starts this many servers n1, n2, … with an empty log |
+//! | `cluster 3 [entries=2] [inflight=4] [nonvoters=1]` | starts n1, n2, …, bootstrapped; the last do not vote |
 //! | `campaign n1` | runs n1's clock until it stands for election |
 //! | `elect n1` | the same, and everything after it until nothing moves |
+//! | `run 500ms` | lets time pass with a network and disks that take no time |
 //! | `advance 50ms [n1]` | moves the clocks (or one clock), waking whoever is due |
 //! | `persist [n1]` | completes all batches on their way to the disk |
 //! | `fail-disk n1` | the oldest batch on its way cannot be written |
@@ -48,6 +49,7 @@ impl Runner for Script {
             let mut shape = Shape::of(servers, 42);
             shape.max_append_entries = number(&mut args, "entries", 64)? as usize;
             shape.max_inflight = number(&mut args, "inflight", 64)? as usize;
+            shape.nonvoters = number(&mut args, "nonvoters", 0)? as usize;
             args.reject_next()?;
             let mut cluster = Cluster::new(shape);
             cluster.transcript.clear();
@@ -79,6 +81,7 @@ fn run_command(
             let only = optional_node(cluster, args)?;
             advance(cluster, span, only)?;
         }
+        "run" => run_time(cluster, duration(args.next_pos().ok_or("how long?")?)?)?,
         "persist" => {
             let only = optional_node(cluster, args)?;
             for at in 0..cluster.nodes.len() {
@@ -118,6 +121,18 @@ fn run_command(
         _ => return Err(format!("no command {name}").into()),
     }
     Ok(Vec::new())
+}
+
+/// Lets time pass; what is under way arrives at once, and whoever is due is woken in its time.
+fn run_time(cluster: &mut Cluster, mut left: Duration) -> Outcome<()> {
+    cluster.run_dry().map_err(broken)?;
+    while !left.is_zero() {
+        let span = cluster.until_deadline().unwrap_or(left).min(left);
+        cluster.pass(span).map_err(broken)?;
+        cluster.run_dry().map_err(broken)?;
+        left -= span;
+    }
+    Ok(())
 }
 
 /// Runs one clock until its server is a candidate (again).
@@ -304,6 +319,7 @@ stories! {
     election,
     heartbeats,
     lease,
+    nonvoter,
     reads,
     replication,
     restart,

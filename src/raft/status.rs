@@ -1,0 +1,89 @@
+//! What can be asked of a [`Raft`] without changing it: for the agent, `consul info`, and the driver's
+//! timer.
+
+use crate::base::{Instant, LogIndex, ServerAddress, Term};
+use crate::raft::core::{Raft, State};
+use crate::raft::types::{Configuration, Role};
+
+impl Raft {
+    /// When [`Input::Wake`](crate::raft::Input::Wake) is due; none when only other inputs can move this core.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        match &self.state {
+            _ if self.disk_failed => None,
+            State::Follower | State::Candidate(_) => Some(self.timer),
+            State::Leader(leadership) => {
+                let max_inflight = self.config.max_inflight;
+                Some(leadership.deadline(self.log.last_index(), max_inflight))
+            }
+        }
+    }
+
+    /// The present role.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        match self.state {
+            State::Follower => Role::Follower,
+            State::Candidate(_) => Role::Candidate,
+            State::Leader(_) => Role::Leader,
+        }
+    }
+
+    /// Whether this server believes that it leads.
+    #[must_use]
+    pub fn is_leader(&self) -> bool {
+        matches!(self.state, State::Leader(_))
+    }
+
+    /// The current term.
+    #[must_use]
+    pub fn term(&self) -> Term {
+        self.hard_state.term
+    }
+
+    /// The leader as this server knows it; itself when it leads.
+    #[must_use]
+    pub fn leader(&self) -> Option<&ServerAddress> {
+        self.leader.as_ref()
+    }
+
+    /// Everything up to here is committed, as far as this server knows.
+    #[must_use]
+    pub fn commit_index(&self) -> LogIndex {
+        self.commit_index
+    }
+
+    /// Index of the last entry in the log, durable or not.
+    #[must_use]
+    pub fn last_index(&self) -> LogIndex {
+        self.log.last_index()
+    }
+
+    /// Term of the last entry in the log.
+    #[must_use]
+    pub fn last_term(&self) -> Term {
+        self.log.last_term()
+    }
+
+    /// When a leader was last heard of (spec cluster 4.3); none if never in this process life.
+    #[must_use]
+    pub fn last_contact(&self) -> Option<Instant> {
+        self.last_contact
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub fn configuration(&self) -> &Configuration {
+        self.membership.configuration()
+    }
+
+    /// On a leader, the index of the Noop that opened this leadership: until it is applied, the
+    /// state machine may lack what earlier terms have committed.
+    #[must_use]
+    pub fn first_own_index(&self) -> Option<LogIndex> {
+        match &self.state {
+            State::Leader(leadership) => Some(leadership.first_own),
+            _ => None,
+        }
+    }
+}
