@@ -179,8 +179,9 @@ impl World {
             self.event(range.start * 1_000, host, lost);
             self.event(range.end * 1_000, host, What::Started);
             let log = vec![EntryRef { index: 1, term: 1, hash: 7 }];
+            let term = if range.start < 30_000 { 1 } else { 4 };
             let recovered =
-                What::Recovered { term: 4, vote_term: 4, vote_for: "10.0.0.1:8300".into(), log };
+                What::Recovered { term, vote_term: term, vote_for: "10.0.0.1:8300".into(), log };
             self.event(range.end * 1_000 + 3_000, host, recovered);
         }
         for (leader, term, reign) in REIGNS {

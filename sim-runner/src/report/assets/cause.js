@@ -53,7 +53,7 @@ function showCause() {
   section.replaceChildren(element("div", { class: "columns" },
     element("div", {}, pager || "",
       element("h2", {}, violation.expected ? "Expected violation" : "Why"),
-      element("h3", {}, violation.summary),
+      violation.summary === sentence() ? "" : element("h3", {}, violation.summary),
       element("p", {}, element("b", {}, violation.property), " promises: ", violation.promise, "."),
       element("p", {}, clusterInWords(violation.at)),
       violation.detail.length ? element("ul", {}, violation.detail.map((line) => element("li", {}, line))) : ""),

@@ -98,7 +98,6 @@ const nodes = lanes.nodes.map((node) => {
   own.momentsAt = own.moments.map((moment) => moment.at);
   return own;
 });
-const highestCommit = Math.max(1, ...nodes.flatMap((node) => [Math.max(0, ...node.commit.to)]));
 
 const faults = lanes.faults.map((fault, i) => ({
   ...fault, type: "fault", key: `fault:${i}`, at: fault.from, end: fault.to ?? fault.from, lane: "faults",

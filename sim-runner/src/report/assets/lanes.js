@@ -2,7 +2,7 @@
 // says the same is left out, so that a frame costs what can be seen and not what there is.
 
 const ctx = canvas.getContext("2d");
-let colour = {}, hatches = {}, hits = [], layout = [];
+let colour = {}, hatches = {}, hits = [], layout = [], scale = { low: 0, high: 1 };
 
 function readColours() {
   const style = getComputedStyle(root);
@@ -34,7 +34,12 @@ function hatch(fill, line, kind) {
   return ctx.createPattern(tile, "repeat");
 }
 
-const OP_ROW = 15, FAULT_ROW = 21, NODE_HEIGHT = 60;
+const OP_ROW = 17, FAULT_ROW = 21, NODE_HEIGHT = 60;
+
+/** The instant that the panels and the labels speak of. */
+function inspected() {
+  return Math.min(Math.max(state.cursor ?? state.selected?.at ?? view.to, lanes.start), lanes.end);
+}
 
 /** Places the lanes, top to bottom; returns the height of all. */
 function placeLanes() {
@@ -48,7 +53,7 @@ function placeLanes() {
   for (const node of nodes) place("node", NODE_HEIGHT, { label: node.name, node });
   if (users.length) y += 3;
   for (const user of users) place("user", user.rows * OP_ROW + 5, { label: user.name, user }, 5);
-  if (operations.length) { y += 3; place("rate", 44, { label: "operations" }); place("latency", 62, { label: "latency" }); }
+  if (operations.length) { y += 3; place("rate", 44, { label: "operations" }); place("latency", 84, { label: "latency" }); }
   return y + 4;
 }
 
@@ -64,6 +69,7 @@ function draw() {
   ctx.clearRect(0, 0, width, height);
   ctx.textBaseline = "middle";
   hits = [];
+  scale = commitScale();
   const axis = layout.find((lane) => lane.kind === "axis");
   drawOverview(layout[0]);
   drawAxis(axis, height);
@@ -81,14 +87,16 @@ function clipped(y, height, body) {
   ctx.save(); ctx.beginPath(); ctx.rect(GUTTER, y, plotWidth(), height); ctx.clip(); body(); ctx.restore();
 }
 
+const FONT = (size, weight, mono) => `${weight} ${size}px ${mono ? "ui-monospace, Menlo, 'DejaVu Sans Mono', monospace" : "system-ui, 'Segoe UI', Roboto, 'Noto Sans', 'DejaVu Sans', sans-serif"}`;
+
 function text(string, x, y, { size = 11, weight = 400, fill = colour.ink, align = "left", mono = false } = {}) {
-  ctx.font = `${weight} ${size}px ${mono ? "ui-monospace, Menlo, 'DejaVu Sans Mono', monospace" : "system-ui, 'Segoe UI', Roboto, 'Noto Sans', 'DejaVu Sans', sans-serif"}`;
+  ctx.font = FONT(size, weight, mono);
   ctx.textAlign = align; ctx.fillStyle = fill; ctx.fillText(string, x, y);
 }
 
 /** As much of a text as fits, or nothing. */
 function fitted(string, width, options = {}) {
-  ctx.font = `${options.weight ?? 400} ${options.size ?? 11}px system-ui, 'Segoe UI', Roboto, 'Noto Sans', 'DejaVu Sans', sans-serif`;
+  ctx.font = FONT(options.size ?? 11, options.weight ?? 400);
   if (ctx.measureText(string).width <= width) return string;
   let low = 0, high = string.length;
   while (low < high) { const m = (low + high + 1) >> 1; if (ctx.measureText(`${string.slice(0, m)}…`).width <= width) low = m; else high = m - 1; }
@@ -105,14 +113,14 @@ function faded(item) { return state.query && !state.found.has(item); }
 function drawLabel(lane) {
   const middle = lane.y + lane.height / 2;
   if (lane.kind === "node") {
-    const now = nodeAt(lane.node, state.cursor ?? state.selected?.at ?? view.to);
-    text(lane.label, 14, lane.y + 16, { size: 13, weight: 650 });
+    const now = nodeAt(lane.node, inspected());
+    text(fitted(lane.label, GUTTER - 20, { size: 13, weight: 650 }), 14, lane.y + 16, { size: 13, weight: 650 });
     text(now.state, 14, lane.y + 33, { fill: colour.soft });
     if (now.term !== null) text(`term ${now.term}`, 14, lane.y + 48, { fill: colour.faint });
     return;
   }
   const strong = lane.kind === "user";
-  text(lane.label, 14, middle, { size: strong ? 12 : 11, weight: strong ? 600 : 400, fill: strong ? colour.ink : colour.soft });
+  text(fitted(lane.label, GUTTER - 20, { size: strong ? 12 : 11, weight: strong ? 600 : 400 }), 14, middle, { size: strong ? 12 : 11, weight: strong ? 600 : 400, fill: strong ? colour.ink : colour.soft });
 }
 
 function drawOverview(lane) {
@@ -231,7 +239,6 @@ function drawFaults(lane) {
     const label = faultText(fault) + (fault.chaos ? " · chaos" : "") + (fault.failed ? " · FAILED" : "") + (fault.skipped ? " · skipped" : "");
     ctx.globalAlpha = faded(fault) ? 0.25 : 1;
     const neighbour = faults.find((other) => other.row === fault.row && other.at > fault.at);
-    const room = (neighbour ? xOf(neighbour.at) : Infinity) - Math.max(x0, GUTTER) - 14;
     if (fault.lasting) {
       ctx.fillStyle = colour["fault-fill"]; ctx.fillRect(x0, y, x1 - x0, h);
       ctx.fillStyle = hatches.fault; ctx.fillRect(x0, y, x1 - x0, h);
@@ -241,12 +248,12 @@ function drawFaults(lane) {
       ctx.fillStyle = colour.fault; ctx.beginPath();
       ctx.moveTo(x0, y); ctx.lineTo(x0 + 8, y + h / 2); ctx.lineTo(x0, y + h); ctx.closePath(); ctx.fill(); ctx.fillRect(x0 - 1, y, 2, h);
     }
-    const start = Math.max(x0 + (fault.lasting ? 7 : 11), GUTTER + 6);
-    const string = fitted(label, Math.max(0, room - (fault.lasting ? 0 : 4)));
-    if (string && start < Math.max(x1, x0 + 300)) {
-      if (fault.lasting) { ctx.fillStyle = colour["fault-fill"]; ctx.fillRect(start - 2, y + 1, Math.min(ctx.measureText(string).width + 4, Math.max(0, x1 - start)), h - 2); }
-      text(string, start, y + h / 2 + 0.5);
-    }
+    ctx.font = FONT(11, 400);
+    const inside = fault.lasting && ctx.measureText(label).width + 14 <= Math.min(x1, GUTTER + plotWidth()) - Math.max(x0, GUTTER);
+    const start = inside ? Math.max(x0, GUTTER) + 8 : fault.lasting ? x1 + 5 : x0 + 12;
+    const string = inside ? label : fitted(label, (neighbour ? xOf(neighbour.at) : GUTTER + plotWidth()) - start - 6);
+    if (inside) { ctx.fillStyle = colour["fault-fill"]; ctx.fillRect(start - 3, y + 1, ctx.measureText(label).width + 6, h - 2); }
+    if (string) text(string, start, y + h / 2 + 0.5);
     ctx.globalAlpha = 1;
     outline(fault, x0 - 1, y - 1, Math.max(9, x1 - x0 + 2), h + 2);
     hit(x0, Math.max(x1, x0 + 10 + (string ? ctx.measureText(string).width : 0)), y, y + h, fault);
@@ -286,14 +293,23 @@ function drawNode(lane) {
       text(label, left, y + 24.5, { weight: 650 });
     }
   }
-  drawCommit(node, y + 34, bottom - 5);
+  drawCommit(node, y + 34, bottom - 6);
+  commitFigure(node, y + 25);
   drawDrops(node, bottom);
   drawMoments(node, y);
 }
 
+/** One scale for all nodes, of what is in the window: a lane that lags shows a lower line. */
+function commitScale() {
+  const value = (node, at) => node.commit.to[lastNotAfter(node.commit.at, at)] ?? 0;
+  const high = Math.max(1, ...nodes.map((node) => value(node, view.to)));
+  const low = Math.min(high - 1, ...nodes.map((node) => nodeAt(node, view.from).commit).filter((each) => each !== null));
+  return { low: nodes.some((node) => nodeAt(node, view.from).commit !== null) ? low : 0, high };
+}
+
 function drawCommit(node, top, bottom) {
-  const { at, to } = node.commit, height = bottom - top;
-  const yOf = (value) => bottom - (value / highestCommit) * height;
+  const { at, to } = node.commit, height = bottom - top, { low, high } = scale;
+  const yOf = (value) => bottom - (Math.max(0, value - low) / (high - low)) * height;
   ctx.strokeStyle = colour.commit; ctx.lineWidth = 1.3; ctx.beginPath();
   let i = Math.max(0, lastNotAfter(at, view.from)), lastX = -Infinity, started = false;
   for (; i < at.length && at[i] <= view.to; i += 1) {
@@ -310,6 +326,13 @@ function drawCommit(node, top, bottom) {
     if (life.state !== "down" || life.to < view.from || life.from > view.to) continue;
     ctx.fillStyle = hatches.down; ctx.fillRect(xOf(life.from), top - 1, xOf(life.to) - xOf(life.from), height + 3);
   }
+}
+
+/** The commit index at the right edge, in figures. */
+function commitFigure(node, y) {
+  const now = nodeAt(node, Math.min(view.to, lanes.end));
+  if (now.commit === null) return;
+  text(grouped(now.commit), GUTTER + plotWidth() - 5, y, { size: 10, fill: colour.commit, align: "right" });
 }
 
 function drawDrops(node, bottom) {
@@ -387,9 +410,9 @@ function drawUser(lane) {
   }
 }
 
-/** Writes fill the row, reads its lower part; ok is solid, fail hatched, unknown hollow and open to the right. */
+/** Writes fill the row, reads its lower part (until there is room to say so); ok is solid, fail hatched, unknown hollow and open to the right. */
 function operationBar(c, op, x, y, width, height) {
-  const read = isRead(op), top = read ? y + 3 : y, h = read ? height - 3 : height;
+  const read = isRead(op) && width <= 60, top = read ? y + 3 : y, h = read ? height - 3 : height;
   const style = [colour.ok, colour.fail, colour.unknown][op.outcome];
   if (op.outcome === 0) { c.fillStyle = style; c.fillRect(x, top, width, h); }
   else if (op.outcome === 1) { c.fillStyle = width > 4 ? hatches.fail : style; c.fillRect(x, top, width, h); c.strokeStyle = style; c.lineWidth = 1; if (width > 3) c.strokeRect(x + 0.5, top + 0.5, width - 1, h - 1); }
@@ -402,8 +425,8 @@ function operationBar(c, op, x, y, width, height) {
   const ink = op.outcome === 0 ? colour.card : colour.ink;
   const label = width > 60 ? fitted(operationText(op), width - 8, { size: 10 }) : op.call[0].toUpperCase();
   if (!label) return;
-  if (op.outcome === 1) { ctx.font = "10px sans-serif"; c.fillStyle = colour.card; c.fillRect(x + 3, top + 1.5, Math.min(width - 6, ctx.measureText(label).width + 4), h - 3); }
-  text(label, x + 4, top + h / 2 + 0.5, { size: 10, fill: ink });
+  if (op.outcome !== 0) { ctx.font = FONT(10, 400); c.fillStyle = colour.card; c.fillRect(x + 3, top + 1.5, Math.min(width - 6, ctx.measureText(label).width + 4), h - 3); }
+  text(label, x + 5, top + h / 2 + 0.5, { size: 10, fill: ink });
 }
 
 function visibleOperations() {
@@ -412,7 +435,9 @@ function visibleOperations() {
 }
 
 function drawRate(lane) {
-  const width = 7, step = ((view.to - view.from) / plotWidth()) * width, first = Math.floor(view.from / step);
+  // At least a fifth of a second: shorter buckets hold one operation and say nothing about a rate.
+  const step = Math.max(2e5, ((view.to - view.from) / plotWidth()) * 7), first = Math.floor(view.from / step);
+  const width = (step / (view.to - view.from)) * plotWidth();
   const buckets = Array.from({ length: Math.ceil(plotWidth() / width) + 2 }, () => [0, 0, 0]);
   for (const op of visibleOperations()) { const b = buckets[Math.floor(op.at / step) - first]; if (b) b[op.outcome] += 1; }
   const most = stacked(buckets, (i) => xOf((first + i) * step), width - 1, lane.y, lane.height);
@@ -422,7 +447,7 @@ function drawRate(lane) {
 }
 
 function note(string, y) {
-  ctx.font = "10.5px system-ui, sans-serif";
+  ctx.font = FONT(10.5, 400);
   const width = ctx.measureText(string).width + 8, x = GUTTER + plotWidth() - 4;
   ctx.globalAlpha = 0.8; ctx.fillStyle = colour.card; ctx.fillRect(x - width + 4, y - 8, width, 16); ctx.globalAlpha = 1;
   text(string, x, y, { fill: colour.soft, align: "right", size: 10.5 });
@@ -430,11 +455,11 @@ function note(string, y) {
 
 /** Latency on a logarithmic scale, a decade a line; shape tells the outcome. */
 function drawLatency(lane) {
-  const low = 2, high = 7.2, bottom = lane.y + lane.height;
+  const low = 2.5, high = 7.2, bottom = lane.y + lane.height;
   const yOf = (us) => bottom - 3 - ((Math.min(high, Math.max(low, Math.log10(Math.max(1, us)))) - low) / (high - low)) * (lane.height - 6);
   for (const [us, label] of [[1e3, "1 ms"], [1e4, "10 ms"], [1e5, "100 ms"], [1e6, "1 s"]]) {
     ctx.fillStyle = colour.line; ctx.fillRect(GUTTER, Math.round(yOf(us)), plotWidth(), 1);
-    if (us !== 1e4 && us !== 1e5 || lane.height > 80) text(label, GUTTER + 4, yOf(us) - 5, { size: 9.5, fill: colour.faint });
+    text(label, GUTTER + 4, yOf(us) - 5, { size: 9.5, fill: colour.faint });
   }
   const seen = new Set();
   for (const op of visibleOperations()) {

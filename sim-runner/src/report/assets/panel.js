@@ -53,7 +53,7 @@ function details(item) {
       ["from", instant(item.at)], ["until", item.to === null ? "the end" : element("span", {}, instant(item.to), item.undone ? ", undone" : "")],
       ["failed", item.failed], ["skipped", item.skipped ? "it had nothing to act on" : ""],
     ]);
-    case "violation": return pairs([["property", item.property], ["proven at", instant(item.at, 6)], ["promise", item.promise], ["signature", item.signature]]);
+    case "violation": return pairs([["proven at", instant(item.at, 6)], ["signature", item.signature]]);
     default: return pairs([["at", instant(item.at, 6)], ["on", item.lane === "run" ? "the whole run" : item.lane], ["kind", item.kind], ["times", item.count > 1 ? item.count : ""]]);
   }
 }
@@ -66,7 +66,7 @@ function showDetails() {
     return;
   }
   const kind = { operation: "Operation", fault: "Fault", moment: "Event", mark: "Run", violation: "Violation" }[item.type];
-  fill("details", element("h2", {}, kind), element("h3", {}, itemTitle(item)), details(item),
+  fill("details", element("h2", {}, kind), element("h3", {}, item.type === "violation" ? item.property : itemTitle(item)), details(item),
     element("div", { class: "near" },
       element("button", { type: "button", title: "Previous on this lane (,)", onclick: () => stepItem(-1) }, "‹ Before"),
       element("button", { type: "button", title: "Next on this lane (.)", onclick: () => stepItem(1) }, "After ›"),
@@ -82,18 +82,18 @@ function zoomToSelection() {
 
 /** Nodes × state at the cursor or the selection; a cell that differs from the majority is bold. */
 function showCluster() {
-  const at = state.cursor ?? state.selected?.at ?? Math.min(view.to, lanes.end);
+  const at = inspected();
   const states = nodes.map((node) => ({ name: node.name, ...nodeAt(node, at) }));
   const columns = [["state", "state"], ["term", "term"], ["commit", "commit"], ["applied", "applied"], ["leader", "sees leader"]];
+  const numeric = new Set(["term", "commit", "applied"]);
   const odd = (name, value) => {
     const live = states.map((s) => s[name]).filter((v) => v !== null);
     return name !== "state" && value !== null && live.filter((v) => v === value).length * 2 < live.length;
   };
   const cell = (s, name) => {
     const value = s[name], shown = value === null ? "–" : name === "leader" ? value || "nobody" : typeof value === "number" ? grouped(value) : value;
-    return element("td", { class: [typeof value === "number" ? "number" : "", odd(name, value) ? "odd" : ""].join(" ").trim() || null }, shown);
+    return element("td", { class: [numeric.has(name) ? "number" : "", odd(name, value) ? "odd" : ""].join(" ").trim() || null }, shown);
   };
-  const numeric = new Set(["term", "commit", "applied"]);
   fill("cluster", element("h2", {}, `Cluster at ${seconds(at)}`),
     element("table", {}, element("thead", {}, element("tr", {}, element("th", {}, "node"), columns.map(([name, title]) => element("th", { class: numeric.has(name) ? "number" : null }, title)))),
       element("tbody", {}, states.map((s) => element("tr", {}, element("td", {}, element("b", {}, s.name)), columns.map(([name]) => cell(s, name)))))),
