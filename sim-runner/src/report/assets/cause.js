@@ -24,7 +24,8 @@ function sentence() {
       const expected = page.properties
         .filter((property) => property.verdict === "expected")
         .map((property) => property.name);
-      return `${judged} properties were judged and hold.${expected.length ? ` Violated, as the scenario demands: ${expected.join(", ")}.` : ""}`;
+      const demanded = expected.length ? ` Violated, as the scenario demands: ${expected.join(", ")}.` : "";
+      return `${judged} properties were judged and hold.${demanded}`;
     }
   }
 }
@@ -46,7 +47,8 @@ function showVerdict() {
     ],
     [
       "reads",
-      `${grouped(run.reads.default)} default, ${grouped(run.reads.consistent)} consistent, ${grouped(run.reads.stale)} stale; ${grouped(run.reads.in_window)} in a window`,
+      `${grouped(run.reads.default)} default (${grouped(run.reads.in_window)} in a window), ` +
+        `${grouped(run.reads.consistent)} consistent, ${grouped(run.reads.stale)} stale`,
     ],
     ["events", grouped(run.events)],
     ["speed", page.speed],
@@ -88,71 +90,63 @@ function showCause() {
   if (!violation || section.dataset.shown === violation.key) return;
   section.dataset.shown = violation.key;
   section.className = violation.expected ? "tone-expected" : "tone-violated";
-  const pager =
-    violations.length > 1 &&
+  section.replaceChildren(element("div", { class: "columns" }, inWords(violation), proof(violation)));
+}
+
+/** The violation in words: what was promised, what the cluster was like, what the checker adds. */
+function inWords(violation) {
+  const turn = (by, sign, title) =>
     element(
-      "span",
-      { class: "pager" },
-      `${state.violation + 1} of ${violations.length}`,
-      element(
-        "button",
-        { class: "step", type: "button", onclick: () => showViolation(state.violation - 1) },
-        "←",
-      ),
-      element(
-        "button",
-        { class: "step", type: "button", onclick: () => showViolation(state.violation + 1) },
-        "→",
-      ),
+      "button",
+      { class: "step", type: "button", title, onclick: () => showViolation(state.violation + by) },
+      sign,
     );
+  const pager = element(
+    "span",
+    { class: "pager" },
+    `${state.violation + 1} of ${violations.length}`,
+    turn(-1, "←", "Previous (p)"),
+    turn(1, "→", "Next (n)"),
+  );
+  return element(
+    "div",
+    {},
+    violations.length > 1 && pager,
+    element("h2", {}, violation.expected ? "Expected violation" : "Why"),
+    violation.summary !== sentence() && element("h3", {}, violation.summary),
+    element("p", {}, element("b", {}, violation.property), " promises: ", violation.promise, "."),
+    element("p", {}, clusterInWords(violation.at)),
+    violation.detail.length > 0 &&
+      element(
+        "ul",
+        {},
+        violation.detail.map((line) => element("li", {}, line)),
+      ),
+  );
+}
+
+/** What proves it: the operations as a picture, the events as a list. */
+function proof(violation) {
+  const ops = subHistory(violation);
   const events = violation.events.map((event) =>
     element("li", {}, instant(event.at), ` ${event.host} ${event.text}`),
   );
-  const ops = subHistory(violation);
-  section.replaceChildren(
-    element(
-      "div",
-      { class: "columns" },
-      element(
-        "div",
-        {},
-        pager || "",
-        element("h2", {}, violation.expected ? "Expected violation" : "Why"),
-        violation.summary === sentence() ? "" : element("h3", {}, violation.summary),
-        element("p", {}, element("b", {}, violation.property), " promises: ", violation.promise, "."),
-        element("p", {}, clusterInWords(violation.at)),
-        violation.detail.length
-          ? element(
-              "ul",
-              {},
-              violation.detail.map((line) => element("li", {}, line)),
-            )
-          : "",
-      ),
-      element(
-        "div",
-        {},
-        ops.length
-          ? element(
-              "h2",
-              {},
-              ops.length === 1
-                ? "The operation that proves it"
-                : `The ${ops.length} operations that prove it`,
-            )
-          : "",
-        ops.length ? drawSubHistory(ops, violation) : "",
-        events.length ? element("h2", { style: "margin-top:8px" }, "In the trace") : "",
-        events.length ? element("ul", { class: "plain" }, events) : "",
-        !ops.length && !events.length
-          ? element(
-              "p",
-              { class: "muted" },
-              "No single operation or event proves it; the timeline below is opened at the instant it was found.",
-            )
-          : "",
-      ),
-    ),
+  if (!ops.length && !events.length) {
+    return element(
+      "p",
+      { class: "muted" },
+      "No single operation or event proves it; the timeline below opens at the instant it was found.",
+    );
+  }
+  const title =
+    ops.length === 1 ? "The operation that proves it" : `The ${ops.length} operations that prove it`;
+  return element(
+    "div",
+    {},
+    ops.length > 0 && element("h2", {}, title),
+    ops.length > 0 && drawSubHistory(ops),
+    events.length > 0 && element("h2", { class: "second" }, "In the trace"),
+    events.length > 0 && element("ul", { class: "plain" }, events),
   );
 }
 
@@ -192,7 +186,7 @@ function shape(tag, attributes, ...children) {
 
 /** One row an operation. Instants stand in their order at equal distances: what matters is which came
     before which, and a write of a minute ago would otherwise shrink the rest to a line. */
-function drawSubHistory(ops, violation) {
+function drawSubHistory(ops) {
   const shown = ops.length > 12 ? [...ops.slice(0, 4), ...ops.slice(-8)] : ops;
   const instants = [...new Set(shown.flatMap((op) => [op.at, op.end]))].sort((a, b) => a - b);
   const width = 720,

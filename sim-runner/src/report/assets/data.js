@@ -111,7 +111,12 @@ function operationAnswer(op) {
 const users = [...new Set(operations.map((op) => op.lane))].sort(natural).map((name) => {
   const own = operations.filter((op) => op.lane === name);
   const rows = packed(own, 0, 6);
-  return { name, operations: own, rows, longest: Math.max(0, ...own.map((op) => op.end - op.at)) };
+  return {
+    name,
+    operations: own,
+    rows,
+    longest: own.reduce((most, op) => Math.max(most, op.end - op.at), 0),
+  };
 });
 
 const nodes = lanes.nodes.map((node) => {

@@ -112,7 +112,9 @@ function showHelp() {
     element(
       "p",
       { class: "muted" },
-      "Reading the timeline: time runs to the right. Each node's lane shows its role as background and its commit index as a line; a lane that lags shows a lower line. Each user's lane shows one bar per operation, as long as the user waited. Search finds every word in operations (keys, values, users, agents, outcomes), events and faults.",
+      "Reading the timeline: time runs to the right. Each node's lane shows its role as background and its commit index as a line; " +
+        "a lane that lags shows a lower line. Each user's lane shows one bar per operation, as long as the user waited. " +
+        "Search finds every word in operations (keys, values, users, agents, outcomes), events and faults.",
     ),
     element("form", { method: "dialog" }, element("button", { autofocus: true }, "Close")),
   );

@@ -1,12 +1,13 @@
 // The lanes, top to bottom. One canvas; only what is in the window is drawn, and what would fall on a
 // pixel that already says the same is left out: a frame costs what can be seen and not what there is.
 
+const OP_ROW = 17,
+  FAULT_ROW = 21,
+  LEAST_NODE = 60;
+let nodeHeight = LEAST_NODE;
 let hits = [],
   layout = [],
   scale = { low: 0, high: 1 };
-const OP_ROW = 17,
-  FAULT_ROW = 21,
-  NODE_HEIGHT = 60;
 
 /** The instant that the panels and the labels speak of: the cursor, the selection while it is in
     sight, or the end of what is seen. */
@@ -14,6 +15,14 @@ function inspected() {
   const selected = state.selected?.at ?? NaN,
     inSight = selected >= view.from && selected <= view.to;
   return Math.min(Math.max(state.cursor ?? (inSight ? selected : view.to), lanes.start), lanes.end);
+}
+
+/** Nodes take the room that is left on the screen, within reason. */
+function fitNodes() {
+  nodeHeight = LEAST_NODE;
+  const top = canvas.getBoundingClientRect().top + window.scrollY;
+  const left = window.innerHeight - top - placeLanes() - 30;
+  nodeHeight = LEAST_NODE + Math.round(Math.min(36, Math.max(0, left / Math.max(1, nodes.length))));
 }
 
 /** Places the lanes, top to bottom; returns the height of all. */
@@ -26,9 +35,9 @@ function placeLanes() {
   };
   place("overview", 62, { label: "whole run" }, 10);
   place("axis", 20, {}, 4);
-  faults.rows ??= packed(faults, 0.012 * (lanes.end - lanes.start), 5);
+  faults.rows ??= packed(faults, 0.11 * (lanes.end - lanes.start), 5);
   place("faults", Math.max(1, faults.length ? faults.rows : 1) * FAULT_ROW + 3, { label: "faults" });
-  for (const node of nodes) place("node", NODE_HEIGHT, { label: node.name, node });
+  for (const node of nodes) place("node", nodeHeight, { label: node.name, node });
   if (users.length) y += 3;
   for (const user of users) place("user", user.rows * OP_ROW + 5, { label: user.name, user }, 5);
   if (operations.length) {
@@ -41,6 +50,7 @@ function placeLanes() {
 
 function draw() {
   const ratio = window.devicePixelRatio || 1;
+  fitNodes();
   const width = canvas.parentElement.clientWidth,
     height = placeLanes();
   view.width = width;
@@ -181,60 +191,69 @@ function drawFaults(lane) {
     return;
   }
   for (const fault of faults) {
-    if (fault.end < view.from - (view.to - view.from) || fault.at > view.to) continue;
+    const next = faults.find((other) => other.row === fault.row && other.at > fault.at);
+    const limit = next ? xOf(next.at) : GUTTER + plotWidth();
+    if (limit < GUTTER || fault.at > view.to) continue;
     const x0 = xOf(fault.at),
       x1 = xOf(fault.end),
       y = lane.y + 1 + fault.row * FAULT_ROW,
-      h = FAULT_ROW - 4;
-    const label =
-      faultText(fault) +
-      (fault.chaos ? " · chaos" : "") +
-      (fault.failed ? " · FAILED" : "") +
-      (fault.skipped ? " · skipped" : "");
+      height = FAULT_ROW - 4;
     ctx.globalAlpha = faded(fault) ? 0.25 : 1;
-    const neighbour = faults.find((other) => other.row === fault.row && other.at > fault.at);
-    if (fault.lasting) {
-      ctx.fillStyle = colour["fault-fill"];
-      ctx.fillRect(x0, y, x1 - x0, h);
-      ctx.fillStyle = hatches.fault;
-      ctx.fillRect(x0, y, x1 - x0, h);
-      ctx.fillStyle = colour.fault;
-      ctx.fillRect(x0, y, 3, h);
-      if (fault.undone) {
-        ctx.fillRect(x1 - 2, y, 2, h);
-        ctx.beginPath();
-        ctx.moveTo(x1 - 8, y + h / 2);
-        ctx.lineTo(x1 - 2, y);
-        ctx.lineTo(x1 - 2, y + h);
-        ctx.fill();
-      }
-    } else {
-      ctx.fillStyle = colour.fault;
-      ctx.beginPath();
-      ctx.moveTo(x0, y);
-      ctx.lineTo(x0 + 8, y + h / 2);
-      ctx.lineTo(x0, y + h);
-      ctx.closePath();
-      ctx.fill();
-      ctx.fillRect(x0 - 1, y, 2, h);
-    }
-    ctx.font = FONT(11, 400);
-    const inside =
-      fault.lasting &&
-      ctx.measureText(label).width + 14 <= Math.min(x1, GUTTER + plotWidth()) - Math.max(x0, GUTTER);
-    const start = inside ? Math.max(x0, GUTTER) + 8 : fault.lasting ? x1 + 5 : x0 + 12;
-    const string = inside
-      ? label
-      : fitted(label, (neighbour ? xOf(neighbour.at) : GUTTER + plotWidth()) - start - 6);
-    if (inside) {
-      ctx.fillStyle = colour["fault-fill"];
-      ctx.fillRect(start - 3, y + 1, ctx.measureText(label).width + 6, h - 2);
-    }
-    if (string) text(string, start, y + h / 2 + 0.5);
+    faultShape(fault, x0, x1, y, height);
+    const right = faultLabel(fault, x0, x1, y, height, limit);
     ctx.globalAlpha = 1;
-    outline(fault, x0 - 1, y - 1, Math.max(9, x1 - x0 + 2), h + 2);
-    hit(x0, Math.max(x1, x0 + 10 + (string ? ctx.measureText(string).width : 0)), y, y + h, fault);
+    outline(fault, x0 - 1, y - 1, Math.max(9, x1 - x0 + 2), height + 2);
+    hit(x0, Math.max(x1, right), y, y + height, fault);
   }
+}
+
+/** What lasts is a bar, with a wedge at its end where it was undone; what is done in an instant is a flag. */
+function faultShape(fault, x0, x1, y, height) {
+  const wedge = (tip, back) => {
+    ctx.beginPath();
+    ctx.moveTo(tip, y + height / 2);
+    ctx.lineTo(back, y);
+    ctx.lineTo(back, y + height);
+    ctx.fill();
+  };
+  if (fault.lasting) {
+    ctx.fillStyle = hatches.fault;
+    ctx.fillRect(x0, y, x1 - x0, height);
+    ctx.fillStyle = colour.fault;
+    ctx.fillRect(x0, y, 3, height);
+    if (fault.undone) {
+      ctx.fillRect(x1 - 2, y, 2, height);
+      wedge(x1 - 8, x1 - 2);
+    }
+  } else {
+    ctx.fillStyle = colour.fault;
+    ctx.fillRect(x0 - 1, y, 2, height);
+    wedge(x0 + 8, x0);
+  }
+}
+
+/** In the bar when it fits there, behind it otherwise; returns where it ends. */
+function faultLabel(fault, x0, x1, y, height, limit) {
+  const facts = [
+    faultText(fault),
+    fault.chaos && "chaos",
+    fault.failed && "FAILED",
+    fault.skipped && "skipped",
+  ];
+  const label = facts.filter(Boolean).join(" · ");
+  ctx.font = FONT(11, 400);
+  const width = ctx.measureText(label).width,
+    left = Math.max(x0, GUTTER);
+  const inside = fault.lasting && width + 14 <= Math.min(x1, GUTTER + plotWidth()) - left;
+  if (inside) {
+    ctx.fillStyle = colour["fault-fill"];
+    ctx.fillRect(left + 5, y + 1, width + 6, height - 2);
+  }
+  const start = inside ? left + 8 : fault.lasting ? x1 + 5 : x0 + 12;
+  const string = inside ? label : fitted(label, limit - start - 6);
+  if (!string) return x1;
+  text(string, start, y + height / 2 + 0.5);
+  return start + Math.min(width, limit - start);
 }
 
 /** The frame of what is selected, found, or part of the violation that is shown. */

@@ -135,28 +135,47 @@ const MINOR = new Set([
   "recovered",
 ]);
 
+/** Where marks would cover each other, these win, first to last. */
+const WEIGHTIEST = [
+  "panicked",
+  "killed",
+  "won",
+  "truncated",
+  "lost-unsynced",
+  "started",
+  "stopped",
+  "step-down",
+];
+const weight = (moment) => {
+  const at = WEIGHTIEST.indexOf(moment.kind);
+  return at < 0 ? WEIGHTIEST.length : at;
+};
+
 function drawMoments(node, y) {
-  let lastMajor = -Infinity,
-    lastMinor = -Infinity;
-  for (let i = Math.max(0, lastNotAfter(node.momentsAt, view.from)); i < node.moments.length; i += 1) {
-    const moment = node.moments[i];
-    if (moment.at > view.to) break;
-    const x = xOf(moment.at),
-      minor = MINOR.has(moment.kind),
-      special = moment === state.selected || state.found.has(moment);
-    ctx.globalAlpha = faded(moment) ? 0.25 : 1;
-    if (minor) {
-      if (x - lastMinor < 2 && !special) continue;
-      ctx.fillStyle = colour.soft;
-      ctx.fillRect(x - 0.5, y + 3, 1, 6);
-      lastMinor = x;
-    } else {
-      if (x - lastMajor < 5 && !special) continue;
-      glyph(ctx, moment.kind, x, y + 9.5, 5);
-      lastMajor = x;
-    }
-    ctx.globalAlpha = 1;
-    if (special) outline(moment, x - 7, y + 2, 14, 15);
-    hit(x - (minor ? 2 : 5), x + (minor ? 2 : 5), y, y + (minor ? 12 : 17), moment);
+  const from = lastNotAfter(node.momentsAt, view.from) + 1,
+    to = lastNotAfter(node.momentsAt, view.to) + 1;
+  const seen = node.moments.slice(from, to),
+    special = (moment) => moment === state.selected || state.found.has(moment);
+  let last = -Infinity;
+  for (const moment of seen.filter((each) => MINOR.has(each.kind))) {
+    const x = xOf(moment.at);
+    if (x - last < 2 && !special(moment)) continue;
+    last = x;
+    drawMoment(moment, x, y, 2, special(moment));
   }
+  const taken = [];
+  for (const moment of seen.filter((each) => !MINOR.has(each.kind)).sort((a, b) => weight(a) - weight(b))) {
+    const x = xOf(moment.at);
+    if (taken.some((other) => Math.abs(other - x) < 7) && !special(moment)) continue;
+    taken.push(x);
+    drawMoment(moment, x, y, 5, special(moment));
+  }
+}
+
+function drawMoment(moment, x, y, half, special) {
+  ctx.globalAlpha = faded(moment) ? 0.25 : 1;
+  glyph(ctx, moment.kind, x, y + (half > 2 ? 9.5 : 6.5), half > 2 ? 5 : 3.5);
+  ctx.globalAlpha = 1;
+  if (special) outline(moment, x - 7, y + 2, 14, 15);
+  hit(x - half, x + half, y, y + (half > 2 ? 17 : 12), moment);
 }

@@ -43,16 +43,11 @@ function hatch(fill, line, kind) {
   return ctx.createPattern(tile, "repeat");
 }
 
-const FONT = (size, weight, mono) =>
-  `${weight} ${size}px ${mono ? "ui-monospace, Menlo, 'DejaVu Sans Mono', monospace" : "system-ui, 'Segoe UI', Roboto, 'Noto Sans', 'DejaVu Sans', sans-serif"}`;
+const SANS = "system-ui, 'Segoe UI', Roboto, 'Noto Sans', 'DejaVu Sans', sans-serif";
+const FONT = (size, weight) => `${weight} ${size}px ${SANS}`;
 
-function text(
-  string,
-  x,
-  y,
-  { size = 11, weight = 400, fill = colour.ink, align = "left", mono = false } = {},
-) {
-  ctx.font = FONT(size, weight, mono);
+function text(string, x, y, { size = 11, weight = 400, fill = colour.ink, align = "left" } = {}) {
+  ctx.font = FONT(size, weight);
   ctx.textAlign = align;
   ctx.fillStyle = fill;
   ctx.fillText(string, x, y);
@@ -72,134 +67,42 @@ function fitted(string, width, options = {}) {
   return low >= 3 ? `${string.slice(0, low).trimEnd()}…` : "";
 }
 
-/** One shape per kind of moment, so that the lane can be read without colours. */
+/** One shape per kind of moment, so that a lane can be read without colours: how it is painted, in
+    which colour, and its outline in a square from -1 to 1. */
+const GLYPHS = {
+  started: ["fill", "holds", "M-.7 -.9 L.9 0 L-.7 .9 Z"],
+  resumed: ["fill", "holds", "M-.7 -.9 L.9 0 L-.7 .9 Z"],
+  killed: ["stroke", "violated", "M-.8 -.8 L.8 .8 M.8 -.8 L-.8 .8"],
+  panicked: ["stroke", "violated", "M-.8 -.8 L.8 .8 M.8 -.8 L-.8 .8 M0 -1 L0 1"],
+  stopped: ["fill", "violated", "M-.75 -.75 H.75 V.75 H-.75 Z"],
+  paused: ["fill", "paused-line", "M-.7 -.8 H-.2 V.8 H-.7 Z M.2 -.8 H.7 V.8 H.2 Z"],
+  won: [
+    "fill",
+    "leader",
+    "M0 -1.15 L.28 -.39 L1.09 -.36 L.46 .15 L.68 .93 L0 .48 L-.68 .93 L-.46 .15 L-1.09 -.36 L-.28 -.39 Z",
+  ],
+  "election-failed": ["stroke", "undecided", "M0 -.9 L.9 0 L0 .9 L-.9 0 Z"],
+  timeout: ["stroke", "undecided", "M.8 0 A.8 .8 0 1 1 -.8 0 A.8 .8 0 1 1 .8 0 M0 -.45 V0 L.35 .2"],
+  "step-down": ["fill", "undecided", "M-.9 -.6 H.9 L0 .9 Z"],
+  truncated: ["stroke", "violated", "M-.7 -.7 H.7 V.7 H-.7 Z M-.9 .9 L.9 -.9"],
+  "lost-unsynced": ["fill", "violated", "M0 -1 L.75 .25 L.4 .85 H-.4 L-.75 .25 Z"],
+};
+const TICK = ["fill", "soft", "M-.1 -1 H.1 V.6 H-.1 Z"];
+
 function glyph(c, kind, x, y, r) {
-  const path = (points, close = true) => {
-    c.beginPath();
-    points.forEach(([dx, dy], i) =>
-      i ? c.lineTo(x + dx * r, y + dy * r) : c.moveTo(x + dx * r, y + dy * r),
-    );
-    if (close) c.closePath();
-  };
-  c.lineWidth = 1.8;
+  const [how, paint, outline] = GLYPHS[kind] ?? TICK;
+  c.save();
+  c.translate(x, y);
+  c.scale(r, r);
   c.setLineDash([]);
-  switch (kind) {
-    case "started":
-    case "resumed":
-      c.fillStyle = colour.holds;
-      path([
-        [-0.7, -0.9],
-        [0.9, 0],
-        [-0.7, 0.9],
-      ]);
-      c.fill();
-      break;
-    case "killed":
-    case "panicked":
-      c.strokeStyle = colour.violated;
-      path(
-        [
-          [-0.8, -0.8],
-          [0.8, 0.8],
-        ],
-        false,
-      );
-      c.stroke();
-      path(
-        [
-          [0.8, -0.8],
-          [-0.8, 0.8],
-        ],
-        false,
-      );
-      c.stroke();
-      break;
-    case "stopped":
-      c.fillStyle = colour.violated;
-      c.fillRect(x - r * 0.75, y - r * 0.75, r * 1.5, r * 1.5);
-      break;
-    case "paused":
-      c.fillStyle = colour["paused-line"];
-      c.fillRect(x - r * 0.7, y - r * 0.8, r * 0.5, r * 1.6);
-      c.fillRect(x + r * 0.2, y - r * 0.8, r * 0.5, r * 1.6);
-      break;
-    case "won": {
-      c.fillStyle = colour.leader;
-      path(
-        Array.from({ length: 10 }, (_, i) => {
-          const a = (i * Math.PI) / 5 - Math.PI / 2,
-            k = i % 2 ? 0.48 : 1.15;
-          return [Math.cos(a) * k, Math.sin(a) * k];
-        }),
-      );
-      c.fill();
-      break;
-    }
-    case "election-failed":
-      c.strokeStyle = colour.undecided;
-      path([
-        [0, -0.9],
-        [0.9, 0],
-        [0, 0.9],
-        [-0.9, 0],
-      ]);
-      c.stroke();
-      break;
-    case "timeout":
-      c.strokeStyle = colour.undecided;
-      c.beginPath();
-      c.arc(x, y, r * 0.8, 0, 7);
-      c.stroke();
-      path(
-        [
-          [0, -0.45],
-          [0, 0],
-          [0.35, 0.2],
-        ],
-        false,
-      );
-      c.lineWidth = 1.2;
-      c.stroke();
-      break;
-    case "step-down":
-      c.fillStyle = colour.undecided;
-      path([
-        [-0.9, -0.6],
-        [0.9, -0.6],
-        [0, 0.9],
-      ]);
-      c.fill();
-      break;
-    case "truncated":
-      c.strokeStyle = colour.violated;
-      c.strokeRect(x - r * 0.7, y - r * 0.7, r * 1.4, r * 1.4);
-      path(
-        [
-          [-0.9, 0.9],
-          [0.9, -0.9],
-        ],
-        false,
-      );
-      c.stroke();
-      break;
-    case "lost-unsynced":
-      c.fillStyle = colour.violated;
-      path([
-        [0, -1],
-        [0.75, 0.25],
-        [0.4, 0.85],
-        [-0.4, 0.85],
-        [-0.75, 0.25],
-      ]);
-      c.fill();
-      break;
-    default:
-      c.fillStyle = colour.soft;
-      c.fillRect(x - 0.5, y - r, 1, r * 1.6);
-  }
+  c.lineWidth = 1.7 / r;
+  c[`${how}Style`] = colour[paint];
+  c[how](new Path2D(outline));
+  c.restore();
 }
 
-/** Writes fill the row, reads its lower part (until there is room to say so); ok is solid, fail hatched, unknown hollow and open to the right. */
+/** Writes fill the row, reads its lower part (until there is room to say so); ok is solid, fail
+    hatched, unknown hollow and open to the right. */
 function operationBar(c, op, x, y, width, height) {
   const read = isRead(op) && width <= 60,
     top = read ? y + 3 : y,

@@ -141,7 +141,8 @@ function showDetails() {
       element(
         "p",
         { class: "muted", style: "margin:0" },
-        "Click anything on the timeline: an operation, a fault, a mark on a node. Drag to pan, turn the wheel to zoom, drag on the strip at the top to choose a part.",
+        "Click anything on the timeline: an operation, a fault, a mark on a node. " +
+          "Drag to pan, turn the wheel to zoom, drag on the strip at the top to choose a part.",
       ),
     );
     return;
