@@ -2,7 +2,7 @@
 //   #t=31.31&w=4&sel=op:12&q=k2    centre and width in seconds, selection, search
 
 const canvas = document.getElementById("canvas");
-const GUTTER = 92,
+const GUTTER = 98,
   MARGIN = 14,
   NARROWEST_US = 200;
 const whole = (() => {

@@ -96,7 +96,7 @@ function faded(item) {
 }
 
 function drawLabel(lane) {
-  const middle = lane.y + lane.height / 2;
+  const middle = lane.y + (lane.kind === "latency" ? 10 : lane.height / 2);
   if (lane.kind === "node") {
     const now = nodeAt(lane.node, inspected());
     text(fitted(lane.label, GUTTER - 20, { size: 13, weight: 650 }), 14, lane.y + 16, {
@@ -107,6 +107,7 @@ function drawLabel(lane) {
     if (now.term !== null) text(`term ${now.term}`, 14, lane.y + 48, { fill: colour.faint });
     return;
   }
+  if (lane.kind === "latency") labelLatency(lane);
   const strong = lane.kind === "user";
   text(fitted(lane.label, GUTTER - 20, { size: strong ? 12 : 11, weight: strong ? 600 : 400 }), 14, middle, {
     size: strong ? 12 : 11,

@@ -77,30 +77,36 @@ function drawRate(lane) {
   ctx.fillRect(GUTTER, lane.y + lane.height, plotWidth(), 1);
 }
 
-/** Latency on a logarithmic scale, a decade a line; shape tells the outcome. */
-function drawLatency(lane) {
+const DECADES = [
+  [1e3, "1 ms"],
+  [1e4, "10 ms"],
+  [1e5, "100 ms"],
+  [1e6, "1 s"],
+];
+
+/** The height of a latency, on a logarithmic scale from a third of a millisecond to 16 seconds. */
+function latencyY(lane, us) {
   const low = 2.5,
     high = 7.2,
-    bottom = lane.y + lane.height;
-  const yOf = (us) =>
-    bottom -
-    3 -
-    ((Math.min(high, Math.max(low, Math.log10(Math.max(1, us)))) - low) / (high - low)) * (lane.height - 6);
-  for (const [us, label] of [
-    [1e3, "1 ms"],
-    [1e4, "10 ms"],
-    [1e5, "100 ms"],
-    [1e6, "1 s"],
-  ]) {
-    ctx.fillStyle = colour.line;
-    ctx.fillRect(GUTTER, Math.round(yOf(us)), plotWidth(), 1);
-    text(label, GUTTER + 4, yOf(us) - 5, { size: 9.5, fill: colour.faint });
+    share = (Math.min(high, Math.max(low, Math.log10(Math.max(1, us)))) - low) / (high - low);
+  return lane.y + lane.height - 3 - share * (lane.height - 6);
+}
+
+function labelLatency(lane) {
+  for (const [us, label] of DECADES) {
+    text(label, GUTTER - 6, latencyY(lane, us), { size: 9.5, fill: colour.faint, align: "right" });
   }
+}
+
+/** One dot an operation; its shape tells the outcome. */
+function drawLatency(lane) {
+  ctx.fillStyle = colour.line;
+  for (const [us] of DECADES) ctx.fillRect(GUTTER, Math.round(latencyY(lane, us)), plotWidth(), 1);
   const seen = new Set();
   for (const op of visibleOperations()) {
     if (op.open) continue;
     const x = xOf(op.at),
-      y = yOf(op.took),
+      y = latencyY(lane, op.took),
       pixel = `${Math.round(x / 2)}:${Math.round(y / 2)}:${op.outcome}`;
     if (seen.has(pixel) && op !== state.selected) continue;
     seen.add(pixel);
