@@ -40,10 +40,16 @@ impl Opened {
 
 /// Opens a page at an address; none where there is no browser.
 fn open(fixture: &Fixture, hash: &str) -> Option<Opened> {
+    open_and(fixture, hash, "")
+}
+
+/// Opens a page and does something there: `script` runs after the page's own.
+fn open_and(fixture: &Fixture, hash: &str, script: &str) -> Option<Opened> {
     let browser = chromium()?;
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("report.html");
-    fs::write(&file, fixture.page()).expect("the page is written");
+    let page = fixture.page().replace("</body>", &format!("<script>{script}</script></body>"));
+    fs::write(&file, page).expect("the page is written");
     let opened = Opened { dom: dump(&browser, folder.path(), &file, hash) };
     assert_eq!(opened.attribute("data-errors"), "", "the script failed");
     assert_eq!(opened.attribute("data-ready"), "1", "the script did not come to its end");
@@ -107,6 +113,66 @@ fn the_address_zooms_searches_and_selects() {
     let found: u32 = page.attribute("data-matches").parse().expect("a number");
     assert!((1..200).contains(&found), "{found} operations found");
     assert!(page.dom.contains("get k2 (consistent)"), "no details");
+}
+
+/// Plays a person: keys and mouse on the page's own handlers.
+const PERSON: &str = r#"
+    const canvas = document.getElementById("canvas"), box = canvas.getBoundingClientRect();
+    canvas.setPointerCapture = () => {}; // there is no real pointer to capture
+    const key = (key) => document.dispatchEvent(new KeyboardEvent("keydown", { key }));
+    const mouse = (type, x, y) => canvas.dispatchEvent(new PointerEvent(
+        type, { clientX: box.left + x, clientY: box.top + y, button: 0, pointerId: 1 }));
+    const drag = (y, from, to) => {
+        mouse("pointerdown", from, y); mouse("pointermove", to, y); mouse("pointerup", to, y);
+    };
+    const width = () => {
+        const [from, to] = document.documentElement.dataset.view.split(",").map(Number);
+        return to - from;
+    };
+    const said = [];
+    const tell = (what) => { document.body.dataset.said = (said.push(what), said.join(" ")); };
+"#;
+
+#[test]
+fn keys_and_mouse_drive_the_view() {
+    let actions = r##"
+        key("Home"); const whole = width();
+        key("+"); tell(width() < whole ? "zoomed" : "stuck");
+        key("Home"); tell(width() === whole ? "fitted" : "lost");
+        canvas.dispatchEvent(new WheelEvent("wheel", { deltaY: -50, clientX: box.left + 400, clientY: box.top + 200, cancelable: true }));
+        tell(width() < whole ? "wheeled" : "stuck");
+        drag(30, 300, 400); tell(width() < whole / 4 ? "chosen" : "stuck");
+        const before = document.documentElement.dataset.view;
+        drag(200, 300, 200); tell(document.documentElement.dataset.view === before ? "stuck" : "panned");
+        key("n"); tell(document.documentElement.dataset.selected);
+        key("."); tell(document.documentElement.dataset.selected === "v:0" ? "stuck" : "stepped");
+        key("Escape"); tell(document.documentElement.dataset.selected || "nothing");
+        key("?"); tell(document.getElementById("help").open ? "helped" : "helpless");
+    "##;
+    let Some(page) = open_and(&violated(), "", &format!("{PERSON}{actions}")) else { return };
+    assert_eq!(
+        page.attribute("data-said"),
+        "zoomed fitted wheeled chosen panned v:0 stepped nothing helped"
+    );
+}
+
+#[test]
+fn a_click_shows_what_is_under_it() {
+    let actions = r##"
+        mouse("pointermove", 700, 170);
+        tell(document.getElementById("tip").hidden ? "no-tip" : "tip");
+        for (let y = 330; y < 480 && !document.documentElement.dataset.selected; y += 4) {
+            for (let x = 200; x < 900 && !document.documentElement.dataset.selected; x += 3) {
+                mouse("pointerdown", x, y); mouse("pointerup", x, y);
+            }
+        }
+        tell(document.documentElement.dataset.selected.split(":")[0]);
+        tell(document.querySelector("#details h2").textContent);
+    "##;
+    let Some(page) = open_and(&holding(), "#t=8&w=1", &format!("{PERSON}{actions}")) else {
+        return;
+    };
+    assert_eq!(page.attribute("data-said"), "tip op Operation");
 }
 
 #[test]

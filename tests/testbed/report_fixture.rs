@@ -130,7 +130,7 @@ fn result(world: &World, violation: Option<Violation>) -> RunResult {
         trace: "9f86d081884c7d659a2feaa0c55ad015".into(),
         replayed: true,
         virtual_s: 65.1,
-        wall_s: 0.137,
+        wall_s: 0.149,
         speed: 438.0,
         events: world.events.len() as u64,
         operations: OperationTally::of(&world.history),
@@ -179,9 +179,14 @@ impl World {
             self.event(range.start * 1_000, host, lost);
             self.event(range.end * 1_000, host, What::Started);
             let log = vec![EntryRef { index: 1, term: 1, hash: 7 }];
+            let term = if range.start < 30_000 { 1 } else { 4 };
             let recovered =
-                What::Recovered { term: 4, vote_term: 4, vote_for: "10.0.0.1:8300".into(), log };
+                What::Recovered { term, vote_term: term, vote_for: "10.0.0.1:8300".into(), log };
             self.event(range.end * 1_000 + 3_000, host, recovered);
+            let (leader, term) = reign(range.end).expect("somebody leads when a server comes back");
+            self.event(range.end * 1_000 + 40_000, host, What::Term { term });
+            let address = format!("10.0.0.{}:8300", leader + 1);
+            self.event(range.end * 1_000 + 40_000, host, What::Leader { address });
         }
         for (leader, term, reign) in REIGNS {
             self.election(leader, term, reign.start * 1_000, reign.end * 1_000);
@@ -220,8 +225,8 @@ impl World {
     }
 
     fn script(&mut self) {
-        let steps: [(&str, &str, &str, u16, Range<i64>, bool); 6] = [
-            ("kill-1", "kill", "leader", 0, 12_000..12_000, false),
+        let steps = [
+            ("kill-1", "kill", "leader", 0_u16, 12_000..12_000_i64, false),
             ("restart-1", "restart", "of kill-1", 0, 18_000..18_000, false),
             ("cut", "partition", "leader | others", 1, 25_900..33_000, false),
             ("chaos.3", "pause", "server:any", 2, 38_000..40_200, true),

@@ -26,11 +26,15 @@ use crate::trace::event::{Header, TraceEvent};
 const SKELETON: &str = include_str!("assets/report.html");
 const STYLE: &str = include_str!("assets/report.css");
 /// In the order in which they build on each other.
-const SCRIPTS: [&str; 6] = [
+const SCRIPTS: [&str; 10] = [
     include_str!("assets/data.js"),
     include_str!("assets/axis.js"),
+    include_str!("assets/paint.js"),
     include_str!("assets/lanes.js"),
+    include_str!("assets/nodes.js"),
+    include_str!("assets/strips.js"),
     include_str!("assets/panel.js"),
+    include_str!("assets/help.js"),
     include_str!("assets/cause.js"),
     include_str!("assets/report.js"),
 ];

@@ -48,7 +48,7 @@ pub struct RunResult {
     pub replayed: bool,
     /// Virtual seconds simulated: boot, run and settle.
     pub virtual_s: f64,
-    /// Wall seconds of simulating `[time].run`.
+    /// Wall seconds of simulating all of that, once.
     pub wall_s: f64,
     /// Virtual seconds of `[time].run` per wall second of simulating them.
     pub speed: f64,

@@ -235,7 +235,8 @@ pub fn speed(run: &RunResult) -> String {
         return "not measured".to_owned();
     }
     let factor = grouped(run.speed.round() as u64);
-    format!("{factor} virtual s per wall s ({:.1} virtual s, {:.3} s)", run.virtual_s, run.wall_s)
+    let all = format!("{:.1} virtual s in {:.3} s with boot and settle", run.virtual_s, run.wall_s);
+    format!("{factor} virtual s per wall s; {all}")
 }
 
 fn line(out: &mut String, text: &str) {

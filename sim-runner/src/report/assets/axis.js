@@ -2,7 +2,9 @@
 //   #t=31.31&w=4&sel=op:12&q=k2    centre and width in seconds, selection, search
 
 const canvas = document.getElementById("canvas");
-const GUTTER = 92, MARGIN = 14, NARROWEST_US = 200;
+const GUTTER = 98,
+  MARGIN = 14,
+  NARROWEST_US = 200;
 const whole = (() => {
   const pad = Math.max(1000, (lanes.end - lanes.start) * 0.01);
   return { from: lanes.start - pad, to: lanes.end + pad };
@@ -11,11 +13,21 @@ const view = { ...whole, width: 800 };
 const state = { selected: null, cursor: null, query: "", found: new Set(), violation: 0 };
 const changed = []; // called after every change of view or state
 
-function plotWidth() { return Math.max(50, view.width - GUTTER - MARGIN); }
-function xOf(at) { return GUTTER + ((at - view.from) / (view.to - view.from)) * plotWidth(); }
-function timeOf(x) { return view.from + ((x - GUTTER) / plotWidth()) * (view.to - view.from); }
-function overviewX(at) { return GUTTER + ((at - whole.from) / (whole.to - whole.from)) * plotWidth(); }
-function overviewTime(x) { return whole.from + ((x - GUTTER) / plotWidth()) * (whole.to - whole.from); }
+function plotWidth() {
+  return Math.max(50, view.width - GUTTER - MARGIN);
+}
+function xOf(at) {
+  return GUTTER + ((at - view.from) / (view.to - view.from)) * plotWidth();
+}
+function timeOf(x) {
+  return view.from + ((x - GUTTER) / plotWidth()) * (view.to - view.from);
+}
+function overviewX(at) {
+  return GUTTER + ((at - whole.from) / (whole.to - whole.from)) * plotWidth();
+}
+function overviewTime(x) {
+  return whole.from + ((x - GUTTER) / plotWidth()) * (whole.to - whole.from);
+}
 
 function touch() {
   root.dataset.view = `${(view.from / 1e6).toFixed(6)},${(view.to / 1e6).toFixed(6)}`;
@@ -32,8 +44,13 @@ function setView(from, to) {
   touch();
 }
 
-function fit() { setView(whole.from, whole.to); }
-function pan(share) { const by = (view.to - view.from) * share; setView(view.from + by, view.to + by); }
+function fit() {
+  setView(whole.from, whole.to);
+}
+function pan(share) {
+  const by = (view.to - view.from) * share;
+  setView(view.from + by, view.to + by);
+}
 function zoom(factor, around = (view.from + view.to) / 2) {
   const width = Math.max(NARROWEST_US, (view.to - view.from) * factor);
   const share = (around - view.from) / (view.to - view.from);
@@ -44,7 +61,8 @@ function zoom(factor, around = (view.from + view.to) / 2) {
 function reveal(item) {
   const width = view.to - view.from;
   if (item.at >= view.from + width * 0.04 && item.end <= view.to - width * 0.04) return touch();
-  const needed = Math.max(width, (item.end - item.at) * 1.3), centre = (item.at + item.end) / 2;
+  const needed = Math.max(width, (item.end - item.at) * 1.3),
+    centre = (item.at + item.end) / 2;
   setView(centre - needed / 2, centre + needed / 2);
 }
 
@@ -57,7 +75,9 @@ function select(item) {
 function search(query) {
   state.query = query.trim();
   const words = state.query.toLowerCase().split(/\s+/).filter(Boolean);
-  state.found = new Set(words.length ? items.filter((item) => words.every((w) => searchText(item).includes(w))) : []);
+  state.found = new Set(
+    words.length ? items.filter((item) => words.every((w) => searchText(item).includes(w))) : [],
+  );
   touch();
 }
 
@@ -65,7 +85,8 @@ function nextMatch(direction) {
   const found = items.filter((item) => state.found.has(item));
   if (!found.length) return;
   const at = found.indexOf(state.selected);
-  const next = found[(at < 0 ? (direction > 0 ? 0 : found.length - 1) : at + direction + found.length) % found.length];
+  const next =
+    found[(at < 0 ? (direction > 0 ? 0 : found.length - 1) : at + direction + found.length) % found.length];
   state.selected = next;
   reveal(next);
 }
@@ -74,7 +95,10 @@ function nextMatch(direction) {
 function stepItem(direction) {
   const lane = state.selected ? items.filter((item) => item.lane === state.selected.lane) : items;
   const next = lane[lane.indexOf(state.selected) + direction] ?? null;
-  if (next) { state.selected = next; reveal(next); }
+  if (next) {
+    state.selected = next;
+    reveal(next);
+  }
 }
 
 /** Opens on a violation: its operations and events fill most of the view. */
@@ -88,14 +112,19 @@ function showViolation(index) {
   }
   // What lies far back (an old write) must not shrink the decisive instants to a line.
   const recent = instants.filter((at) => at >= violation.at - 4e6);
-  const from = Math.min(...recent), to = Math.max(...recent), pad = Math.max(100e3, (to - from) * 0.35);
+  const from = Math.min(...recent),
+    to = Math.max(...recent),
+    pad = Math.max(100e3, (to - from) * 0.35);
   state.selected = violation;
   state.violation = violations.indexOf(violation);
   setView(from - pad, to + pad);
 }
 
 function address() {
-  const parts = [`t=${(((view.from + view.to) / 2) / 1e6).toFixed(6)}`, `w=${((view.to - view.from) / 1e6).toFixed(6)}`];
+  const parts = [
+    `t=${((view.from + view.to) / 2 / 1e6).toFixed(6)}`,
+    `w=${((view.to - view.from) / 1e6).toFixed(6)}`,
+  ];
   if (state.selected) parts.push(`sel=${encodeURIComponent(state.selected.key)}`);
   if (state.query) parts.push(`q=${encodeURIComponent(state.query)}`);
   return `#${parts.join("&")}`;
@@ -107,7 +136,10 @@ function followAddress() {
   if (![...wanted.keys()].length) return false;
   const item = itemByKey.get(wanted.get("sel") ?? "") ?? null;
   state.selected = item;
-  if (wanted.has("q")) { search(wanted.get("q")); document.getElementById("search").value = state.query; }
+  if (wanted.has("q")) {
+    search(wanted.get("q"));
+    document.getElementById("search").value = state.query;
+  }
   const number = (name) => (wanted.get(name) ? Number(wanted.get(name)) * 1e6 : NaN);
   const centre = Number.isFinite(number("t")) ? number("t") : item ? (item.at + item.end) / 2 : NaN;
   const width = Number.isFinite(number("w")) ? number("w") : view.to - view.from;

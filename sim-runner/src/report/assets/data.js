@@ -3,7 +3,9 @@
 
 const root = document.documentElement;
 // Told to whoever looks at the page from outside (tests, people with a console).
-window.addEventListener("error", (event) => { root.dataset.errors += `${event.message}\n`; });
+window.addEventListener("error", (event) => {
+  root.dataset.errors += `${event.message}\n`;
+});
 
 const page = JSON.parse(document.getElementById("data").textContent);
 const { run, lanes } = page;
@@ -18,15 +20,19 @@ function cumulated(steps) {
 
 /** Index of the last element of a sorted array that is not after `at`; -1 when all are. */
 function lastNotAfter(sorted, at) {
-  let low = 0, high = sorted.length;
+  let low = 0,
+    high = sorted.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (sorted[middle] <= at) low = middle + 1; else high = middle;
+    if (sorted[middle] <= at) low = middle + 1;
+    else high = middle;
   }
   return low - 1;
 }
 
-function seconds(us, digits = 3) { return `${(us / 1e6).toFixed(digits)} s`; }
+function seconds(us, digits = 3) {
+  return `${(us / 1e6).toFixed(digits)} s`;
+}
 
 function span(us) {
   if (us < 1000) return `${us} µs`;
@@ -34,10 +40,14 @@ function span(us) {
   return `${(us / 1e6).toFixed(us < 1e7 ? 3 : 1)} s`;
 }
 
-function grouped(number) { return String(number).replace(/\B(?=(\d{3})+$)/g, ","); }
+function grouped(number) {
+  return String(number).replace(/\B(?=(\d{3})+$)/g, ",");
+}
 
 /** n2 before n10. */
-function natural(a, b) { return a.localeCompare(b, "en", { numeric: true }); }
+function natural(a, b) {
+  return a.localeCompare(b, "en", { numeric: true });
+}
 
 /** Gives each span the first row in which it overlaps nothing; returns the number of rows. */
 function packed(spans, gap, most) {
@@ -52,21 +62,39 @@ function packed(spans, gap, most) {
 }
 
 const operations = (() => {
-  const o = lanes.operations, ids = cumulated(o.id), ats = cumulated(o.at), text = (row) => o.strings[row];
+  const o = lanes.operations,
+    ids = cumulated(o.id),
+    ats = cumulated(o.at),
+    text = (row) => o.strings[row];
   return ids.map((id, i) => {
-    const open = o.took[i] < 0, at = ats[i];
+    const open = o.took[i] < 0,
+      at = ats[i];
     return {
-      type: "operation", key: `op:${id}`, id, at, open, took: o.took[i],
+      type: "operation",
+      key: `op:${id}`,
+      id,
+      at,
+      open,
+      took: o.took[i],
       end: open ? Math.min(lanes.end, at + NEVER_SHOWN_US) : at + o.took[i],
-      lane: text(o.user[i]), client: o.client[i], server: text(o.server[i]), call: text(o.call[i]),
-      mode: text(o.mode[i]), of: text(o.key[i]), input: text(o.input[i]), answer: text(o.answer[i]),
-      index: o.index[i], outcome: o.outcome[i],
+      lane: text(o.user[i]),
+      client: o.client[i],
+      server: text(o.server[i]),
+      call: text(o.call[i]),
+      mode: text(o.mode[i]),
+      of: text(o.key[i]),
+      input: text(o.input[i]),
+      answer: text(o.answer[i]),
+      index: o.index[i],
+      outcome: o.outcome[i],
     };
   });
 })();
 const operationById = new Map(operations.map((op) => [op.id, op]));
 
-function isRead(op) { return op.call === "get" || op.call === "list"; }
+function isRead(op) {
+  return op.call === "get" || op.call === "list";
+}
 
 /** `put k1 = "7"`, `get k1 → "7"`. */
 function operationText(op) {
@@ -83,25 +111,41 @@ function operationAnswer(op) {
 const users = [...new Set(operations.map((op) => op.lane))].sort(natural).map((name) => {
   const own = operations.filter((op) => op.lane === name);
   const rows = packed(own, 0, 6);
-  return { name, operations: own, rows, longest: Math.max(0, ...own.map((op) => op.end - op.at)) };
+  return {
+    name,
+    operations: own,
+    rows,
+    longest: own.reduce((most, op) => Math.max(most, op.end - op.at), 0),
+  };
 });
 
 const nodes = lanes.nodes.map((node) => {
   const series = (s) => ({ at: cumulated(s.at), to: cumulated(s.to) });
   const own = {
-    ...node, commit: series(node.commit), applied: series(node.applied),
-    leaderAt: node.leader.map(([at]) => at), rolesFrom: node.roles.map((role) => role.from),
+    ...node,
+    commit: series(node.commit),
+    applied: series(node.applied),
+    leaderAt: node.leader.map(([at]) => at),
+    rolesFrom: node.roles.map((role) => role.from),
   };
   own.moments = node.moments.map((moment, i) => ({
-    ...moment, type: "moment", key: `m:${node.name}:${i}`, end: moment.at, lane: node.name,
+    ...moment,
+    type: "moment",
+    key: `m:${node.name}:${i}`,
+    end: moment.at,
+    lane: node.name,
   }));
   own.momentsAt = own.moments.map((moment) => moment.at);
   return own;
 });
-const highestCommit = Math.max(1, ...nodes.flatMap((node) => [Math.max(0, ...node.commit.to)]));
 
 const faults = lanes.faults.map((fault, i) => ({
-  ...fault, type: "fault", key: `fault:${i}`, at: fault.from, end: fault.to ?? fault.from, lane: "faults",
+  ...fault,
+  type: "fault",
+  key: `fault:${i}`,
+  at: fault.from,
+  end: fault.to ?? fault.from,
+  lane: "faults",
   lasting: fault.to !== null && fault.to > fault.from,
 }));
 
@@ -111,30 +155,62 @@ function faultText(fault) {
   return `${fault.verb} ${whom}${meant}`.trim();
 }
 
-const marks = lanes.marks.map((mark, i) => ({ ...mark, type: "mark", key: `mark:${i}`, end: mark.at, lane: "run" }));
+const marks = lanes.marks.map((mark, i) => ({
+  ...mark,
+  type: "mark",
+  key: `mark:${i}`,
+  end: mark.at,
+  lane: "run",
+}));
 const violations = page.violations.map((violation, i) => ({
-  ...violation, type: "violation", key: `v:${i}`, end: violation.at, lane: "run",
+  ...violation,
+  type: "violation",
+  key: `v:${i}`,
+  end: violation.at,
+  lane: "run",
 }));
 
 /** Everything that can be found, selected and stepped through, in order of time. */
-const items = [...faults, ...marks, ...violations, ...nodes.flatMap((node) => node.moments), ...operations]
-  .sort((a, b) => a.at - b.at);
+const items = [
+  ...faults,
+  ...marks,
+  ...violations,
+  ...nodes.flatMap((node) => node.moments),
+  ...operations,
+].sort((a, b) => a.at - b.at);
 const itemByKey = new Map(items.map((item) => [item.key, item]));
 
 function itemTitle(item) {
   switch (item.type) {
-    case "operation": return operationText(item);
-    case "fault": return faultText(item);
-    case "violation": return `${item.property}: ${item.summary}`;
-    case "moment": return `${item.lane} ${item.text}${item.count > 1 ? ` (${item.count} times)` : ""}`;
-    default: return item.text;
+    case "operation":
+      return operationText(item);
+    case "fault":
+      return faultText(item);
+    case "violation":
+      return `${item.property}: ${item.summary}`;
+    case "moment":
+      return `${item.lane} ${item.text}${item.count > 1 ? ` (${item.count} times)` : ""}`;
+    default:
+      return item.text;
   }
 }
 
 function searchText(item) {
-  item.searched ??= [item.key, item.lane, itemTitle(item), item.server, item.kind, item.id, item.signature,
-    item.outcome !== undefined && OUTCOMES[item.outcome], item.type === "operation" && item.answer,
-    item.chaos && "chaos"].filter(Boolean).join(" ").toLowerCase();
+  item.searched ??= [
+    item.key,
+    item.lane,
+    itemTitle(item),
+    item.server,
+    item.kind,
+    item.id,
+    item.signature,
+    item.outcome !== undefined && OUTCOMES[item.outcome],
+    item.type === "operation" && item.answer,
+    item.chaos && "chaos",
+  ]
+    .filter(Boolean)
+    .join(" ")
+    .toLowerCase();
   return item.searched;
 }
 
@@ -147,18 +223,25 @@ function nodeAt(node, at) {
   const state = life ? life.state : current ? current.role : node.server ? "down" : "up";
   if (state === "down") return { state, term: null, commit: null, applied: null, leader: null };
   return {
-    state, term: (current ?? role)?.term ?? null, commit: value(node.commit), applied: value(node.applied),
+    state,
+    term: (current ?? role)?.term ?? null,
+    commit: value(node.commit),
+    applied: value(node.applied),
     leader: node.leader[lastNotAfter(node.leaderAt, at)]?.[1] ?? "",
   };
 }
 
-function faultsAt(at) { return faults.filter((fault) => fault.lasting && fault.at <= at && at < fault.end); }
+function faultsAt(at) {
+  return faults.filter((fault) => fault.lasting && fault.at <= at && at < fault.end);
+}
 
 /** The cluster at an instant, in one or two sentences. */
 function clusterInWords(at) {
   const states = nodes.map((node) => ({ name: node.name, ...nodeAt(node, at) }));
   const leading = states.filter((s) => s.state === "leader").map((s) => `${s.name} led term ${s.term}`);
-  const away = states.filter((s) => s.state === "down" || s.state === "paused").map((s) => `${s.name} was ${s.state}`);
+  const away = states
+    .filter((s) => s.state === "down" || s.state === "paused")
+    .map((s) => `${s.name} was ${s.state}`);
   const facts = [leading.length ? leading.join(", ") : "nobody led", ...away].join("; ");
   const force = faultsAt(at).map((fault) => `${faultText(fault)} since ${seconds(fault.at, 1)}`);
   return `At ${seconds(at)} ${facts}.${force.length ? ` In force: ${force.join("; ")}.` : ""}`;

@@ -68,7 +68,7 @@ liveness      skipped       0  settle = 0s
 operations  1,204: 1,100 ok, 60 fail, 44 unknown
 reads       300 default (2 in a window), 200 consistent, 100 stale
 trace       0123456789abcdef0123456789abcdef over 101,204 events, replayed in a fresh process: equal
-speed       1,480 virtual s per wall s (63.5 virtual s, 0.125 s)
+speed       1,480 virtual s per wall s; 63.5 virtual s in 0.125 s with boot and settle
 note        settle = 0s: liveness not judged
 report      reports/leader_loss-42/report.html
 reproduce   sim-runner scenarios/leader_loss.toml --seed 42
