@@ -289,6 +289,17 @@ fn durability_accepts_unacknowledged_and_truncated_entries_that_recovery_lacks()
 }
 
 #[test]
+fn durability_accepts_an_answer_that_leaves_after_its_entry_was_replaced() {
+    let mut story = Story::led();
+    story.replicate(&[N1, N3], &[entry(2, 1)]);
+    story.at(1000).role(N1, Role::Follower, 2).wins(N2, 2).replicate(&[N2], &[entry(2, 2)]);
+    story.push(N3, What::Truncate { from: 2 }).replicate(&[N3], &[entry(2, 2)]).acks(N3, 2, 1);
+    story.kill(N3).at(2000).start(N3, 2, None, &[entry(1, 1), entry(2, 1)]);
+    story.settled();
+    assert_eq!(story.judgement("durability").verdict, Verdict::Holds);
+}
+
+#[test]
 fn durability_catches_a_committed_entry_that_is_gone_at_the_end() {
     let mut story = Story::led();
     story.replicate(&[N1, N2], &[entry(2, 1)]).commits(N1, 2).kill(N2);

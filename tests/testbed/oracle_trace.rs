@@ -74,6 +74,11 @@ fn every_kind(a: u64, b: u64, text: &str, host: Host, flag: bool) -> Vec<What> {
     ]
 }
 
+/// Small numbers, which mean something, and the largest.
+fn wild() -> impl Strategy<Value = u64> {
+    prop_oneof![8 => 0u64..5, 1 => (u64::MAX - 2)..=u64::MAX]
+}
+
 fn recorded(events: &[TraceEvent]) -> Trace {
     let mut trace = Trace::new(header());
     events.iter().for_each(|event| trace.push(event));
@@ -125,6 +130,21 @@ proptest! {
         let _ = from_binary(&binary);
         let header = header();
         let _ = Lines::new(&header).read(&text);
+    }
+
+    #[test]
+    fn nonsense_is_judged_without_a_panic(
+        picks in prop::collection::vec((0usize..45, wild(), wild(), 0u16..5), 1..60),
+    ) {
+        let mut story = Story::led();
+        for (kind, a, b, host) in picks {
+            let kinds = every_kind(a, b, "x", Host(host), true);
+            story.now += 1;
+            story.push(Host(host), kinds[kind].clone());
+        }
+        story.put("7", (0, 1000));
+        let judged = story.outcome().judgements;
+        prop_assert_eq!(judged.len(), sim_runner::property::PROPERTIES.len());
     }
 
     #[test]
@@ -197,7 +217,8 @@ fn errors_name_the_place_and_the_remedy() {
         (r#"{"at":"2.000000000","host":"n1","t":"term"}"#, "expected struct variant"),
         (r#"{"at":"2.000000000","host":"n1","t":"term","term":1,"x":2}"#, "unknown field `x`"),
         (r#"{"at":"2.000000000","host":"n1","t":"cut","to":7}"#, "7 is not a host of this trace"),
-        (r#"{"at":"0.500000000","host":"n1","t":"paused"}"#, "before that of the line above"),
+        (r#"{"at":"2000000000.000000000","host":"n1","t":"paused"}"#, "more than 31 years"),
+        (r#"{"at":"0.500000000","host":"n1","t":"paused"}"#, "before that of the event above"),
     ];
     for (line, expected) in table {
         let found = message(line);
