@@ -3,6 +3,12 @@
 mod language_plan;
 mod linearizable_brute;
 mod linearizable_folder;
+mod oracle_conditions;
+mod oracle_expectations;
+mod oracle_raft;
+mod oracle_story;
+mod oracle_trace;
+mod oracle_users;
 mod report_browser;
 mod report_fixture;
 mod report_page;

@@ -11,21 +11,26 @@ use super::findings::Findings;
 use super::oracle::{Oracle, Seen};
 
 pub struct BootOracle {
+    shown: bool,
     findings: Findings,
 }
 
 impl BootOracle {
     pub fn new() -> Self {
-        Self { findings: Findings::new("boot") }
+        Self { shown: false, findings: Findings::new("boot") }
     }
 }
 
 impl Oracle for BootOracle {
     fn observe(&mut self, seen: Seen<'_>) {
         match &seen.event.what {
-            What::Booted => self.findings.judged += 1,
+            What::Booted => {
+                self.shown = true;
+                self.findings.judge(1);
+            }
             What::NotBooted { fact, detail } => {
-                self.findings.judged += 1;
+                self.shown = true;
+                self.findings.judge(1);
                 let summary = format!("the cluster did not boot in time: {detail}");
                 self.findings.violation(seen.event.at, fact, summary, Some(seen.index));
             }
@@ -34,7 +39,7 @@ impl Oracle for BootOracle {
     }
 
     fn finish(mut self: Box<Self>, _: &Evidence, _: &View) -> Judgement {
-        if self.findings.judged == 0 {
+        if !self.shown {
             self.findings.undecided("the run ended during the boot");
         }
         self.findings.finish()

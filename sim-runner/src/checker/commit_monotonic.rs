@@ -60,7 +60,7 @@ impl CommitMonotonic {
     }
 
     fn went_back(&mut self, what: &str, before: u64, now: u64, seen: Seen<'_>) {
-        self.findings.judged += 1;
+        self.findings.judge(1);
         if now < before {
             let (name, time) = (seen.name(), seen.time());
             let summary =

@@ -1,6 +1,7 @@
 //! The one committed log of the cluster, as the trace reveals it.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use crate::trace::event::{Host, What};
 use crate::trace::log::Slot;
@@ -29,18 +30,18 @@ pub struct CommittedLog {
 
 impl CommittedLog {
     /// Takes in an event; the indexes that it made known as committed.
-    pub fn observe(&mut self, seen: Seen<'_>) -> std::ops::RangeInclusive<u64> {
-        let What::Commit { index } = seen.event.what else { return none() };
+    pub fn observe(&mut self, seen: Seen<'_>) -> Range<u64> {
+        let What::Commit { index } = seen.event.what else { return 0..0 };
         let node = seen.view.node(seen.event.host);
-        let first = self.last() + 1;
-        // No log is longer than its entries, so this ends however large the index claims to be.
-        let last = index.min(node.log.last_index());
-        for index in first..=last {
+        // Bounded by the entries of the log, however large the index claims to be.
+        let first = self.last().saturating_add(1).max(node.log.first_index());
+        let known = first..index.min(node.log.last_index()).saturating_add(1);
+        for index in known.clone() {
             let Some(slot) = node.log.get(index) else { continue };
             let (in_term, at, by) = (node.term, seen.event.at, seen.event.host);
             self.entries.insert(index, CommittedEntry { slot: *slot, in_term, at, by });
         }
-        if first <= last { first..=last } else { none() }
+        known
     }
 
     /// The highest committed index; 0 when nothing is.
@@ -59,10 +60,4 @@ impl CommittedLog {
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (u64, &CommittedEntry)> {
         self.entries.iter().map(|(index, entry)| (*index, entry))
     }
-}
-
-fn none() -> std::ops::RangeInclusive<u64> {
-    #[expect(clippy::reversed_empty_ranges, reason = "the empty range is what is meant")]
-    let empty = 1..=0;
-    empty
 }

@@ -19,7 +19,7 @@ pub fn not_replayed() -> Judgement {
 #[must_use]
 pub fn replayed(events: u64, difference: Option<&FirstDifference>) -> Judgement {
     let mut findings = Findings::new("determinism");
-    findings.judged = events;
+    findings.judge(events);
     if let Some(difference) = difference {
         let name = |event: &Option<crate::trace::TraceEvent>| {
             event.as_ref().map_or("the end".to_owned(), |event| kind(&event.what))

@@ -55,9 +55,19 @@ impl Durability {
         };
     }
 
+    /// The answer may leave after the acknowledged entry was replaced in memory, by one of a later
+    /// term that is not durable yet: that one was not acknowledged.
+    fn acks(&mut self, index: u64, term: u64, seen: Seen<'_>) {
+        let before = self.acked.get(&seen.event.host).map_or(0, |(index, _)| *index);
+        let slot = seen.view.node(seen.event.host).log.get(index);
+        if index > before && slot.is_some_and(|slot| slot.term <= term) {
+            self.must_keep(index, seen);
+        }
+    }
+
     fn recovers(&mut self, seen: Seen<'_>) {
         let Some((index, chain)) = self.acked.get(&seen.event.host).copied() else { return };
-        self.findings.judged += index;
+        self.findings.judge(index);
         let log = &seen.view.node(seen.event.host).log;
         if log.get(index).is_some_and(|slot| slot.chain == chain) {
             return;
@@ -79,7 +89,7 @@ impl Durability {
             return;
         }
         let links = link(&evidence.history, &evidence.events);
-        self.findings.judged += (links.index.len() + links.missing.len()) as u64;
+        self.findings.judge((links.index.len() + links.missing.len()) as u64);
         for operation in evidence.history.iter().filter(|o| links.missing.contains(&o.id)) {
             let what = match effect(operation) {
                 Some((_, 0)) => "removal",
@@ -102,7 +112,7 @@ impl Durability {
         let holders = |index: u64, slot| {
             view.servers().filter(|host| view.node(*host).log.get(index) == Some(slot)).count()
         };
-        self.findings.judged += self.committed.last();
+        self.findings.judge(self.committed.last());
         let mut lost = self
             .committed
             .iter()
@@ -128,10 +138,7 @@ impl Oracle for Durability {
             What::Commit { .. } => {
                 self.committed.observe(seen);
             }
-            What::Acked { index, .. } => {
-                let before = self.acked.get(&seen.event.host).map_or(0, |(index, _)| *index);
-                self.must_keep(index.max(before), seen);
-            }
+            What::Acked { index, term } => self.acks(index, term, seen),
             What::Truncate { from }
                 if self.acked.get(&seen.event.host).is_some_and(|(index, _)| *index >= from) =>
             {

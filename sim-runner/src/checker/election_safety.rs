@@ -46,7 +46,7 @@ impl Oracle for ElectionSafety {
     }
 
     fn finish(mut self: Box<Self>, _: &Evidence, _: &View) -> Judgement {
-        self.findings.judged = self.leaders.len() as u64;
+        self.findings.judge(self.leaders.len() as u64);
         self.findings.finish()
     }
 }

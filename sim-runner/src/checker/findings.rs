@@ -10,8 +10,7 @@ const KEPT_ALIKE: usize = 2;
 #[derive(Clone, Debug)]
 pub struct Findings {
     property: &'static str,
-    /// Things judged so far.
-    pub judged: u64,
+    judged: u64,
     undecided: Option<String>,
     violations: Vec<Violation>,
 }
@@ -21,6 +20,11 @@ impl Findings {
     #[must_use]
     pub fn new(property: &'static str) -> Self {
         Self { property, judged: 0, undecided: None, violations: Vec::new() }
+    }
+
+    /// So many more things were judged.
+    pub fn judge(&mut self, things: u64) {
+        self.judged = self.judged.saturating_add(things);
     }
 
     /// A counter-example: when it was proven, the normalised fact, the sentence, and the trace event

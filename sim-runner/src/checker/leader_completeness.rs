@@ -44,7 +44,7 @@ impl LeaderCompleteness {
         // Equal chains at the last one mean equal logs up to it.
         let last = self.committed.iter().rev().find(earlier);
         if let Some((index, entry)) = last {
-            self.findings.judged += index;
+            self.findings.judge(index);
             if log.get(index) != Some(&entry.slot) {
                 let first =
                     self.committed.iter().filter(earlier).map(|(index, entry)| (index, *entry));

@@ -30,10 +30,10 @@ impl Oracle for Liveness {
         match &seen.event.what {
             What::Settled => {
                 self.settled = true;
-                self.findings.judged += 1;
+                self.findings.judge(1);
             }
             What::NotSettled { fact, detail } => {
-                self.findings.judged += 1;
+                self.findings.judge(1);
                 let summary = format!("the cluster had not converged at {}: {detail}", seen.time());
                 self.findings.violation(seen.event.at, fact, summary, Some(seen.index));
             }

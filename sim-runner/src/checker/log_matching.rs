@@ -33,7 +33,7 @@ impl LogMatching {
         };
         let place = (entry.index, entry.term);
         let (expected, owner) = *self.first.entry(place).or_insert((slot, seen.event.host));
-        self.findings.judged += 1;
+        self.findings.judge(1);
         if expected == slot {
             return;
         }

@@ -24,7 +24,7 @@ impl NoPanic {
 impl Oracle for NoPanic {
     fn observe(&mut self, seen: Seen<'_>) {
         match &seen.event.what {
-            What::Started => self.findings.judged += 1,
+            What::Started => self.findings.judge(1),
             What::Ended { how: Ending::Panicked, detail } => {
                 let summary = format!("{} panicked at {}: {detail}", seen.name(), seen.time());
                 let fact = normalised(detail);

@@ -76,7 +76,7 @@ impl Oracle for Script {
     fn observe(&mut self, seen: Seen<'_>) {
         match &seen.event.what {
             What::StepStarted { step, verb, .. } => {
-                self.findings.judged += 1;
+                self.findings.judge(1);
                 let progress = self.progress.entry(*step).or_default();
                 progress.verb.clone_from(verb);
                 progress.open += 1;

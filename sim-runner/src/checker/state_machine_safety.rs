@@ -42,10 +42,10 @@ impl StateMachineSafety {
     }
 
     fn applies(&mut self, index: u64, term: u64, hash: u64, seen: Seen<'_>) {
-        self.findings.judged += 1;
+        self.findings.judge(1);
         let (name, time) = (seen.name(), seen.time());
         let last = self.last.insert(seen.event.host, index).unwrap_or(0);
-        if index != last + 1 {
+        if index != last.saturating_add(1) {
             let summary = format!("{name} applied entry {index} after entry {last} at {time}");
             self.report("entries applied out of order", summary, seen);
         }

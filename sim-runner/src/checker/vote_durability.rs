@@ -39,7 +39,7 @@ impl VoteDurability {
     }
 
     fn tells(&mut self, term: u64, candidate: &str, seen: Seen<'_>) {
-        self.findings.judged += 1;
+        self.findings.judge(1);
         let ballots = self.ballots.entry(seen.event.host).or_default();
         ballots.told_term = ballots.told_term.max(term);
         let first = ballots.told.entry(term).or_insert_with(|| candidate.to_owned()).clone();
@@ -59,7 +59,7 @@ impl VoteDurability {
     }
 
     fn recovers(&mut self, term: u64, vote: (u64, &str), seen: Seen<'_>) {
-        self.findings.judged += 1;
+        self.findings.judge(1);
         let ballots = self.ballots.entry(seen.event.host).or_default();
         ballots.decided.clear();
         let told_term = ballots.told_term;

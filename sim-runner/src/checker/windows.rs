@@ -164,7 +164,9 @@ impl Fold {
         let deposed_at = self.won.iter().find(|(newer, _)| *newer > term).map(|(_, at)| *at);
         let deposed = match deposed_at {
             Some(from) => {
-                if at - from - self.paused_between(host, from, at) > 2 * self.lease_ns + SLACK_NS {
+                if at - from - self.paused_between(host, from, at)
+                    > self.lease_ns.saturating_mul(2).saturating_add(SLACK_NS)
+                {
                     return None;
                 }
                 true

@@ -153,8 +153,9 @@ pub enum What {
     Truncate {
         from: u64,
     },
-    /// This host told the leader of `term` that its log is durable up to this index. Only when that
-    /// is news in this process life. From here on the entries must survive a crash.
+    /// This host told the leader of `term` (that of the request it answers) that its log is durable
+    /// up to this index. Only when that is news: above what it told last in this process life, or
+    /// above what a truncation left of that. From here on the entries must survive a crash.
     Acked {
         index: u64,
         term: u64,

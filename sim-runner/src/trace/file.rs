@@ -14,12 +14,15 @@ use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use super::event::Header;
+use super::event::{Header, TraceEvent};
 use super::json::Lines;
 use super::record::{Events, Recording, Trace};
 
 /// The only format this version reads and writes.
 pub const VERSION: u32 = 1;
+
+/// No event is further from time zero: differences of times cannot overflow.
+const LONGEST_NS: i64 = 1_000_000_000_000_000_000;
 
 const MAGIC: &[u8; 8] = b"pctrace1";
 
@@ -73,10 +76,13 @@ pub fn write_lines(trace: &Trace, out: &mut dyn Write) -> io::Result<()> {
 /// An unreadable file, or the first line that is not what it must be.
 pub fn read_jsonl(path: &Path) -> Result<Recording, ReadError> {
     let bytes = fs::read(path).map_err(|error| whole(path, error.to_string()))?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        whole(path, format!("not UTF-8 from byte {}", error.utf8_error().valid_up_to()))
-    })?;
-    parse_jsonl(&text, path)
+    from_jsonl(&bytes, path)
+}
+
+fn from_jsonl(bytes: &[u8], path: &Path) -> Result<Recording, ReadError> {
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| whole(path, format!("not UTF-8 from byte {}", error.valid_up_to())))?;
+    parse_jsonl(text, path)
 }
 
 /// Reads the text of a `trace.jsonl`; `path` is for messages.
@@ -94,12 +100,24 @@ pub fn parse_jsonl(text: &str, path: &Path) -> Result<Recording, ReadError> {
     let mut events = Vec::new();
     for (number, line) in (2..).zip(lines) {
         let event = reader.read(line).map_err(|message| at_line(number, message))?;
-        if events.last().is_some_and(|last: &super::TraceEvent| last.at > event.at) {
-            return Err(at_line(number, "its time is before that of the line above".to_owned()));
-        }
+        check(&header, events.last(), &event).map_err(|message| at_line(number, message))?;
         events.push(event);
     }
     Ok(Recording { header, events })
+}
+
+/// What every reader of a trace relies on.
+fn check(header: &Header, before: Option<&TraceEvent>, event: &TraceEvent) -> Result<(), String> {
+    if usize::from(event.host.0) >= header.hosts.len() {
+        return Err(format!("host {} is not in the header", event.host.0));
+    }
+    if !(-LONGEST_NS..=LONGEST_NS).contains(&event.at) {
+        return Err("its time is more than 31 years from zero".to_owned());
+    }
+    match before.is_some_and(|before| before.at > event.at) {
+        true => Err("its time is before that of the event above".to_owned()),
+        false => Ok(()),
+    }
 }
 
 fn check_version(header: &Header) -> Result<(), String> {
@@ -152,7 +170,10 @@ pub fn from_binary(bytes: &[u8]) -> Result<Recording, String> {
     let mut events = Vec::new();
     for event in (Events { rest }) {
         let number = events.len();
-        events.push(event.map_err(|error| format!("event {number} is damaged: {error}"))?);
+        let damaged = |error: String| format!("event {number} is damaged: {error}");
+        let event = event.map_err(|error| damaged(error.to_string()))?;
+        check(&header, events.last(), &event).map_err(damaged)?;
+        events.push(event);
     }
     Ok(Recording { header, events })
 }
@@ -166,6 +187,6 @@ pub fn read(path: &Path) -> Result<Recording, ReadError> {
     if bytes.starts_with(MAGIC) {
         from_binary(&bytes).map_err(|message| whole(path, message))
     } else {
-        read_jsonl(path)
+        from_jsonl(&bytes, path)
     }
 }

@@ -54,10 +54,16 @@ impl NodeLog {
         log
     }
 
+    /// Index that the first entry has, or would have.
+    #[must_use]
+    pub fn first_index(&self) -> u64 {
+        self.before.saturating_add(1)
+    }
+
     /// Index of the last entry; 0 when there is none.
     #[must_use]
     pub fn last_index(&self) -> u64 {
-        self.before + self.slots.len() as u64
+        self.before.saturating_add(self.slots.len() as u64)
     }
 
     /// The last entry.
@@ -69,13 +75,13 @@ impl NodeLog {
     /// The entry at an index.
     #[must_use]
     pub fn get(&self, index: u64) -> Option<&Slot> {
-        let place = index.checked_sub(self.before + 1)?;
+        let place = index.checked_sub(self.first_index())?;
         self.slots.get(usize::try_from(place).ok()?)
     }
 
     /// Adds an entry.
     pub fn append(&mut self, entry: &EntryRef) -> Placed {
-        let next = self.last_index() + 1;
+        let next = self.last_index().saturating_add(1);
         let placed = match entry.index {
             index if index == next => Placed::Next,
             index if index > self.before && index < next => {
@@ -98,7 +104,7 @@ impl NodeLog {
 
     /// Deletes this index and all after it.
     pub fn truncate(&mut self, from: u64) {
-        let keep = from.saturating_sub(self.before + 1);
+        let keep = from.saturating_sub(self.first_index());
         self.slots.truncate(usize::try_from(keep).unwrap_or(usize::MAX));
     }
 

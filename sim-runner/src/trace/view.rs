@@ -18,64 +18,11 @@ use crate::scenario::model::EventPattern;
 
 use super::event::{Header, Host, HostKind, Role, TraceEvent, What};
 use super::happened::{Happened, Tallies};
-use super::log::NodeLog;
+pub use super::node::{Named, NodeView};
 use super::operations::Operations;
 
 /// The port of Raft addresses: a host's address with it is how servers are named.
 pub const RAFT_PORT: u16 = 8300;
-
-/// Whom a server takes for leader.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Named {
-    /// Nobody.
-    #[default]
-    Nobody,
-    /// This host; itself when it leads.
-    Host(Host),
-    /// An address that no host of the run has.
-    Stranger,
-}
-
-/// One host.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NodeView {
-    /// Its name.
-    pub name: String,
-    /// What runs there.
-    pub kind: HostKind,
-    /// Whether the process exists.
-    pub running: bool,
-    /// Whether it is stopped by SIGSTOP.
-    pub paused: bool,
-    /// How often it was started.
-    pub lives: u32,
-    /// Raft role; of a process that is gone: follower.
-    pub role: Role,
-    /// Raft term.
-    pub term: u64,
-    /// Whom it takes for leader.
-    pub leader: Named,
-    /// Its log; of a process that is gone, as it was in memory at the end.
-    pub log: NodeLog,
-    /// Commit index of this process life.
-    pub commit: u64,
-    /// Last applied index of this process life.
-    pub applied: u64,
-}
-
-impl NodeView {
-    /// Running and not paused: it acts, and users can see what it thinks.
-    #[must_use]
-    pub fn live(&self) -> bool {
-        self.running && !self.paused
-    }
-
-    /// Whether it takes itself for leader.
-    #[must_use]
-    pub fn leads(&self) -> bool {
-        self.running && self.role == Role::Leader
-    }
-}
 
 /// What a step did so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -112,21 +59,8 @@ impl View {
     /// Before the first event. `watched`: patterns that will be counted; see
     /// [`patterns_of`](super::conditions::patterns_of).
     pub fn new<'a>(header: &Header, watched: impl IntoIterator<Item = &'a EventPattern>) -> Self {
-        let nodes = header.hosts.iter().map(|info| NodeView {
-            name: info.name.clone(),
-            kind: info.kind,
-            running: false,
-            paused: false,
-            lives: 0,
-            role: Role::Follower,
-            term: 0,
-            leader: Named::Nobody,
-            log: NodeLog::default(),
-            commit: 0,
-            applied: 0,
-        });
         Self {
-            nodes: nodes.collect(),
+            nodes: header.hosts.iter().map(NodeView::new).collect(),
             addresses: addresses(header),
             now: i64::MIN,
             revision: 0,
@@ -152,7 +86,9 @@ impl View {
             _ if usize::from(event.host.0) >= self.nodes.len() => return Happened::default(),
             _ => {
                 let before = self.nodes[usize::from(event.host.0)].leads();
-                let changed = self.process(event) || self.raft(event) || self.testbed(event);
+                let changed = self.nodes[usize::from(event.host.0)].process(&event.what)
+                    || self.raft(event)
+                    || self.testbed(event);
                 let happened = self.compare(event, before);
                 self.revision += u64::from(changed);
                 happened
@@ -160,29 +96,6 @@ impl View {
         };
         self.revision += u64::from(self.tallies.observe(event, happened));
         happened
-    }
-
-    fn process(&mut self, event: &TraceEvent) -> bool {
-        let node = &mut self.nodes[usize::from(event.host.0)];
-        match &event.what {
-            What::Started => {
-                node.running = true;
-                node.lives += 1;
-                (node.commit, node.applied) = (0, 0);
-            }
-            What::Ended { .. } => {
-                (node.running, node.paused) = (false, false);
-                (node.role, node.leader) = (Role::Follower, Named::Nobody);
-            }
-            What::Paused => node.paused = true,
-            What::Resumed => node.paused = false,
-            What::Recovered { term, log, .. } => {
-                node.term = *term;
-                node.log = NodeLog::of(log);
-            }
-            _ => return false,
-        }
-        true
     }
 
     fn raft(&mut self, event: &TraceEvent) -> bool {

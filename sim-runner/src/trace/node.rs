@@ -1,0 +1,96 @@
+//! One host, as its events tell it.
+
+use super::event::{Host, HostInfo, HostKind, Role, What};
+use super::log::NodeLog;
+
+/// Whom a server takes for leader.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Named {
+    /// Nobody.
+    #[default]
+    Nobody,
+    /// This host; itself when it leads.
+    Host(Host),
+    /// An address that no host of the run has.
+    Stranger,
+}
+
+/// One host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeView {
+    /// Its name.
+    pub name: String,
+    /// What runs there.
+    pub kind: HostKind,
+    /// Whether the process exists.
+    pub running: bool,
+    /// Whether it is stopped by SIGSTOP.
+    pub paused: bool,
+    /// How often it was started.
+    pub lives: u32,
+    /// Raft role; of a process that is gone: follower.
+    pub role: Role,
+    /// Raft term.
+    pub term: u64,
+    /// Whom it takes for leader.
+    pub leader: Named,
+    /// Its log; of a process that is gone, as it was in memory at the end.
+    pub log: NodeLog,
+    /// Commit index of this process life.
+    pub commit: u64,
+    /// Last applied index of this process life.
+    pub applied: u64,
+}
+
+impl NodeView {
+    pub(super) fn new(info: &HostInfo) -> Self {
+        Self {
+            name: info.name.clone(),
+            kind: info.kind,
+            running: false,
+            paused: false,
+            lives: 0,
+            role: Role::Follower,
+            term: 0,
+            leader: Named::Nobody,
+            log: NodeLog::default(),
+            commit: 0,
+            applied: 0,
+        }
+    }
+
+    /// Takes in what concerns the process; whether it did.
+    pub(super) fn process(&mut self, what: &What) -> bool {
+        match what {
+            What::Started => {
+                self.running = true;
+                self.lives += 1;
+                (self.commit, self.applied) = (0, 0);
+            }
+            What::Ended { .. } => {
+                (self.running, self.paused) = (false, false);
+                (self.role, self.leader) = (Role::Follower, Named::Nobody);
+            }
+            What::Paused => self.paused = true,
+            What::Resumed => self.paused = false,
+            What::Recovered { term, log, .. } => {
+                self.term = *term;
+                self.log = NodeLog::of(log);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Running and not paused: it acts, and users can see what it thinks.
+    #[must_use]
+    pub fn live(&self) -> bool {
+        self.running && !self.paused
+    }
+
+    /// Whether it takes itself for leader.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        self.running && self.role == Role::Leader
+    }
+}
