@@ -2,3 +2,4 @@
 
 mod linearizable_brute;
 mod linearizable_folder;
+mod linearizable_large;

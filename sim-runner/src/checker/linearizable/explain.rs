@@ -178,16 +178,10 @@ impl Story<'_> {
                     format!("{saw}, but {acknowledged} and no write of it followed."),
                 ));
             }
-            let sees =
-                |item: &&Item| matches!(item.kind, Kind::See(test) if test.value == Some(left));
-            return Some(match self.part.items.iter().find(sees) {
-                Some(_) => ("stale read", format!("{saw}, but {acknowledged}.")),
-                None => (
-                    "lost write",
-                    format!(
-                        "{saw}, but {acknowledged}; no read ever showed it: the write is lost."
-                    ),
-                ),
+            return Some(if self.vanished(missed, left) {
+                ("lost write", format!("{saw}, but {acknowledged}, and no read ever showed it."))
+            } else {
+                ("stale read", format!("{saw}, but {acknowledged}."))
             });
         }
         let newer = before()
@@ -204,5 +198,23 @@ impl Story<'_> {
                 time(other_reader, newer.ret),
             ),
         ))
+    }
+
+    /// Whether the acknowledged write seems lost, rather than overlooked by one read: nobody ever saw
+    /// it, though somebody read before the next change began.
+    fn vanished(&self, missed: &Item, left: Value) -> bool {
+        let items = &self.part.items;
+        let seen = items.iter().any(|item| match item.kind {
+            Kind::See(test) | Kind::Cas { from: test, .. } => {
+                self.part.model.value_of(test) == Some(left)
+            }
+            _ => false,
+        });
+        let after = || items.iter().filter(|item| item.call > missed.ret);
+        let next = after().filter(|item| !item.kind.observes()).map(|item| item.call).min();
+        let looked = after().any(|item| {
+            matches!(item.kind, Kind::See(_)) && next.is_none_or(|next| item.ret < next)
+        });
+        !seen && looked
     }
 }

@@ -25,6 +25,8 @@ pub(super) type Rank = u32;
 
 /// The key does not exist.
 pub(super) const ABSENT: Value = 0;
+/// A value written once that nobody asks for.
+pub(super) const BLANK: Value = Value::MAX;
 
 /// What a key holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -245,7 +247,7 @@ impl Model {
                 into.push(State::unnamed(to, after));
             }
         }
-        if state.value == to && !into.contains(&state) {
+        if state.value == to && to != BLANK && !into.contains(&state) {
             into.push(state);
         }
     }
