@@ -316,17 +316,17 @@ fn agrees_with_all_orders_on_random_small_histories() {
         operations: 7,
         values: 3,
         unknown: Ratio::new(1, 6),
-        lies: Ratio::new(1, 8),
+        lies: Ratio::new(1, 2),
         versions: false,
-        span: 6,
+        span: 4,
     };
     let mixes = [
         base,
-        Mix { values: 2, lies: Ratio::new(1, 5), ..base },
-        Mix { values: 9, unknown: Ratio::new(1, 3), ..base },
-        Mix { versions: true, ..base },
+        Mix { values: 2, span: 6, ..base },
+        Mix { values: 9, unknown: Ratio::new(1, 3), lies: Ratio::new(1, 5), ..base },
+        Mix { versions: true, lies: Ratio::new(1, 3), ..base },
         Mix { versions: true, values: 2, unknown: Ratio::new(1, 3), ..base },
-        Mix { versions: true, values: 9, clients: 4, ..base },
+        Mix { versions: true, values: 9, clients: 4, lies: Ratio::new(1, 6), ..base },
         Mix { clients: 4, operations: 6, unknown: Ratio::new(1, 2), span: 9, ..base },
     ];
     let (mut valid, mut invalid) = (0, 0);

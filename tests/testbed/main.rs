@@ -2,7 +2,9 @@
 
 mod language_plan;
 mod linearizable_brute;
+mod linearizable_cases;
 mod linearizable_folder;
+mod linearizable_large;
 mod oracle_conditions;
 mod oracle_expectations;
 mod oracle_raft;

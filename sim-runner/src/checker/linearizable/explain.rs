@@ -84,17 +84,25 @@ impl Story<'_> {
         if let Some(told) = self.double_cas() {
             return Some(told);
         }
-        let refused = definite().filter(|item| matches!(item.kind, Kind::Not(_))).max_by_key(last);
-        let read = definite().filter(|item| matches!(item.kind, Kind::See(_))).max_by_key(last);
-        if let Some(told) = read.and_then(|read| self.stale(read)) {
-            return Some(told);
-        }
-        let swap = definite().filter(|item| matches!(item.kind, Kind::Cas { .. })).max_by_key(last);
-        let (fact, item) = match (refused, swap, read) {
-            (Some(refused), ..) => ("cas refused without cause", refused),
-            (None, Some(swap), _) => ("cas of a value that was not there", swap),
-            (None, None, Some(read)) => ("read that fits no order", read),
-            (None, None, None) => ("answers that fit no order", definite().max_by_key(last)?),
+        let of = |sort: fn(Kind) -> bool| {
+            definite().filter(move |item| sort(item.kind)).max_by_key(last)
+        };
+        // The proof is complete with the last answer, so that is the one to speak about.
+        let item = definite().max_by_key(last)?;
+        let (fact, item) = match item.kind {
+            Kind::Not(_) => ("cas refused without cause", item),
+            Kind::Cas { .. } => ("cas of a value that was not there", item),
+            Kind::See(_) | Kind::Write { .. } | Kind::Append { .. } => {
+                let read = of(|kind| matches!(kind, Kind::See(_)));
+                if let Some(told) = read.and_then(|read| self.stale(read)) {
+                    return Some(told);
+                }
+                match (of(|kind| matches!(kind, Kind::Not(_))), read) {
+                    (Some(refused), _) => ("cas refused without cause", refused),
+                    (None, Some(read)) => ("read that fits no order", read),
+                    (None, None) => ("answers that fit no order", item),
+                }
+            }
         };
         let operation = self.operation(item)?;
         let others = self.smallest.len() - 1;
@@ -178,16 +186,10 @@ impl Story<'_> {
                     format!("{saw}, but {acknowledged} and no write of it followed."),
                 ));
             }
-            let sees =
-                |item: &&Item| matches!(item.kind, Kind::See(test) if test.value == Some(left));
-            return Some(match self.part.items.iter().find(sees) {
-                Some(_) => ("stale read", format!("{saw}, but {acknowledged}.")),
-                None => (
-                    "lost write",
-                    format!(
-                        "{saw}, but {acknowledged}; no read ever showed it: the write is lost."
-                    ),
-                ),
+            return Some(if self.vanished(missed, left) {
+                ("lost write", format!("{saw}, but {acknowledged}, and no read ever showed it."))
+            } else {
+                ("stale read", format!("{saw}, but {acknowledged}."))
             });
         }
         let newer = before()
@@ -204,5 +206,23 @@ impl Story<'_> {
                 time(other_reader, newer.ret),
             ),
         ))
+    }
+
+    /// Whether the acknowledged write seems lost, rather than overlooked by one read: nobody ever saw
+    /// it, though somebody read before the next change began.
+    fn vanished(&self, missed: &Item, left: Value) -> bool {
+        let items = &self.part.items;
+        let seen = items.iter().any(|item| match item.kind {
+            Kind::See(test) | Kind::Cas { from: test, .. } => {
+                self.part.model.value_of(test) == Some(left)
+            }
+            _ => false,
+        });
+        let after = || items.iter().filter(|item| item.call > missed.ret);
+        let next = after().filter(|item| !item.kind.observes()).map(|item| item.call).min();
+        let looked = after().any(|item| {
+            matches!(item.kind, Kind::See(_)) && next.is_none_or(|next| item.ret < next)
+        });
+        !seen && looked
     }
 }

@@ -27,8 +27,10 @@ pub(super) fn smallest(
     let mut items = shrinker.earliest(items, failed_at);
     loop {
         let before = items.len();
-        items = shrinker.without_observers(items);
+        items = shrinker.without(items, |kind| matches!(kind, Kind::Not(_)));
         items = shrinker.without_values(items);
+        items = shrinker.without(items, Kind::observes);
+        items = shrinker.unconditional(items);
         if items.len() == before {
             items.sort_by_key(|item| item.id);
             return items;
@@ -62,18 +64,16 @@ impl Shrinker<'_> {
         returns.get(first).map_or_else(|| items.to_vec(), |at| until(items, *at))
     }
 
-    fn without_observers(&self, mut items: Vec<Item>) -> Vec<Item> {
-        let mut chunk = items.len().max(1);
+    /// Without observers of this sort, in ever smaller chunks.
+    fn without(&self, mut items: Vec<Item>, sort: impl Fn(Kind) -> bool) -> Vec<Item> {
+        let mut chunk = items.len();
         while chunk > 0 {
             let mut at = 0;
             while at < items.len() {
                 let end = (at + chunk).min(items.len());
-                let mut fewer = items.clone();
-                let mut place = 0;
-                fewer.retain(|item| {
-                    place += 1;
-                    !(at < place && place <= end && item.kind.observes())
-                });
+                let gone = |place: usize| at <= place && place < end && sort(items[place].kind);
+                let rest = (0..items.len()).filter(|place| !gone(*place));
+                let fewer: Vec<Item> = rest.map(|place| items[place]).collect();
                 if fewer.len() < items.len() && self.fails(&fewer) {
                     items = fewer;
                 } else {
@@ -81,6 +81,21 @@ impl Shrinker<'_> {
                 }
             }
             chunk /= 2;
+        }
+        items
+    }
+
+    /// A compare-and-set that need not have compared becomes a put, which only relaxes: then the
+    /// value it replaced can go.
+    fn unconditional(&self, mut items: Vec<Item>) -> Vec<Item> {
+        for place in 0..items.len() {
+            if let Kind::Cas { to, made, .. } = items[place].kind {
+                let mut relaxed = items.clone();
+                relaxed[place].kind = Kind::Write { to, made };
+                if self.fails(&relaxed) {
+                    items = relaxed;
+                }
+            }
         }
         items
     }
@@ -96,6 +111,7 @@ impl Shrinker<'_> {
             items.iter().flat_map(|item| touches(self.model, item.kind)).collect();
         for value in values {
             if let Some(fewer) = without(self.model, &items, value)
+                && fewer.len() < items.len()
                 && self.fails(&fewer)
             {
                 items = fewer;

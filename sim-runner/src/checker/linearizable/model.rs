@@ -25,6 +25,8 @@ pub(super) type Rank = u32;
 
 /// The key does not exist.
 pub(super) const ABSENT: Value = 0;
+/// A value written once that nobody asks for.
+pub(super) const BLANK: Value = Value::MAX;
 
 /// What a key holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -128,6 +130,9 @@ pub(super) struct Model {
     named: Vec<Vec<Rank>>,
     /// Versions of which only the name is known.
     nameless: Vec<Rank>,
+    /// Per rank: the next version that surely existed. Versions come in order, so no write may become
+    /// a later one before it.
+    next_sure: Vec<Rank>,
     /// Values with one writer, seen as exactly one version: the write has no choice.
     settled: Vec<bool>,
 }
@@ -143,6 +148,7 @@ impl Model {
             value_of: BTreeMap::new(),
             named: Vec::new(),
             nameless: Vec::new(),
+            next_sure: Vec::new(),
             settled: Vec::new(),
         };
         if grows {
@@ -196,6 +202,13 @@ impl Model {
                 None => self.nameless.push(*rank),
             }
         }
+        let last = seen.keys().next_back().map_or(0, |rank| *rank as usize);
+        self.next_sure = vec![Rank::MAX; last + 1];
+        for rank in (0..last).rev() {
+            let next = rank as Rank + 1;
+            let sure = seen.get(&next).is_some_and(|(_, surely)| *surely);
+            self.next_sure[rank] = if sure { next } else { self.next_sure[rank + 1] };
+        }
         let settled = |value: usize| {
             sure[value] && self.named[value].len() == 1 && one_writer(value as Value)
         };
@@ -226,8 +239,10 @@ impl Model {
 
     fn write(&self, state: State, to: Value, made: Rank, into: &mut Vec<State>) {
         let after = state.rank();
+        let sure = self.next_sure.get(after as usize).copied().unwrap_or(Rank::MAX);
+        let possible = |rank: &&Rank| after < **rank && **rank <= sure;
         if made != 0 {
-            if made > after {
+            if possible(&&made) {
                 into.push(State::named(to, made));
             }
             return;
@@ -238,14 +253,14 @@ impl Model {
         if named.is_empty() && nameless.is_empty() {
             into.push(State::unnamed(to, after));
         } else {
-            let later = named.iter().chain(nameless).filter(|rank| **rank > after);
+            let later = named.iter().chain(nameless).filter(possible);
             into.extend(later.map(|rank| State::named(to, *rank)));
             // Somebody saw the one version of this value, and this is its only write.
             if !self.settled.get(to as usize).copied().unwrap_or(false) {
                 into.push(State::unnamed(to, after));
             }
         }
-        if state.value == to && !into.contains(&state) {
+        if state.value == to && to != BLANK && !into.contains(&state) {
             into.push(state);
         }
     }

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::model::{Kind, Model, Rank, State, Value};
+use super::model::{ABSENT, BLANK, Kind, Model, Rank, State, Value};
 
 /// An operation on the key.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +44,7 @@ pub(super) struct Problem {
 impl Problem {
     /// The problem of these operations.
     pub(super) fn new(model: &Model, items: &[Item]) -> Self {
+        let items = &blanked(items);
         let mut definite: Vec<Item> = items.iter().copied().filter(|item| !item.unknown).collect();
         definite.sort_by_key(|item| (item.call, item.ret, item.id));
         let mut classes: BTreeMap<Kind, Vec<Item>> = BTreeMap::new();
@@ -98,6 +99,33 @@ pub(super) fn name_versions(model: &mut Model, items: &[Item]) {
     // An append can leave any value.
     let appends = items.iter().any(|item| matches!(item.kind, Kind::Append { .. }));
     model.name_versions(&seen, |value| !appends && writers.get(&value) == Some(&1));
+}
+
+/// Values that are written once and that no test asks for cannot be told apart: one stands for all,
+/// so that writes of them are interchangeable.
+fn blanked(items: &[Item]) -> Vec<Item> {
+    let mut told: BTreeMap<Value, u32> = BTreeMap::new();
+    for item in items {
+        let (written, tested) = match item.kind {
+            // A known index tells values apart; what appends make is not known in advance.
+            Kind::Write { to, made } if made == 0 => (Some(to), None),
+            Kind::Cas { from, to, made } if made == 0 => (Some(to), from.value),
+            Kind::Write { .. } | Kind::Cas { .. } | Kind::Append { .. } => return items.to_vec(),
+            Kind::See(test) | Kind::Not(test) => (None, test.value),
+        };
+        *told.entry(written.unwrap_or(ABSENT)).or_default() += 1;
+        *told.entry(tested.unwrap_or(ABSENT)).or_default() += 2;
+    }
+    let blank = |value: Value| value != ABSENT && told.get(&value) == Some(&1);
+    let mut items = items.to_vec();
+    for item in &mut items {
+        if let Kind::Write { to, .. } | Kind::Cas { to, .. } = &mut item.kind
+            && blank(*to)
+        {
+            *to = BLANK;
+        }
+    }
+    items
 }
 
 /// Rule 6 of spec checkers 4d: an optional change whose value nobody reads or compares is never
