@@ -324,13 +324,16 @@ impl<'a> Parser<'a> {
 
     fn comparison(&mut self, token: &Token, number: Number) -> Result<Condition, Fault> {
         let help = format!("for example \"{} >= 1\"", &self.text[token.range.clone()]);
-        let missing = |message: &str| Fault::new(token.range.clone(), message).help(help.as_str());
+        let missing = |found: Option<&Token>, message: &str| {
+            let place = found.unwrap_or(token).range.clone();
+            Fault::new(place, message).help(help.as_str())
+        };
         let Some(Token { kind: Kind::Operator(operator), .. }) = self.peek() else {
-            return Err(missing("a number must be compared with one"));
+            return Err(missing(None, "a number must be compared with one"));
         };
         self.next += 1;
         let Some(Token { kind: Kind::Value(value), .. }) = self.peek() else {
-            return Err(missing("a whole number must follow the operator"));
+            return Err(missing(self.peek(), "a whole number must follow the operator"));
         };
         self.next += 1;
         Ok(Condition::Compare(number, *operator, *value))
