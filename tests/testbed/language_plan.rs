@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sim_runner::scenario::model::{Action, Plan, Seed, Target, Trigger};
 use sim_runner::scenario::{Field, expand, fill, load, load_text, lower, titles};
@@ -112,6 +113,96 @@ fn every_scenario_of_the_repository_survives_expand() {
 #[test]
 fn odd_words_survive_expand() {
     round_trip("oddities.toml", &ODDITIES.replace("''s", "s"), 0..200);
+}
+
+/// The example of the language reference, but for the client agents, which are not built.
+const EXAMPLE: &str = r#"
+title = "leader loss under write load"
+story = "The leader is killed while users write. No acknowledged write may be lost, and service resumes."
+source = "where it comes from: an outage thread, a paper, an article"        # optional
+
+[cluster]
+servers = 3                      # n1 n2 n3; or names: ["alpha", "beta"]
+config = { performance = { raft_multiplier = 1 } }      # any agent config key, for every node
+node.servers = { leave_on_terminate = false }           # the same, for one role (servers, clients)
+node.n2 = { rejoin_after_leave = true }                 # the same, for one node
+protect = { max_dead_servers = 1 }                      # chaos never takes more down at once; steps may
+
+[network]
+latency = "1ms..10ms"            # drawn per message
+loss = "1/1000"
+
+[time]
+run = "60s"
+settle = "300s"
+
+[[workload]]
+kind = "kv"
+users = 3
+keys = 5
+rate = "20/s"
+mix = { get = 5, put = 4, cas = 1 }
+consistency = { default = 2, consistent = 1 }
+via = "server:any"
+
+[[step]]
+id = "cut"
+at = "10s..12s"
+do = "kill"
+target = "leader"
+
+[[step]]
+after = "cut + 5s"
+do = "restart"
+target = "last-killed"
+
+[[chaos]]
+between = "20s..60s"
+every = "2s..6s"
+faults = { partition = 3, kill = 2, pause = 1 }
+
+[[expect]]
+eventually = "one-leader"
+within = "8s"
+of = "cut"
+
+[[expect]]
+seen = "leader-change"
+"#;
+
+#[test]
+fn the_example_of_the_reference_is_a_plan() {
+    round_trip("example.toml", EXAMPLE, 0..50);
+    let plan = plan_of(EXAMPLE, 42);
+    assert_eq!(plan.cluster.max_dead_servers, 1);
+    assert_eq!(
+        plan.steps[1].trigger,
+        Trigger::AfterStep { step: 0, delay: Duration::from_secs(5) }
+    );
+    let chaos = plan.steps.iter().filter(|step| step.chaos).collect::<Vec<_>>();
+    assert!((6..20).contains(&chaos.len()), "{}", chaos.len());
+    assert!(chaos.iter().all(|step| step.optional && step.undo_after.is_some()));
+    assert_eq!(plan.expects[0].within, Some((Duration::ZERO, Duration::from_secs(8))));
+}
+
+#[test]
+fn conditions_bind_as_the_reference_says() {
+    let condition = |text: &str| {
+        let text = format!("title = 't'\ncluster.servers = 3\n[[expect]]\nat_end = \"{text}\"\n");
+        plan_of(&text, 1).expects[0].rule.clone()
+    };
+    let same = |a: &str, b: &str| assert_eq!(condition(a), condition(b));
+    same("one-leader or writable and no-leader", "one-leader or (writable and no-leader)");
+    same("not one-leader and writable", "(not one-leader) and writable");
+    same("one-leader and writable at n1", "one-leader and (writable at n1)");
+    same("not one-leader at n1", "not (one-leader at n1)");
+    same("voters>=3 at not(n1)", "(voters >= 3) at not(n1)");
+    same("leader(n1)", "leader('n1')");
+    same("count(leader-elected) = 2", "count('leader-elected')=2");
+    assert_ne!(
+        condition("(one-leader or writable) and voters = 1"),
+        condition("one-leader or (writable and voters = 1)")
+    );
 }
 
 #[test]
@@ -238,8 +329,8 @@ fn overrides_replace_and_add() {
     let source = load_text("test.toml", text, &sets).unwrap_or_else(|errors| panic!("{errors}"));
     let plan = lower(&source, &seed("1")).expect("it lowers");
     assert_eq!(plan.cluster.nodes.len(), 5);
-    assert_eq!(plan.steps[0].trigger, Trigger::At(std::time::Duration::from_secs(20)));
-    assert_eq!(plan.steps[0].undo_after, Some(std::time::Duration::from_secs(3)));
+    assert_eq!(plan.steps[0].trigger, Trigger::At(Duration::from_secs(20)));
+    assert_eq!(plan.steps[0].undo_after, Some(Duration::from_secs(3)));
     assert_eq!(plan.cluster.nodes[0].config["a"]["b"][0], 1);
 }
 
