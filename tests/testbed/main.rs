@@ -1,5 +1,7 @@
 //! The testbed, tested from outside.
 
+mod language_errors;
+mod language_garbage;
 mod language_plan;
 mod linearizable_brute;
 mod linearizable_cases;

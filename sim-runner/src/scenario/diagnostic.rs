@@ -18,6 +18,9 @@ pub const SHOWN: usize = 20;
 /// Characters of a source line that are shown.
 const WIDTH: usize = 140;
 
+/// Characters of a message that are shown.
+const LONGEST_MESSAGE: usize = 400;
+
 /// A stretch of one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
@@ -36,15 +39,36 @@ pub struct File {
     pub name: String,
     /// All of it.
     pub text: String,
+    /// Where each line begins.
+    lines: Vec<usize>,
 }
 
 impl File {
+    fn new(name: String, text: String) -> Self {
+        let newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let lines = std::iter::once(0).chain(newlines.map(|(at, _)| at + 1)).collect();
+        Self { name, text, lines }
+    }
+
+    /// Line of a byte, from one.
+    #[must_use]
+    pub fn line_of(&self, offset: usize) -> usize {
+        self.lines.partition_point(|start| *start <= offset)
+    }
+
     /// Line and column of a byte, both from one.
     #[must_use]
     pub fn line_and_column(&self, offset: usize) -> (usize, usize) {
-        let before = &self.text[..self.floor(offset)];
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+        let offset = self.floor(offset);
+        let line = self.line_of(offset);
+        (line, self.text[self.lines[line - 1]..offset].chars().count() + 1)
+    }
+
+    /// A line's text, by its number from one; empty when there is none.
+    #[must_use]
+    pub fn line(&self, number: usize) -> &str {
+        let start = self.lines.get(number - 1).copied().unwrap_or(self.text.len());
+        self.text[start..].split('\n').next().unwrap_or_default().trim_end_matches('\r')
     }
 
     /// The nearest character boundary at or before a byte.
@@ -64,7 +88,7 @@ pub struct Files(pub Vec<File>);
 impl Files {
     /// Adds a text.
     pub fn add(&mut self, name: String, text: String) -> u32 {
-        self.0.push(File { name, text });
+        self.0.push(File::new(name, text));
         self.0.len() as u32 - 1
     }
 
@@ -72,7 +96,7 @@ impl Files {
     #[must_use]
     pub fn line(&self, place: Place) -> String {
         let file = &self.0[place.file as usize];
-        format!("{}:{}", file.name, file.line_and_column(place.start as usize).0)
+        format!("{}:{}", file.name, file.line_of(place.start as usize))
     }
 }
 
@@ -135,8 +159,8 @@ fn render(files: &Files, one: &Diagnostic) -> String {
     let start = file.floor(one.place.start as usize);
     let end = file.floor(one.place.end as usize).max(start);
     let (line, column) = file.line_and_column(start);
-    let mut text = format!("{}:{line}:{column}: {}", file.name, one.message);
-    let source = file.text.split('\n').nth(line - 1).unwrap_or_default().trim_end_matches('\r');
+    let mut text = format!("{}:{line}:{column}: {}", file.name, clean(&one.message));
+    let source = file.line(line);
     let marked = file.text[start..end].split('\n').next().unwrap_or_default().trim_end();
     let (shown, indent) = window(source, column - 1);
     let carets =
@@ -147,22 +171,32 @@ fn render(files: &Files, one: &Diagnostic) -> String {
     text.push_str(&" ".repeat(indent));
     text.push_str(&"^".repeat(carets));
     if let Some(help) = &one.help {
-        text.push_str(&format!("\nhelp: {help}"));
+        text.push_str(&format!("\nhelp: {}", clean(help)));
     }
     text
 }
 
+/// A message that may quote what was written: one line, of a length that can be read.
+fn clean(message: &str) -> String {
+    let mut text: String = message.chars().take(LONGEST_MESSAGE).map(visible).collect();
+    if message.chars().nth(LONGEST_MESSAGE).is_some() {
+        text.push_str("...");
+    }
+    text
+}
+
+/// Control characters, and those that turn the direction of writing, as dots.
+fn visible(c: char) -> char {
+    match c {
+        '\t' => ' ',
+        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '.',
+        c if c.is_control() => '.',
+        c => c,
+    }
+}
+
 /// The part of a line that is shown, and where in it the column is.
 fn window(line: &str, column: usize) -> (String, usize) {
-    let visible = |c: char| {
-        if c == '\t' {
-            ' '
-        } else if c.is_control() {
-            '.'
-        } else {
-            c
-        }
-    };
     let length = line.chars().count();
     if length <= WIDTH {
         return (line.chars().map(visible).collect(), column);

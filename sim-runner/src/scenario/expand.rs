@@ -6,8 +6,6 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use serde_json::Value;
-
 use super::condition;
 use super::diagnostic::Diagnostics;
 use super::lower::lower;
@@ -17,6 +15,7 @@ use super::model::{
 };
 use super::source::Source;
 use super::target::{self, Names};
+use super::toml_text::{http_expect, list, quoted, toml_value, weights};
 use super::values::{show_duration, show_span};
 
 /// Prints the scenario that this seed makes of a source. `resolved` gives, by step id, the nodes on
@@ -55,6 +54,9 @@ impl Printer<'_> {
     }
 
     fn plan(&mut self, plan: &Plan) {
+        let seed = &plan.seed.text;
+        writeln!(self.out, "# Every draw of seed {seed} is made; run it with --seed {seed}.")
+            .expect("writing to a string does not fail");
         self.text("title", &plan.title);
         for (key, value) in [("story", &plan.story), ("source", &plan.source)] {
             if let Some(value) = value {
@@ -365,77 +367,4 @@ impl Printer<'_> {
             self.text("for", &show_duration(length));
         }
     }
-}
-
-fn weights(weights: &[(&str, u64)]) -> String {
-    let some: Vec<String> = weights
-        .iter()
-        .filter(|(_, weight)| *weight > 0)
-        .map(|(name, weight)| format!("{name} = {weight}"))
-        .collect();
-    format!("{{ {} }}", some.join(", "))
-}
-
-fn http_expect(expect: &HttpExpect) -> String {
-    let mut parts = Vec::new();
-    parts.extend(expect.status.map(|status| format!("status = {status}")));
-    parts.extend(expect.body.as_ref().map(|body| format!("body = {}", quoted(body))));
-    for (key, texts) in [("contains", &expect.contains), ("excludes", &expect.excludes)] {
-        if !texts.is_empty() {
-            parts.push(format!("{key} = {}", list(texts)));
-        }
-    }
-    parts.extend(expect.matches.as_ref().map(|text| format!("matches = {}", quoted(text))));
-    let pair = |(key, value): (&String, String)| format!("{} = {value}", quoted(key));
-    let json: Vec<String> = expect.json.iter().map(|(key, v)| pair((key, toml_value(v)))).collect();
-    let headers: Vec<String> =
-        expect.headers.iter().map(|(key, v)| pair((key, quoted(v)))).collect();
-    for (key, pairs) in [("json", json), ("header", headers)] {
-        if !pairs.is_empty() {
-            parts.push(format!("{key} = {{ {} }}", pairs.join(", ")));
-        }
-    }
-    format!("{{ {} }}", parts.join(", "))
-}
-
-fn list(texts: &[String]) -> String {
-    format!("[{}]", texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", "))
-}
-
-/// A JSON value as TOML. There is no null: it was read from TOML.
-fn toml_value(value: &Value) -> String {
-    match value {
-        Value::String(text) => quoted(text),
-        Value::Array(items) => {
-            format!("[{}]", items.iter().map(toml_value).collect::<Vec<_>>().join(", "))
-        }
-        Value::Object(object) => {
-            let pairs: Vec<String> = object
-                .iter()
-                .map(|(key, v)| format!("{} = {}", quoted(key), toml_value(v)))
-                .collect();
-            format!("{{ {} }}", pairs.join(", "))
-        }
-        other => other.to_string(),
-    }
-}
-
-/// A basic string of TOML.
-fn quoted(text: &str) -> String {
-    let mut out = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\t' => out.push_str("\\t"),
-            '\r' => out.push_str("\\r"),
-            c if c.is_control() => {
-                write!(out, "\\u{:04X}", u32::from(c)).expect("writing to a string does not fail");
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out
 }

@@ -12,15 +12,20 @@ use super::step::moments;
 use super::target::not_built;
 use super::tree::{Entry, Item, Kind, Table};
 use super::verb::fact;
-use super::words::{MODIFIERS, PLANNED_PROPERTIES, RULES};
+use super::words::{EXPECT, MODIFIERS, PLANNED_PROPERTIES, RULES};
 
 /// Reads one `[[expect]]`.
 pub fn expect(reader: &mut Reader, table: &Table, place: String) -> Option<Expect> {
+    let mut unknown = false;
     for entry in &table.entries {
-        let known = || RULES.iter().chain(MODIFIERS).copied();
-        if !known().any(|word| word == entry.key) {
-            reader.unknown(entry, "key", "[[expect]]", known());
+        let key = entry.key.as_str();
+        if !RULES.contains(&key) && !MODIFIERS.contains(&key) {
+            reader.unknown(entry, "key", "[[expect]]", EXPECT);
+            unknown = true;
         }
+    }
+    if unknown {
+        return None; // it may be the rule that is misspelt
     }
     let entry = only_rule(reader, table)?;
     check_modifiers(reader, table, &entry.key);

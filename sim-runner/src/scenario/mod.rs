@@ -34,6 +34,7 @@ mod spelling;
 mod step;
 mod target;
 mod text;
+mod toml_text;
 mod tree;
 mod values;
 mod verb;

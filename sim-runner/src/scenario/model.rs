@@ -519,23 +519,3 @@ pub enum Rule {
     Violates(String),
     Skip { property: String, because: String },
 }
-
-impl Action {
-    /// The verb, as users write it.
-    #[must_use]
-    pub fn verb(&self) -> &'static str {
-        match self {
-            Action::Start { .. } => "start",
-            Action::Kill { .. } => "kill",
-            Action::Stop { .. } => "stop",
-            Action::Restart { .. } => "restart",
-            Action::Pause { .. } => "pause",
-            Action::Resume { .. } => "resume",
-            Action::Partition(_) => "partition",
-            Action::Heal { .. } => "heal",
-            Action::Http(_) => "http",
-            Action::Wait(_) => "wait",
-            Action::Note { .. } => "note",
-        }
-    }
-}

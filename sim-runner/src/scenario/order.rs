@@ -1,5 +1,6 @@
 //! The order of steps: who waits for whom, and that nobody waits for itself.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 
 use petgraph::algo::tarjan_scc;
@@ -71,8 +72,8 @@ fn shortest(graph: &DiGraphMap<usize, ()>, start: usize) -> Option<Vec<usize>> {
                 path.reverse();
                 return Some(path);
             }
-            if !came_from.contains_key(&next) {
-                came_from.insert(next, step);
+            if let Entry::Vacant(first) = came_from.entry(next) {
+                first.insert(step);
                 queue.push_back(next);
             }
         }

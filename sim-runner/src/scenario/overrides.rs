@@ -26,7 +26,9 @@ pub fn apply(root: &mut Table, files: &mut Files, text: &str) -> Result<(), Diag
     let mut segments = Vec::new();
     let mut start = 0;
     for name in text[..equals].split('.') {
-        segments.push(Segment { name, place: at(start, start + name.len()) });
+        let lead = start + name.len() - name.trim_start().len();
+        let trimmed = name.trim();
+        segments.push(Segment { name: trimmed, place: at(lead, lead + trimmed.len()) });
         start += name.len() + 1;
     }
     let lists = ["step", "workload", "chaos", "expect"];

@@ -51,28 +51,26 @@ impl Reader {
     pub fn keys(&mut self, table: &Table, owner: &str, known: Words) {
         for entry in &table.entries {
             if known.plans(&entry.key) {
-                let message = format!("{} in {owner}", not_built(known.kind, &entry.key));
-                self.error(entry.place, message);
+                self.error(entry.place, not_built(known.kind, &entry.key));
             } else if !known.has(&entry.key) {
-                self.unknown(entry, known.kind, owner, known.all());
+                self.unknown(entry, known.kind, owner, known);
             }
         }
     }
 
     /// Notes an unknown key.
-    pub fn unknown<'a>(
-        &mut self,
-        entry: &Entry,
-        kind: &str,
-        owner: &str,
-        known: impl IntoIterator<Item = &'a str>,
-    ) {
-        let known: Vec<&str> = known.into_iter().collect();
+    pub fn unknown(&mut self, entry: &Entry, kind: &str, owner: &str, known: Words) {
         let message = format!("unknown {kind} {:?} in {owner}", entry.key);
-        match nearest(&entry.key, known.iter().copied()) {
-            Some(meant) => self.advise(entry.place, message, format!("did you mean {meant:?}?")),
-            None => self.advise(entry.place, message, format!("there are: {}", known.join(", "))),
-        }
+        self.suggest(entry.place, message, &entry.key, known);
+    }
+
+    /// Notes that a word is unknown, and what it may have been.
+    fn suggest(&mut self, place: Place, message: String, word: &str, known: Words) {
+        let help = match nearest(word, known.all()) {
+            Some(meant) => format!("did you mean {meant:?}?"),
+            None => format!("there are: {}", known.built.join(", ")),
+        };
+        self.advise(place, message, help);
     }
 
     /// A value of another type than the one that belongs here.
@@ -173,13 +171,7 @@ impl Reader {
         }
         let place = text.part(0..word.len());
         let message = format!("unknown {} {word:?}", known.kind);
-        match nearest(word, known.all()) {
-            Some(meant) => self.advise(place, message, format!("did you mean {meant:?}?")),
-            None => {
-                let all: Vec<_> = known.built.to_vec();
-                self.advise(place, message, format!("there are: {}", all.join(", ")));
-            }
-        }
+        self.suggest(place, message, word, known);
         None
     }
 

@@ -4,6 +4,7 @@
 //! Syntax errors do not stop the walk; what it says about a line that has one is left out, and what
 //! it misses may stand on such a line, so that is left out too.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -57,7 +58,8 @@ pub fn load_text(name: &str, text: &str, overrides: &[String]) -> Result<Source,
     let script = script::read(&mut reader, &files, &root);
     let mut errors = reader.errors;
     if !syntax.is_empty() {
-        errors.retain(|error| !beside(&files, error, &syntax));
+        let damage = Damage::of(&files, &syntax);
+        errors.retain(|error| !damage.explains(&files, error));
         errors.extend(syntax);
     }
     if errors.is_empty() {
@@ -66,10 +68,37 @@ pub fn load_text(name: &str, text: &str, overrides: &[String]) -> Result<Source,
     Err(Diagnostics::new(&files, errors))
 }
 
-/// Whether an error may be a mere consequence of a syntax error.
-fn beside(files: &Files, error: &Diagnostic, syntax: &[Diagnostic]) -> bool {
-    let missing = ["needs", "has no"].iter().any(|part| error.message.contains(part));
-    missing || syntax.iter().any(|one| files.line(one.place) == files.line(error.place))
+/// Where syntax errors are, to tell what follows from them.
+struct Damage {
+    /// File and line of each.
+    lines: BTreeSet<(u32, usize)>,
+    /// By file, the first line whose table header is damaged: below it, keys may be in a wrong table.
+    headers: BTreeMap<u32, usize>,
+}
+
+impl Damage {
+    fn of(files: &Files, syntax: &[Diagnostic]) -> Self {
+        let mut damage = Self { lines: BTreeSet::new(), headers: BTreeMap::new() };
+        for error in syntax {
+            let text = &files.0[error.place.file as usize];
+            let line = text.line_of(error.place.start as usize);
+            damage.lines.insert((error.place.file, line));
+            if text.line(line).trim_start().starts_with('[') {
+                let first = damage.headers.entry(error.place.file).or_insert(line);
+                *first = line.min(*first);
+            }
+        }
+        damage
+    }
+
+    /// Whether an error may be a mere consequence.
+    fn explains(&self, files: &Files, error: &Diagnostic) -> bool {
+        let file = error.place.file;
+        let line = files.0[file as usize].line_of(error.place.start as usize);
+        let missing = ["needs", "has no"].iter().any(|part| error.message.contains(part));
+        let displaced = self.headers.get(&file).is_some_and(|first| *first < line);
+        missing || displaced || self.lines.contains(&(file, line))
+    }
 }
 
 #[derive(Default)]
@@ -88,7 +117,9 @@ impl Loader {
             let span = error.span().unwrap_or(0..0);
             let place = Place { file, start: span.start as u32, end: span.end as u32 };
             let message = error.message().trim().replace('\n', ", ");
-            self.syntax.push(Diagnostic { place, message, help: None });
+            let bare = message.starts_with("invalid boolean");
+            let help = bare.then(|| "texts stand in quotes: title = \"…\"".to_owned());
+            self.syntax.push(Diagnostic { place, message, help });
         }
         // Of a missing key at the top, the first line is the place.
         let top = 0..text.find('\n').unwrap_or(text.len());

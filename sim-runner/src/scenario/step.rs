@@ -5,6 +5,8 @@
 //! of the form `chaos-1-7` are kept for steps that chaos became: such a step is chaos wherever it is
 //! written, so that an expanded scenario means what the original meant.
 
+use std::collections::BTreeMap;
+
 use proconsul::base::Duration;
 
 use super::cluster::is_name;
@@ -18,7 +20,7 @@ use super::target::did_you_mean;
 use super::tree::{Item, Kind, Table, Text};
 use super::values::{self, Fault};
 use super::verb;
-use super::words;
+use super::words::{self, Words};
 
 /// A step whose ranges are not drawn yet.
 #[derive(Clone, Debug)]
@@ -54,12 +56,12 @@ pub fn ids(reader: &mut Reader, steps: &[&Table]) -> Vec<(String, String)> {
         let id = table.get("id").and_then(|item| id(reader, item));
         ids.push((id.unwrap_or_else(|| format!("step-{}", index + 1)), verb));
     }
-    for (index, table) in steps.iter().enumerate() {
-        let earlier = ids[..index].iter().position(|(id, _)| *id == ids[index].0);
-        if let Some(earlier) = earlier {
-            let place =
-                table.get("id").or(steps[earlier].get("id")).map_or(table.place, |item| item.place);
-            reader.error(place, format!("two steps have the id {:?}", ids[index].0));
+    let mut seen: BTreeMap<&str, &Table> = BTreeMap::new();
+    for ((id, _), table) in ids.iter().zip(steps) {
+        if let Some(earlier) = seen.insert(id, table) {
+            let written = table.get("id").or(earlier.get("id"));
+            let place = written.map_or(table.place, |item| item.place);
+            reader.error(place, format!("two steps have the id {id:?}"));
         }
     }
     ids
@@ -122,10 +124,9 @@ fn verb_of(reader: &mut Reader, item: &Item) -> Option<String> {
 
 fn check_keys(reader: &mut Reader, table: &Table, verb: &str) {
     let own = words::verb_keys(verb);
-    let known = || words::STEP_COMMON.iter().chain(own).copied();
     for entry in &table.entries {
         let key = entry.key.as_str();
-        if known().any(|word| word == key) {
+        if own.contains(&key) || words::STEP_COMMON.contains(&key) {
             continue;
         }
         if words::VERBS.built.iter().any(|other| words::verb_keys(other).contains(&key)) {
@@ -136,7 +137,8 @@ fn check_keys(reader: &mut Reader, table: &Table, verb: &str) {
             };
             reader.advise(entry.place, message, help);
         } else {
-            reader.unknown(entry, "key", &format!("a {verb:?} step"), known());
+            let known = Words { kind: "key", built: own, planned: words::STEP_COMMON };
+            reader.unknown(entry, "key", &format!("a {verb:?} step"), known);
         }
     }
 }

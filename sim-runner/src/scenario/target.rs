@@ -159,6 +159,10 @@ fn possible(target: Target, text: &str, names: &Names, setting: Setting) -> Resu
             Err(Fault::new(all, format!("{text:?} is nobody: this cluster has no clients"))
                 .help("set `clients` in [cluster]"))
         }
+        Target::Followers | Target::FollowerAny if names.servers.len() == 1 => {
+            Err(Fault::new(all, format!("{text:?} is nobody: this cluster has one server"))
+                .help("set `servers` in [cluster]"))
+        }
         Target::Rest | Target::Users if setting == Setting::Plain => {
             Err(Fault::new(all, format!("{text:?} has a meaning only in `groups` of a partition")))
         }

@@ -119,7 +119,7 @@ fn decimal(number: &str, scale: u64) -> Option<u64> {
     let mut nanos = whole.parse::<u64>().ok()?.checked_mul(scale)?;
     let mut worth = scale;
     for digit in part.bytes() {
-        if worth % 10 != 0 && digit != b'0' {
+        if !worth.is_multiple_of(10) && digit != b'0' {
             return None;
         }
         worth /= 10;
@@ -243,7 +243,7 @@ pub fn size(text: &str) -> Result<u64, Fault> {
 #[must_use]
 pub fn show_duration(value: Duration) -> String {
     let nanos = value.as_nanos();
-    if nanos % 1_000_000_000 == 0 {
+    if nanos.is_multiple_of(1_000_000_000) {
         return format!("{}s", nanos / 1_000_000_000);
     }
     let (unit, scale, digits) = match nanos {

@@ -300,3 +300,23 @@ fn http_expect(reader: &mut Reader, item: &Item) -> Option<HttpExpect> {
     }
     Some(expect)
 }
+
+impl Action {
+    /// The verb, as users write it.
+    #[must_use]
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Action::Start { .. } => "start",
+            Action::Kill { .. } => "kill",
+            Action::Stop { .. } => "stop",
+            Action::Restart { .. } => "restart",
+            Action::Pause { .. } => "pause",
+            Action::Resume { .. } => "resume",
+            Action::Partition(_) => "partition",
+            Action::Heal { .. } => "heal",
+            Action::Http(_) => "http",
+            Action::Wait(_) => "wait",
+            Action::Note { .. } => "note",
+        }
+    }
+}

@@ -224,6 +224,8 @@ pub const TARGETS: Words = words(
 pub const TARGET_PREFIXES: Words =
     words("target", &["random:", "same-as:"], &["holder:", "service:", "dc:"]);
 
+/// `[[expect]]`: rules, of which there is one, and modifiers.
+pub const EXPECT: Words = words("key", RULES, MODIFIERS);
 /// Rules of `[[expect]]`.
 pub const RULES: &[&str] = &[
     "always",

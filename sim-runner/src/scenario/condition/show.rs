@@ -1,0 +1,58 @@
+//! Conditions as the language writes them, for `expand`. Parentheses stand wherever they could
+//! matter; what is read from the text is the same condition.
+
+use super::event::show_event;
+use crate::scenario::model::{Comparison, Condition, Number, State, Target};
+use crate::scenario::target::{self, Names};
+
+/// A condition as the language writes it.
+#[must_use]
+pub fn show(condition: &Condition, names: &Names) -> String {
+    let inner = |one: &Condition| format!("({})", show(one, names));
+    match condition {
+        Condition::And(a, b) => format!("{} and {}", inner(a), inner(b)),
+        Condition::Or(a, b) => format!("{} or {}", inner(a), inner(b)),
+        Condition::Not(one) => format!("not {}", inner(one)),
+        Condition::At(one, place) => format!("{} at {}", inner(one), target::show(place, names)),
+        Condition::State(state) => show_state(state, names),
+        Condition::Compare(number, operator, value) => {
+            let sign = match operator {
+                Comparison::Less => "<",
+                Comparison::LessOrEqual => "<=",
+                Comparison::Equal => "=",
+                Comparison::NotEqual => "!=",
+                Comparison::GreaterOrEqual => ">=",
+                Comparison::Greater => ">",
+            };
+            format!("{} {sign} {value}", show_number(number))
+        }
+    }
+}
+
+fn show_state(state: &State, names: &Names) -> String {
+    let with = |name: &str, target: &Target| format!("{name}({})", target::show(target, names));
+    match state {
+        State::OneLeader => "one-leader".to_owned(),
+        State::NoLeader => "no-leader".to_owned(),
+        State::Writable => "writable".to_owned(),
+        State::LogsConverged => "logs-converged".to_owned(),
+        State::Leader(target) => with("leader", target),
+        State::Up(target) => with("up", target),
+        State::Down(target) => with("down", target),
+        State::Voter(target) => with("voter", target),
+    }
+}
+
+fn show_number(number: &Number) -> String {
+    let word = match number {
+        Number::Count(event) => return format!("count({})", show_event(event)),
+        Number::Leaders => "leaders",
+        Number::LeadersPerTerm => "leaders-per-term",
+        Number::Voters => "voters",
+        Number::Term => "term",
+        Number::OkRatio => "ok-ratio",
+        Number::UnknownOps => "unknown-ops",
+        Number::LongestOutage => "longest-outage",
+    };
+    word.to_owned()
+}
