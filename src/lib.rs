@@ -3,4 +3,5 @@
 pub mod agent;
 pub mod base;
 pub mod raft;
+pub mod runtime;
 pub mod state;
