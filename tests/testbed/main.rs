@@ -1,1 +1,5 @@
 //! The testbed, tested from outside.
+
+mod fabric_suite;
+mod runtime_suite;
+mod runtime_suite_cases;
