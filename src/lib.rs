@@ -6,6 +6,7 @@ pub mod config;
 pub mod driver;
 pub mod http;
 pub mod raft;
+pub mod runtime;
 pub mod state;
 pub mod wire;
 

@@ -1,5 +1,6 @@
 //! The testbed, tested from outside.
 
+mod fabric_suite;
 mod language_errors;
 mod language_garbage;
 mod language_plan;
@@ -16,3 +17,5 @@ mod oracle_users;
 mod report_browser;
 mod report_fixture;
 mod report_page;
+mod runtime_suite;
+mod runtime_suite_cases;

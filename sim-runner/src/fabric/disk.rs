@@ -116,6 +116,12 @@ impl DiskImage {
         }
     }
 
+    /// Whether a file may have this path.
+    fn check_place(&self, path: &str) -> io::Result<()> {
+        self.check_folder(parent(path))
+            .map_err(|folder| error(folder.kind(), path, "no such folder"))
+    }
+
     pub fn file(&self, path: &str) -> io::Result<FileRef> {
         match self.live.get(path) {
             Some(Node::File(file)) => Ok(file.clone()),
@@ -127,7 +133,7 @@ impl DiskImage {
     pub fn open(&mut self, path: &str, create: bool) -> io::Result<FileRef> {
         match self.file(path) {
             Err(missing) if create && missing.kind() == io::ErrorKind::NotFound => {
-                self.check_folder(parent(path))?;
+                self.check_place(path)?;
                 let file = FileRef::default();
                 self.put(path, Node::File(file.clone()));
                 Ok(file)
@@ -171,7 +177,7 @@ impl DiskImage {
 
     pub fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
         let node = Node::File(self.file(from)?);
-        self.check_folder(parent(to))?;
+        self.check_place(to)?;
         if self.is_folder(to) {
             return Err(error(io::ErrorKind::IsADirectory, to, "a folder"));
         }

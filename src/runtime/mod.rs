@@ -1,0 +1,254 @@
+//! The shipped form of [`Runtime`]: Linux through tokio. The only place in the agent that names
+//! tokio's net, time, process and signal modules, the system's clocks, or its entropy.
+//!
+//! ```text
+//!   sockets   tokio::net, NODELAY            files   std::fs: pread and pwrite inline,
+//!   timers    one reset-able Sleep each              fsync on tokio's blocking threads
+//!   children  tokio::process, one pipe       logs    one line, one write, to standard error
+//! ```
+//!
+//! Reads and writes of files do not leave the task: they go to the page cache and are over in
+//! microseconds, less than a trip to another thread. An fsync takes milliseconds and does leave it.
+//!
+//! Not here: any decision of the agent. The same behaviour suite runs against this and against the
+//! testbed's simulated form.
+
+mod child;
+mod disk;
+mod log;
+mod net;
+
+use std::fmt;
+use std::future::{Future, pending, poll_fn};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::SystemTime;
+
+use tokio::runtime::Handle;
+use tokio::signal::unix::{self, SignalKind};
+use tokio::sync::Mutex;
+use tokio::time::Sleep;
+
+use crate::base::runtime::{ChildCommand, ChildExit, Level, Runtime, Signal, Task, Timer};
+use crate::base::time::{Duration, Instant, WallTime};
+
+pub use child::OUTPUT_LIMIT_BYTES;
+pub use disk::{TokioDisk, TokioFile};
+pub use net::{TokioDatagrams, TokioListener, TokioReader, TokioStream, TokioWriter};
+
+/// Linux, through tokio. Clones are the same runtime.
+#[derive(Clone)]
+pub struct TokioRuntime {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    executor: Handle,
+    started: std::time::Instant,
+    level: Level,
+    /// Installed when first waited for, so that commands that never do keep the default actions.
+    signals: Mutex<Option<Signals>>,
+}
+
+struct Signals {
+    terminate: unix::Signal,
+    interrupt: unix::Signal,
+    hangup: unix::Signal,
+}
+
+impl TokioRuntime {
+    /// Runs a future on a multi-threaded executor until it is done. Log lines below `level` are
+    /// dropped. Tasks that are still running then are dropped at their next await point.
+    ///
+    /// # Errors
+    /// When the system has no threads or descriptors left for an executor.
+    pub fn run<T, F>(level: Level, main: impl FnOnce(TokioRuntime) -> F) -> io::Result<T>
+    where
+        F: Future<Output = T>,
+    {
+        let executor = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let runtime = TokioRuntime {
+            shared: Arc::new(Shared {
+                executor: executor.handle().clone(),
+                started: monotonic(),
+                level,
+                signals: Mutex::new(None),
+            }),
+        };
+        Ok(executor.block_on(main(runtime)))
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the agent's monotonic clock")]
+fn monotonic() -> std::time::Instant {
+    std::time::Instant::now()
+}
+
+impl Runtime for TokioRuntime {
+    type Stream = TokioStream;
+    type Listener = TokioListener;
+    type Datagrams = TokioDatagrams;
+    type Disk = TokioDisk;
+    type Timer = TokioTimer;
+    type Task = TokioTask;
+
+    fn now(&self) -> Instant {
+        let passed = monotonic().saturating_duration_since(self.shared.started);
+        Instant::ZERO + passed
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the agent's wall clock")]
+    fn wall_clock(&self) -> WallTime {
+        let nanos = |span: Duration| i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
+        WallTime(match SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(since) => nanos(since),
+            Err(before) => -nanos(before.duration()),
+        })
+    }
+
+    fn timer(&self) -> TokioTimer {
+        TokioTimer { shared: self.shared.clone(), deadline: None, sleep: None, waiting: None }
+    }
+
+    fn spawn(
+        &self,
+        _name: &'static str,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) -> TokioTask {
+        TokioTask(self.shared.executor.spawn(task).abort_handle())
+    }
+
+    async fn connect(&self, to: SocketAddr) -> io::Result<TokioStream> {
+        TokioStream::connect(to).await
+    }
+
+    async fn listen(&self, at: SocketAddr) -> io::Result<TokioListener> {
+        TokioListener::bind(at).await
+    }
+
+    async fn bind_datagrams(&self, at: SocketAddr) -> io::Result<TokioDatagrams> {
+        TokioDatagrams::bind(at).await
+    }
+
+    async fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+        net::resolve(host).await
+    }
+
+    fn disk(&self, root: &Path) -> TokioDisk {
+        TokioDisk::new(root)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the agent's entropy")]
+    fn entropy(&self, bytes: &mut [u8]) {
+        getrandom::fill(bytes).expect("the system's entropy source does not fail once it works");
+    }
+
+    fn log(&self, level: Level, module: &str, message: fmt::Arguments<'_>) {
+        if level >= self.shared.level {
+            log::write_line(self.wall_clock(), level, module, message);
+        }
+    }
+
+    async fn signal(&self) -> Signal {
+        let mut installed = self.shared.signals.lock().await;
+        if installed.is_none() {
+            *installed = Signals::install().ok();
+        }
+        match &mut *installed {
+            Some(signals) => signals.next().await,
+            None => pending().await,
+        }
+    }
+
+    async fn run_child(&self, command: ChildCommand) -> io::Result<ChildExit> {
+        child::run(command).await
+    }
+}
+
+impl Signals {
+    fn install() -> io::Result<Self> {
+        Ok(Self {
+            terminate: unix::signal(SignalKind::terminate())?,
+            interrupt: unix::signal(SignalKind::interrupt())?,
+            hangup: unix::signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Signal {
+        poll_fn(|cx| {
+            for (source, signal) in [
+                (&mut self.terminate, Signal::Terminate),
+                (&mut self.interrupt, Signal::Interrupt),
+                (&mut self.hangup, Signal::Hangup),
+            ] {
+                if source.poll_recv(cx).is_ready() {
+                    return Poll::Ready(signal);
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+/// A timer over one `Sleep` that is moved. It fires up to a millisecond late: tokio's grain.
+pub struct TokioTimer {
+    shared: Arc<Shared>,
+    deadline: Option<Instant>,
+    /// Made at the first wait, since it needs a running executor.
+    sleep: Option<Pin<Box<Sleep>>>,
+    /// Who waits while no deadline is set; a set deadline has to reach them.
+    waiting: Option<std::task::Waker>,
+}
+
+impl Timer for TokioTimer {
+    fn set(&mut self, deadline: Option<Instant>) {
+        self.deadline = deadline;
+        if let (Some(at), Some(sleep)) = (deadline, &mut self.sleep) {
+            sleep.as_mut().reset(instant(&self.shared, at));
+        }
+        // The waiting task looks again: tokio's own reset forgets an elapsed sleep's waker, and a
+        // cleared timer has none.
+        if let Some(waker) = self.waiting.take() {
+            waker.wake();
+        }
+    }
+
+    fn poll_fired(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(deadline) = self.deadline else {
+            self.waiting = Some(cx.waker().clone());
+            return Poll::Pending;
+        };
+        let shared = &self.shared;
+        let sleep = self.sleep.get_or_insert_with(|| {
+            let _executor = shared.executor.enter();
+            Box::pin(tokio::time::sleep_until(instant(shared, deadline)))
+        });
+        if sleep.as_mut().poll(cx).is_ready() {
+            self.deadline = None;
+            self.waiting = None;
+            return Poll::Ready(());
+        }
+        self.waiting = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+fn instant(shared: &Shared, at: Instant) -> tokio::time::Instant {
+    // Thirty years are enough for "never", and far from the end of the system's clock.
+    let span = at.since(Instant::ZERO).min(Duration::from_secs(30 * 365 * 86_400));
+    (shared.started + span).into()
+}
+
+/// A task on tokio's executor.
+pub struct TokioTask(tokio::task::AbortHandle);
+
+impl Task for TokioTask {
+    fn abort(&self) {
+        self.0.abort();
+    }
+}

@@ -1,0 +1,178 @@
+//! Sockets and name lookup.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream, UdpSocket, lookup_host};
+
+use crate::base::runtime::{ByteReader, ByteStream, ByteWriter, Datagrams, Listener};
+
+/// Says which address an error is about.
+fn about(action: &str, at: SocketAddr) -> impl FnOnce(io::Error) -> io::Error {
+    move |error| io::Error::new(error.kind(), format!("{action} {at}: {error}"))
+}
+
+/// Addresses of a host name, in the resolver's order, each once.
+pub(super) async fn resolve(host: &str) -> io::Result<Vec<IpAddr>> {
+    if let Ok(literal) = host.parse() {
+        return Ok(vec![literal]);
+    }
+    let unknown = |text: &dyn std::fmt::Display| {
+        io::Error::new(io::ErrorKind::NotFound, format!("lookup {host}: {text}"))
+    };
+    let found = lookup_host((host, 0)).await.map_err(|error| unknown(&error))?;
+    let mut addresses = Vec::new();
+    for address in found.map(|socket| socket.ip()) {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    if addresses.is_empty() { Err(unknown(&"no such host")) } else { Ok(addresses) }
+}
+
+/// A TCP connection.
+pub struct TokioStream {
+    stream: TcpStream,
+    local: SocketAddr,
+    peer: SocketAddr,
+}
+
+impl TokioStream {
+    pub(super) async fn connect(to: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(to).await.map_err(about("connect to", to))?;
+        Self::new(stream, to)
+    }
+
+    fn new(stream: TcpStream, peer: SocketAddr) -> io::Result<Self> {
+        // What was written is on its way: no waiting for more to fill a packet.
+        stream.set_nodelay(true)?;
+        Ok(Self { local: stream.local_addr()?, stream, peer })
+    }
+}
+
+fn poll_read<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    cx: &mut Context<'_>,
+    into: &mut [u8],
+) -> Poll<io::Result<usize>> {
+    let mut buffer = ReadBuf::new(into);
+    Pin::new(stream).poll_read(cx, &mut buffer).map_ok(|()| buffer.filled().len())
+}
+
+impl ByteReader for TokioStream {
+    fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+        poll_read(&mut self.stream, cx, into)
+    }
+}
+
+impl ByteWriter for TokioStream {
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl ByteStream for TokioStream {
+    type Reader = TokioReader;
+    type Writer = TokioWriter;
+
+    fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    fn peer_addr(&self) -> SocketAddr {
+        self.peer
+    }
+
+    fn split(self) -> (TokioReader, TokioWriter) {
+        let (reader, writer) = self.stream.into_split();
+        (TokioReader(reader), TokioWriter(writer))
+    }
+}
+
+/// The reading half of a [`TokioStream`].
+pub struct TokioReader(OwnedReadHalf);
+
+impl ByteReader for TokioReader {
+    fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+        poll_read(&mut self.0, cx, into)
+    }
+}
+
+/// The writing half of a [`TokioStream`]; dropping it shuts its direction down.
+pub struct TokioWriter(OwnedWriteHalf);
+
+impl ByteWriter for TokioWriter {
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+/// A listening TCP socket.
+pub struct TokioListener {
+    listener: TcpListener,
+    local: SocketAddr,
+}
+
+impl TokioListener {
+    pub(super) async fn bind(at: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind(at).await.map_err(about("listen on", at))?;
+        Ok(Self { local: listener.local_addr()?, listener })
+    }
+}
+
+impl Listener for TokioListener {
+    type Stream = TokioStream;
+
+    fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    async fn accept(&mut self) -> io::Result<TokioStream> {
+        loop {
+            let (stream, peer) = self.listener.accept().await?;
+            // A connection that is reset before it is looked at is no fault of the listener.
+            if let Ok(stream) = TokioStream::new(stream, peer) {
+                return Ok(stream);
+            }
+        }
+    }
+}
+
+/// A UDP socket.
+pub struct TokioDatagrams {
+    socket: UdpSocket,
+    local: SocketAddr,
+}
+
+impl TokioDatagrams {
+    pub(super) async fn bind(at: SocketAddr) -> io::Result<Self> {
+        let socket = UdpSocket::bind(at).await.map_err(about("bind UDP", at))?;
+        Ok(Self { local: socket.local_addr()?, socket })
+    }
+}
+
+impl Datagrams for TokioDatagrams {
+    fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    async fn send_to(&self, bytes: &[u8], to: SocketAddr) -> io::Result<usize> {
+        self.socket.send_to(bytes, to).await
+    }
+
+    async fn recv_from(&self, into: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.socket.recv_from(into).await
+    }
+}

@@ -1,0 +1,6 @@
+//! What both forms of `Runtime` must do, by area.
+
+pub mod datagrams;
+pub mod files;
+pub mod streams;
+pub mod time;
