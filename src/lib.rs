@@ -2,6 +2,8 @@
 
 pub mod agent;
 pub mod base;
+pub mod cli;
+pub mod config;
 pub mod http;
 pub mod raft;
 pub mod state;

@@ -1,0 +1,273 @@
+//! From what was said to what holds: defaults filled in, contradictions refused in Consul's words
+//! (spec api 5.3).
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+
+use crate::base::Duration;
+use crate::base::runtime::Level;
+use crate::config::error::ConfigError;
+use crate::config::settings::Settings;
+use crate::config::{AgentConfig, Ports, RaftTimers};
+
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const ANY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+pub(super) fn check(
+    said: Settings,
+    dev: bool,
+    host_name: &str,
+    mut warnings: Vec<String>,
+) -> Result<AgentConfig, ConfigError> {
+    let server = said.server.unwrap_or(dev);
+    check_profile(said.profile.as_deref())?;
+    check_mode(&said, dev, server, &mut warnings)?;
+    let bootstrap_expect = said.bootstrap_expect.unwrap_or(0);
+    let data_dir = said.data_dir.clone().filter(|dir| !dir.is_empty()).map(PathBuf::from);
+    if data_dir.is_none() && !dev {
+        return refuse("data_dir cannot be empty");
+    }
+    let bind_addr =
+        address("bind_addr", said.bind_addr.as_deref(), if dev { LOOPBACK } else { ANY })?;
+    let alone = dev || bootstrap_expect <= 1;
+    let advertise_addr = advertised(&said, bind_addr, alone, &mut warnings)?;
+    if said.ui == Some(true) {
+        warnings.push("the web UI is not built yet; ui is ignored".to_owned());
+    }
+    let default_query_time = said.default_query_time.unwrap_or(Duration::from_secs(300));
+    let max_query_time = said.max_query_time.unwrap_or(Duration::from_secs(600));
+    Ok(AgentConfig {
+        node_name: node_name(&said, host_name)?,
+        node_id: node_id(&said)?,
+        datacenter: datacenter(&said)?,
+        server,
+        dev,
+        bootstrap: dev || said.bootstrap.unwrap_or(false),
+        bootstrap_expect,
+        data_dir,
+        bind_addr,
+        advertise_addr,
+        client_addrs: client_addresses(&said)?,
+        ports: ports(&said, dev)?,
+        raft: raft_timers(&said, dev)?,
+        rpc_hold_timeout: said.rpc_hold_timeout.unwrap_or(Duration::from_secs(7)),
+        leave_drain_time: said.leave_drain_time.unwrap_or(Duration::from_secs(5)),
+        log_level: log_level(said.log_level.as_deref(), dev)?,
+        leave_on_terminate: said.leave_on_terminate.unwrap_or(!server),
+        skip_leave_on_interrupt: said.skip_leave_on_interrupt.unwrap_or(server),
+        rejoin_after_leave: said.rejoin_after_leave.unwrap_or(false),
+        kv_max_value_size: said.kv_max_value_size.unwrap_or(512 * 1024),
+        default_query_time,
+        max_query_time,
+        retry_join: said.retry_join,
+        warnings,
+    })
+}
+
+fn refuse<T>(text: impl Into<String>) -> Result<T, ConfigError> {
+    Err(ConfigError::new(text))
+}
+
+fn check_profile(profile: Option<&str>) -> Result<(), ConfigError> {
+    match profile {
+        None | Some("modern") => Ok(()),
+        Some("legacy") => refuse("profile legacy is not built yet; use modern"),
+        Some(other) => refuse(format!("unknown profile {other:?}; use modern")),
+    }
+}
+
+fn check_mode(
+    said: &Settings,
+    dev: bool,
+    server: bool,
+    warnings: &mut Vec<String>,
+) -> Result<(), ConfigError> {
+    let bootstrap = said.bootstrap.unwrap_or(false);
+    let expect = said.bootstrap_expect.unwrap_or(0);
+    if expect > 0 && dev {
+        return refuse("'bootstrap_expect > 0' not allowed in dev mode");
+    }
+    if expect > 0 && !server {
+        return refuse("'bootstrap_expect > 0' requires 'server = true'");
+    }
+    if bootstrap && !server {
+        return refuse("'bootstrap = true' requires 'server = true'");
+    }
+    if expect > 0 && bootstrap {
+        return refuse("'bootstrap_expect > 0' and 'bootstrap = true' are mutually exclusive");
+    }
+    if !server {
+        return refuse("client agents are not built yet: start with -server or -dev");
+    }
+    if !dev && !bootstrap && expect == 0 {
+        return refuse(
+            "a server needs -bootstrap, or -bootstrap-expect N and the other servers in \
+             -retry-join: joining a running cluster is not built yet",
+        );
+    }
+    match expect {
+        0 => {}
+        1 => warnings
+            .push("BootstrapExpect is set to 1; this is the same as Bootstrap mode.".to_owned()),
+        2 => warnings.push(
+            "bootstrap_expect = 2: A cluster with 2 servers will provide no failure tolerance. \
+             See https://www.consul.io/docs/internals/consensus.html#deployment-table"
+                .to_owned(),
+        ),
+        _ if expect.is_multiple_of(2) => warnings.push(
+            "bootstrap_expect is even number: A cluster with an even number of servers does not \
+             achieve optimum fault tolerance. \
+             See https://www.consul.io/docs/internals/consensus.html#deployment-table"
+                .to_owned(),
+        ),
+        _ => {}
+    }
+    if expect > 0 {
+        warnings.push(format!("bootstrap_expect > 0: expecting {expect} servers"));
+    }
+    if bootstrap {
+        warnings.push("bootstrap = true: do not enable unless necessary".to_owned());
+    }
+    Ok(())
+}
+
+fn address(key: &str, text: Option<&str>, default: IpAddr) -> Result<IpAddr, ConfigError> {
+    match text.map(str::trim).filter(|text| !text.is_empty()) {
+        None => Ok(default),
+        Some(text) => text
+            .parse()
+            .map_err(|_| ConfigError::new(format!("{key} {text:?} is not an IP address"))),
+    }
+}
+
+fn advertised(
+    said: &Settings,
+    bind: IpAddr,
+    alone: bool,
+    warnings: &mut Vec<String>,
+) -> Result<IpAddr, ConfigError> {
+    let advertise = address("advertise_addr", said.advertise_addr.as_deref(), bind)?;
+    if !advertise.is_unspecified() {
+        return Ok(advertise);
+    }
+    if said.advertise_addr.is_some() {
+        return refuse("Advertise address cannot be 0.0.0.0, :: or [::]");
+    }
+    if !alone {
+        return refuse(
+            "no address to advertise: other servers must know how to reach this one; give \
+             -advertise, or -bind with an address of this machine",
+        );
+    }
+    warnings.push("no -bind or -advertise: this server is known to itself as 127.0.0.1".to_owned());
+    Ok(LOOPBACK)
+}
+
+fn client_addresses(said: &Settings) -> Result<Vec<IpAddr>, ConfigError> {
+    let text = said.client_addr.as_deref().unwrap_or("127.0.0.1");
+    let addresses: Result<Vec<IpAddr>, ConfigError> =
+        text.split_whitespace().map(|one| address("client_addr", Some(one), LOOPBACK)).collect();
+    match addresses {
+        Ok(list) if list.is_empty() => refuse("client_addr cannot be empty"),
+        other => other,
+    }
+}
+
+fn ports(said: &Settings, dev: bool) -> Result<Ports, ConfigError> {
+    let port = |key: &str, said: Option<i64>, default: i64| match said.unwrap_or(default) {
+        -1 | 0 => Ok(None),
+        number => u16::try_from(number).map(Some).map_err(|_| {
+            ConfigError::new(format!(
+                "ports.{key}: invalid port {number}: must be -1 or 1 to 65535"
+            ))
+        }),
+    };
+    let needed = |key: &str, said, default| match port(key, said, default)? {
+        Some(number) => Ok(number),
+        None => refuse(format!("ports.{key} must be a valid port from 1 to 65535")),
+    };
+    let ports = Ports {
+        http: port("http", said.port_http, 8500)?,
+        https: port("https", said.port_https, -1)?,
+        grpc: port("grpc", said.port_grpc, if dev { 8502 } else { -1 })?,
+        dns: port("dns", said.port_dns, 8600)?,
+        server: needed("server", said.port_server, 8300)?,
+        serf_lan: needed("serf_lan", said.port_serf_lan, 8301)?,
+        serf_wan: port("serf_wan", said.port_serf_wan, 8302)?,
+    };
+    if ports.https.is_some() {
+        return refuse("ports.https is not supported yet: remove it or set it to -1");
+    }
+    Ok(ports)
+}
+
+fn raft_timers(said: &Settings, dev: bool) -> Result<RaftTimers, ConfigError> {
+    let multiplier = said.raft_multiplier.unwrap_or(if dev { 1 } else { 5 });
+    let factor = match u32::try_from(multiplier) {
+        Ok(factor @ 1..=10) => factor,
+        _ => {
+            return refuse(format!(
+                "performance.raft_multiplier cannot be {multiplier}. Must be between 1 and 10"
+            ));
+        }
+    };
+    let (heartbeat, election, lease) = if dev { (35, 52, 20) } else { (1000, 1000, 500) };
+    Ok(RaftTimers {
+        heartbeat_timeout: Duration::from_millis(heartbeat) * factor,
+        election_timeout: Duration::from_millis(election) * factor,
+        leader_lease_timeout: Duration::from_millis(lease) * factor,
+        commit_timeout: Duration::from_millis(50),
+    })
+}
+
+fn log_level(text: Option<&str>, dev: bool) -> Result<Level, ConfigError> {
+    match text.unwrap_or(if dev { "DEBUG" } else { "INFO" }).to_ascii_uppercase().as_str() {
+        "TRACE" => Ok(Level::Trace),
+        "DEBUG" => Ok(Level::Debug),
+        "INFO" => Ok(Level::Info),
+        "WARN" => Ok(Level::Warn),
+        "ERR" | "ERROR" => Ok(Level::Error),
+        other => refuse(format!(
+            "Invalid log level: {other}. Valid log levels are: [TRACE DEBUG INFO WARN ERR]"
+        )),
+    }
+}
+
+fn node_name(said: &Settings, host_name: &str) -> Result<String, ConfigError> {
+    let name = said.node_name.as_deref().unwrap_or(host_name).trim();
+    if name.is_empty() {
+        return refuse("node_name cannot be empty");
+    }
+    Ok(name.to_owned())
+}
+
+fn node_id(said: &Settings) -> Result<Option<String>, ConfigError> {
+    let Some(id) = said.node_id.as_deref().filter(|id| !id.is_empty()) else {
+        return Ok(None);
+    };
+    let id = id.to_ascii_lowercase();
+    if is_uuid(&id) { Ok(Some(id)) } else { refuse(format!("node_id {id:?} is not a UUID")) }
+}
+
+/// Lower-case 8-4-4-4-12.
+pub(crate) fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte),
+        })
+}
+
+fn datacenter(said: &Settings) -> Result<String, ConfigError> {
+    let name = said.datacenter.as_deref().unwrap_or("dc1").to_lowercase();
+    if name.is_empty() {
+        return refuse("datacenter cannot be empty");
+    }
+    let is_good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    if !name.bytes().all(is_good) {
+        return refuse(format!(
+            "datacenter can only contain lowercase alphanumeric, - or _ characters: {name:?}"
+        ));
+    }
+    Ok(name)
+}

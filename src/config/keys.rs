@@ -1,0 +1,227 @@
+//! The keys of configuration files (spec api 6.2): which are understood, which are known but not
+//! built yet, and what a misspelt one may have meant.
+
+/// Objects whose members are listed in [`SUPPORTED`] as `object.member`.
+pub(super) const OBJECTS: &[&str] = &["ports", "performance", "limits", "ui_config"];
+
+/// Keys that have a meaning here. Those of ports that nothing listens on yet are kept for the banner.
+pub(super) const SUPPORTED: &[&str] = &[
+    "advertise_addr",
+    "bind_addr",
+    "bootstrap",
+    "bootstrap_expect",
+    "client_addr",
+    "data_dir",
+    "datacenter",
+    "default_query_time",
+    "disable_update_check",
+    "leave_on_terminate",
+    "limits",
+    "limits.kv_max_value_size",
+    "limits.txn_max_req_len",
+    "log_level",
+    "max_query_time",
+    "node_id",
+    "node_name",
+    "performance",
+    "performance.leave_drain_time",
+    "performance.raft_multiplier",
+    "performance.rpc_hold_timeout",
+    "ports",
+    "ports.dns",
+    "ports.grpc",
+    "ports.grpc_tls",
+    "ports.http",
+    "ports.https",
+    "ports.serf_lan",
+    "ports.serf_wan",
+    "ports.server",
+    "profile",
+    "rejoin_after_leave",
+    "retry_join",
+    "server",
+    "skip_leave_on_interrupt",
+    "ui",
+    "ui_config",
+    "ui_config.enabled",
+];
+
+/// Documented keys that would change what the agent does, and that it does not do yet: refused, so
+/// that nobody relies on them.
+pub(super) const NOT_YET: &[&str] = &[
+    "acl",
+    "acl_datacenter",
+    "acl_default_policy",
+    "acl_down_policy",
+    "acl_master_token",
+    "acl_token",
+    "acl_ttl",
+    "addresses",
+    "advertise_addr_ipv4",
+    "advertise_addr_ipv6",
+    "advertise_addr_wan",
+    "alt_domain",
+    "atlas_acl_token",
+    "atlas_infrastructure",
+    "atlas_join",
+    "atlas_token",
+    "audit",
+    "auto_config",
+    "auto_encrypt",
+    "autopilot",
+    "ca_file",
+    "cert_file",
+    "check",
+    "check_output_max_size",
+    "check_update_interval",
+    "checks",
+    "cloud",
+    "config_entries",
+    "connect",
+    "disable_anonymous_signature",
+    "disable_coordinates",
+    "disable_host_node_id",
+    "disable_http_unprintable_char_filter",
+    "disable_keyring_file",
+    "disable_remote_exec",
+    "discard_check_output",
+    "discovery_max_stale",
+    "dns_config",
+    "domain",
+    "enable_debug",
+    "enable_local_script_checks",
+    "enable_script_checks",
+    "enable_syslog",
+    "encrypt",
+    "encrypt_verify_incoming",
+    "encrypt_verify_outgoing",
+    "gossip_lan",
+    "gossip_wan",
+    "http_api_response_headers",
+    "http_config",
+    "key_file",
+    "license_path",
+    "limits.http_max_conns_per_client",
+    "limits.https_handshake_timeout",
+    "limits.request_limits",
+    "limits.rpc_client_timeout",
+    "limits.rpc_handshake_timeout",
+    "limits.rpc_max_burst",
+    "limits.rpc_max_conns_per_client",
+    "limits.rpc_rate",
+    "log_file",
+    "log_json",
+    "log_rotate_bytes",
+    "log_rotate_duration",
+    "log_rotate_max_files",
+    "node_meta",
+    "peering",
+    "pid_file",
+    "ports.rpc",
+    "primary_datacenter",
+    "protocol",
+    "raft_protocol",
+    "raft_snapshot_interval",
+    "raft_snapshot_threshold",
+    "raft_trailing_logs",
+    "reconnect_timeout",
+    "reconnect_timeout_wan",
+    "recursor",
+    "recursors",
+    "reporting",
+    "retry_interval",
+    "retry_interval_wan",
+    "retry_join_wan",
+    "retry_max",
+    "retry_max_wan",
+    "segment",
+    "serf_lan",
+    "serf_wan",
+    "server_name",
+    "server_rejoin_age_max",
+    "service",
+    "services",
+    "session_ttl_min",
+    "start_join",
+    "start_join_wan",
+    "statsd_addr",
+    "statsite_addr",
+    "statsite_prefix",
+    "syslog_facility",
+    "telemetry",
+    "tls",
+    "translate_wan_addrs",
+    "ui_config.content_path",
+    "ui_config.dir",
+    "ui_content_path",
+    "ui_dir",
+    "unix_sockets",
+    "verify_incoming",
+    "verify_outgoing",
+    "verify_server_hostname",
+    "watches",
+];
+
+/// Why a key is refused; none when it is supported.
+pub(super) fn refusal(key: &str) -> Option<String> {
+    if SUPPORTED.contains(&key) {
+        return None;
+    }
+    if NOT_YET.contains(&key) {
+        return Some(format!("config key {key} is not supported yet: remove it"));
+    }
+    let nearest = SUPPORTED
+        .iter()
+        .chain(NOT_YET)
+        .map(|known| (distance(key, known), *known))
+        .min()
+        .filter(|(distance, _)| *distance <= 2 + key.len() / 8);
+    Some(match nearest {
+        Some((_, known)) => format!("invalid config key {key}, did you mean {known}?"),
+        None => format!("invalid config key {key}"),
+    })
+}
+
+/// Levenshtein: insertions, deletions and replacements that turn one into the other.
+fn distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (done, a) in from.chars().take(64).enumerate() {
+        let mut diagonal = row[0];
+        row[0] = done + 1;
+        for (at, &b) in to.iter().enumerate() {
+            let replaced = diagonal + usize::from(a != b);
+            diagonal = row[at + 1];
+            row[at + 1] = replaced.min(diagonal + 1).min(row[at] + 1);
+        }
+    }
+    row[to.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_unknown_from_unbuilt() {
+        assert_eq!(refusal("server"), None);
+        assert_eq!(
+            refusal("sever").as_deref(),
+            Some("invalid config key sever, did you mean server?")
+        );
+        assert_eq!(
+            refusal("performance.raft_multipler").as_deref(),
+            Some(
+                "invalid config key performance.raft_multipler, did you mean performance.raft_multiplier?"
+            )
+        );
+        assert_eq!(refusal("zzzzzz").as_deref(), Some("invalid config key zzzzzz"));
+        assert!(refusal("acl").expect("refused").contains("not supported yet"));
+    }
+
+    #[test]
+    fn no_key_is_in_both_lists() {
+        assert!(NOT_YET.iter().all(|key| !SUPPORTED.contains(key)));
+        assert!(OBJECTS.iter().all(|key| SUPPORTED.contains(key)));
+    }
+}

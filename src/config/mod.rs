@@ -1,0 +1,214 @@
+//! L3: what the agent is told, checked (spec api 5.3, 6).
+//!
+//! ```text
+//!   defaults ◄─ -dev ◄─ files in the order given ◄─ flags      later wins; lists are joined
+//!        └──────────────── Settings ─► checked ─► AgentConfig
+//! ```
+//!
+//! Every error names its file and line, or the flag, and a remedy. A documented key that is not built
+//! yet is refused, in other words than a misspelt one: nobody should rely on what is not done.
+//!
+//! Deliberately not here yet: HCL, reload, `-hcl`, service and check definitions.
+
+mod checked;
+mod error;
+pub mod flags;
+mod keys;
+mod located_json;
+mod peers;
+mod settings;
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use crate::base::Duration;
+use crate::base::runtime::{Disk, Level, Runtime};
+use crate::config::flags::Parsed;
+use crate::config::settings::Settings;
+
+pub(crate) use checked::is_uuid;
+pub use error::ConfigError;
+pub use settings::AGENT_FLAGS;
+
+/// An agent's configuration: complete, consistent, and fixed for a process life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentConfig {
+    /// Unique in the cluster.
+    pub node_name: String,
+    /// A UUID, when one was given.
+    pub node_id: Option<String>,
+    /// Lower case.
+    pub datacenter: String,
+    /// Server, not client.
+    pub server: bool,
+    /// `-dev`: one server, indented answers, short Raft timers.
+    pub dev: bool,
+    /// `-bootstrap`: a cluster of this server alone. Set by `-dev` too.
+    pub bootstrap: bool,
+    /// How many servers the cluster starts with; 0 with `bootstrap`.
+    pub bootstrap_expect: u64,
+    /// Other servers.
+    pub retry_join: Vec<String>,
+    /// Where state is kept; none keeps it in memory (`-dev` without `-data-dir`).
+    pub data_dir: Option<PathBuf>,
+    /// Listens for servers here.
+    pub bind_addr: IpAddr,
+    /// Is reached by servers here.
+    pub advertise_addr: IpAddr,
+    /// Listens for users here.
+    pub client_addrs: Vec<IpAddr>,
+    /// Which ports.
+    pub ports: Ports,
+    /// Raft's timers, already multiplied.
+    pub raft: RaftTimers,
+    /// How long a request is held while there is no leader.
+    pub rpc_hold_timeout: Duration,
+    /// How long a leaving server serves on.
+    pub leave_drain_time: Duration,
+    /// The least grave log line that is shown.
+    pub log_level: Level,
+    /// SIGTERM leaves the cluster first.
+    pub leave_on_terminate: bool,
+    /// SIGINT does not.
+    pub skip_leave_on_interrupt: bool,
+    /// Joins again after a leave.
+    pub rejoin_after_leave: bool,
+    /// `limits.kv_max_value_size`, bytes.
+    pub kv_max_value_size: u64,
+    /// Wait of a blocking query that names none.
+    pub default_query_time: Duration,
+    /// Longest wait of a blocking query.
+    pub max_query_time: Duration,
+    /// For the user to read at start.
+    pub warnings: Vec<String>,
+}
+
+/// Ports; none where nothing listens. Those of DNS, gossip and gRPC are shown in the banner only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are those of the configuration keys")]
+pub struct Ports {
+    pub http: Option<u16>,
+    pub https: Option<u16>,
+    pub grpc: Option<u16>,
+    pub dns: Option<u16>,
+    pub server: u16,
+    pub serf_lan: u16,
+    pub serf_wan: Option<u16>,
+}
+
+/// Raft's timers (spec cluster 4.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are Raft's")]
+pub struct RaftTimers {
+    pub heartbeat_timeout: Duration,
+    pub election_timeout: Duration,
+    pub leader_lease_timeout: Duration,
+    pub commit_timeout: Duration,
+}
+
+impl AgentConfig {
+    /// Reads the files that the command line names, lays its flags over them, and checks the whole.
+    /// `host_name` is the node's name when nothing else gives one.
+    ///
+    /// # Errors
+    /// An unreadable file, bad JSON, a refused key or value, or settings that contradict each other.
+    pub async fn load<R: Runtime>(
+        runtime: &R,
+        flags: &Parsed,
+        host_name: &str,
+    ) -> Result<Self, ConfigError> {
+        if !flags.rest.is_empty() {
+            let text = format!("Unexpected extra arguments: [{}]", flags.rest.join(" "));
+            return Err(ConfigError::new(text));
+        }
+        let mut warnings = Vec::new();
+        let mut merged = Settings::default();
+        for (kind, path) in flags.all_of(&["config-file", "config-dir"]) {
+            if kind == "config-dir" {
+                for file in json_files(runtime, Path::new(path), &mut warnings).await? {
+                    merged.merge(read_file(runtime, &file).await?);
+                }
+            } else if path.ends_with(".json") {
+                merged.merge(read_file(runtime, Path::new(path)).await?);
+            } else {
+                let text = "only .json configuration files are supported yet";
+                return Err(ConfigError::new(text).in_file(path));
+            }
+        }
+        Self::finish(merged, flags, host_name, warnings)
+    }
+
+    /// From the text of configuration files and flags alone, without reading anything: for tests and
+    /// for the testbed.
+    ///
+    /// # Errors
+    /// As [`AgentConfig::load`].
+    pub fn from_parts(
+        files: &[(&str, &str)],
+        flags: &Parsed,
+        host_name: &str,
+    ) -> Result<Self, ConfigError> {
+        let mut merged = Settings::default();
+        for (name, text) in files {
+            merged.merge(read_text(name, text)?);
+        }
+        Self::finish(merged, flags, host_name, Vec::new())
+    }
+
+    /// Lays the flags over the files: their scalars win, their list values come first.
+    fn finish(
+        mut files: Settings,
+        flags: &Parsed,
+        host_name: &str,
+        warnings: Vec<String>,
+    ) -> Result<Self, ConfigError> {
+        let mut from_flags = Settings::from_flags(flags)?;
+        from_flags.retry_join.append(&mut files.retry_join);
+        files.merge(from_flags);
+        checked::check(files, flags.switch("dev").unwrap_or(false), host_name, warnings)
+    }
+}
+
+async fn read_file<R: Runtime>(runtime: &R, path: &Path) -> Result<Settings, ConfigError> {
+    let name = path.display().to_string();
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let file = path.file_name().unwrap_or_default().to_string_lossy();
+    let bytes =
+        runtime.disk(folder).read(&file).await.map_err(|error| {
+            ConfigError::new(format!("config: ReadFile failed on {name}: {error}"))
+        })?;
+    let text =
+        String::from_utf8(bytes).map_err(|_| ConfigError::new("not valid UTF-8").in_file(&name))?;
+    read_text(&name, &text)
+}
+
+/// An empty file sets nothing.
+fn read_text(name: &str, text: &str) -> Result<Settings, ConfigError> {
+    if text.trim().is_empty() {
+        return Ok(Settings::default());
+    }
+    let read = located_json::parse(text).and_then(|root| Settings::from_json(&root));
+    read.map_err(|error| error.in_file(name))
+}
+
+/// The JSON files of a folder, by name; others are skipped with a warning.
+async fn json_files<R: Runtime>(
+    runtime: &R,
+    folder: &Path,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<PathBuf>, ConfigError> {
+    let names = runtime.disk(folder).read_dir("").await.map_err(|error| {
+        ConfigError::new(format!("config: ReadDir failed on {}: {error}", folder.display()))
+    })?;
+    let mut files = Vec::new();
+    for name in names {
+        let path = folder.join(&name);
+        if name.ends_with(".json") {
+            files.push(path);
+        } else {
+            let path = path.display();
+            warnings.push(format!("skipping file {path}, extension must be .json"));
+        }
+    }
+    Ok(files)
+}
