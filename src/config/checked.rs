@@ -114,7 +114,7 @@ fn check_mode(
              See https://www.consul.io/docs/internals/consensus.html#deployment-table"
                 .to_owned(),
         ),
-        _ if expect % 2 == 0 => warnings.push(
+        _ if expect.is_multiple_of(2) => warnings.push(
             "bootstrap_expect is even number: A cluster with an even number of servers does not \
              achieve optimum fault tolerance. \
              See https://www.consul.io/docs/internals/consensus.html#deployment-table"

@@ -52,6 +52,15 @@ impl Parsed {
         self.given.iter().filter(move |(given, _)| *given == name).map(|(_, v)| v.as_str())
     }
 
+    /// All values given for these flags, with their names, in the order of the command line.
+    pub fn all_of<'a>(
+        &'a self,
+        names: &'a [&'a str],
+    ) -> impl Iterator<Item = (&'static str, &'a str)> {
+        let given = self.given.iter().filter(move |(given, _)| names.contains(given));
+        given.map(|(name, value)| (*name, value.as_str()))
+    }
+
     /// A boolean flag's value, when given.
     #[must_use]
     pub fn switch(&self, name: &str) -> Option<bool> {

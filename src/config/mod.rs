@@ -26,6 +26,7 @@ use crate::base::runtime::{Disk, Level, Runtime};
 use crate::config::flags::Parsed;
 use crate::config::settings::Settings;
 
+pub(crate) use checked::is_uuid;
 pub use error::ConfigError;
 pub use settings::AGENT_FLAGS;
 
@@ -122,24 +123,19 @@ impl AgentConfig {
         }
         let mut warnings = Vec::new();
         let mut merged = Settings::default();
-        for file in flags.all("config-file") {
-            if !file.ends_with(".json") {
+        for (kind, path) in flags.all_of(&["config-file", "config-dir"]) {
+            if kind == "config-dir" {
+                for file in json_files(runtime, Path::new(path), &mut warnings).await? {
+                    merged.merge(read_file(runtime, &file).await?);
+                }
+            } else if path.ends_with(".json") {
+                merged.merge(read_file(runtime, Path::new(path)).await?);
+            } else {
                 let text = "only .json configuration files are supported yet";
-                return Err(ConfigError::new(text).in_file(file));
-            }
-            merged.merge(read_file(runtime, Path::new(file)).await?);
-        }
-        for folder in flags.all("config-dir") {
-            for file in json_files(runtime, Path::new(folder), &mut warnings).await? {
-                merged.merge(read_file(runtime, &file).await?);
+                return Err(ConfigError::new(text).in_file(path));
             }
         }
-        let mut from_flags = Settings::from_flags(flags)?;
-        // Scalars of the command line win, its list values come first.
-        from_flags.retry_join.append(&mut merged.retry_join);
-        merged.merge(from_flags);
-        let dev = flags.switch("dev").unwrap_or(false);
-        checked::check(merged, dev, host_name, warnings)
+        Self::finish(merged, flags, host_name, warnings)
     }
 
     /// From the text of configuration files and flags alone, without reading anything: for tests and
@@ -156,10 +152,20 @@ impl AgentConfig {
         for (name, text) in files {
             merged.merge(read_text(name, text)?);
         }
+        Self::finish(merged, flags, host_name, Vec::new())
+    }
+
+    /// Lays the flags over the files: their scalars win, their list values come first.
+    fn finish(
+        mut files: Settings,
+        flags: &Parsed,
+        host_name: &str,
+        warnings: Vec<String>,
+    ) -> Result<Self, ConfigError> {
         let mut from_flags = Settings::from_flags(flags)?;
-        from_flags.retry_join.append(&mut merged.retry_join);
-        merged.merge(from_flags);
-        checked::check(merged, flags.switch("dev").unwrap_or(false), host_name, Vec::new())
+        from_flags.retry_join.append(&mut files.retry_join);
+        files.merge(from_flags);
+        checked::check(files, flags.switch("dev").unwrap_or(false), host_name, warnings)
     }
 }
 

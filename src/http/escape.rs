@@ -34,7 +34,7 @@ fn hex(digit: u8) -> Option<u8> {
 }
 
 /// Go's `url.QueryEscape`.
-pub(super) fn escape_query(text: &str, into: &mut String) {
+pub(crate) fn escape_query(text: &str, into: &mut String) {
     for byte in text.bytes() {
         match byte {
             b' ' => into.push('+'),

@@ -1,0 +1,126 @@
+//! L5: the commands, as Consul's command line has them (spec api 5).
+//!
+//! A command is a function over a [`Runtime`] and a [`Terminal`] that returns an exit code, so that it
+//! runs in a simulation as it does in a shell. What runs the agent itself comes in as [`NodeRunner`].
+//!
+//! Exit codes: 0 done, 1 refused or failed, 127 no such command.
+
+mod agent;
+mod api;
+mod kv;
+mod kv_get;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::io::{Read, Write};
+
+use crate::base::ServerAddress;
+use crate::base::runtime::Runtime;
+use crate::config::AgentConfig;
+use crate::config::flags::{self, Flag, FlagError, Parsed};
+
+/// Where a command reads and writes.
+pub struct Terminal<'a> {
+    /// Standard input.
+    pub stdin: &'a mut (dyn Read + Send),
+    /// Standard output.
+    pub stdout: &'a mut (dyn Write + Send),
+    /// Standard error.
+    pub stderr: &'a mut (dyn Write + Send),
+    /// The environment; `CONSUL_*` is read.
+    pub env: BTreeMap<String, String>,
+}
+
+impl Terminal<'_> {
+    /// Writes to standard output. A closed pipe is the reader's choice, not an error.
+    pub(crate) fn out(&mut self, bytes: impl AsRef<[u8]>) {
+        let _ = self.stdout.write_all(bytes.as_ref()).and_then(|()| self.stdout.flush());
+    }
+
+    /// Writes a line to standard output.
+    pub(crate) fn line(&mut self, text: impl AsRef<[u8]>) {
+        self.out(text);
+        self.out("\n");
+    }
+
+    /// Writes a line to standard error, and is the exit code for that.
+    pub(crate) fn fail(&mut self, text: impl AsRef<str>) -> i32 {
+        let _ = writeln!(self.stderr, "{}", text.as_ref()).and_then(|()| self.stderr.flush());
+        1
+    }
+}
+
+/// Runs the agent, to its exit code: the driver.
+pub trait NodeRunner<R: Runtime> {
+    /// `config.node_id` is set; `servers` is the sorted, static set of Raft servers.
+    fn run(
+        &self,
+        runtime: R,
+        config: AgentConfig,
+        servers: Vec<ServerAddress>,
+    ) -> impl Future<Output = i32>;
+}
+
+const COMMANDS: &str = "Usage: consul [--version] [--help] <command> [<args>]\n\n\
+    Available commands are:\n    \
+    agent      Runs a Consul agent\n    \
+    kv         Interact with the key-value store\n    \
+    version    Prints the Consul version\n";
+
+/// Runs a command line (without the program's name) to its exit code.
+pub async fn run<R: Runtime, N: NodeRunner<R>>(
+    runtime: R,
+    args: &[String],
+    terminal: &mut Terminal<'_>,
+    node: &N,
+) -> i32 {
+    let Some((command, args)) = args.split_first() else {
+        terminal.fail(COMMANDS);
+        return 127;
+    };
+    match command.as_str() {
+        "agent" => agent::run(runtime, args, terminal, node).await,
+        "kv" => kv::run(&runtime, args, terminal).await,
+        "version" | "-v" | "-version" | "--version" => {
+            terminal.out(version_text());
+            0
+        }
+        "-h" | "-help" | "--help" => {
+            terminal.out(COMMANDS);
+            0
+        }
+        _ => {
+            terminal.fail(COMMANDS);
+            127
+        }
+    }
+}
+
+/// What `version` prints.
+#[must_use]
+pub fn version_text() -> String {
+    format!(
+        "Proconsul v{} (Consul v{} compatible)\nProtocol 2 spoken by default, understands 2 to 3 \
+         (agent will automatically use protocol >2 when speaking to compatible agents)\n",
+        env!("CARGO_PKG_VERSION"),
+        crate::CONSUL_VERSION
+    )
+}
+
+/// A command's flags; or, when there is nothing to run, the exit code.
+fn parse_flags(
+    known: &[Flag],
+    usage: &str,
+    args: &[String],
+    terminal: &mut Terminal<'_>,
+) -> Result<Parsed, i32> {
+    let help = |known| format!("{usage}\n\n{}", flags::usage(known));
+    match flags::parse(known, args) {
+        Ok(parsed) => Ok(parsed),
+        Err(FlagError::HelpRequested) => {
+            terminal.out(help(known));
+            Err(0)
+        }
+        Err(FlagError::Bad(text)) => Err(terminal.fail(format!("{text}\n{}", help(known)))),
+    }
+}

@@ -1,0 +1,135 @@
+//! A backend for the router: one state store, no log, no other server. Waiting ends when the test
+//! says so, not by a clock.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker};
+
+use proconsul::agent::{Failure, ReadMeta, ReadOptions, Reply, Request, SelfInfo};
+use proconsul::base::{Duration, Faults, LogIndex, ServerAddress, Term};
+use proconsul::http::{Backend, Identity};
+use proconsul::state::{Change, Query, StateStore};
+
+#[derive(Clone)]
+pub struct StoreBackend {
+    shared: Arc<Mutex<Shared>>,
+    identity: Arc<Identity>,
+}
+
+pub struct Shared {
+    pub store: StateStore,
+    pub changes: Vec<Change>,
+    pub index: u64,
+    /// Waits end now.
+    pub expired: bool,
+    /// Answers everything with this.
+    pub failure: Option<Failure>,
+    /// The options of the last read.
+    pub last_read: Option<ReadOptions>,
+}
+
+impl StoreBackend {
+    pub fn new(identity: Identity) -> Self {
+        let shared = Shared {
+            store: StateStore::new(),
+            changes: Vec::new(),
+            index: 12, // A fresh agent has written about itself before any user writes.
+            expired: false,
+            failure: None,
+            last_read: None,
+        };
+        Self { shared: Arc::new(Mutex::new(shared)), identity: Arc::new(identity) }
+    }
+
+    pub fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().expect("no test panics while it holds this")
+    }
+
+    fn write(&self, command: &proconsul::state::Command) -> Reply {
+        let mut shared = self.shared();
+        shared.index += 1;
+        let index = LogIndex(shared.index);
+        let (result, changes) = shared.store.apply(index, command, &Faults::none());
+        shared.changes.extend(changes);
+        Reply::Written(result)
+    }
+
+    /// Re-runs the query only when a change touches it, as a server does.
+    async fn read(&self, query: Query, options: ReadOptions) -> Reply {
+        self.shared().last_read = Some(options.clone());
+        let mut seen = self.shared().changes.len();
+        let mut answer = self.shared().store.query(&query);
+        let waits = options.min_index > 0;
+        poll_fn(|_| {
+            let shared = self.shared();
+            let touched = shared.changes[seen..].iter().any(|change| query.is_touched_by(change));
+            seen = shared.changes.len();
+            if touched || shared.expired {
+                answer = shared.store.query(&query);
+            }
+            if waits && answer.index.max(1) <= options.min_index && !shared.expired {
+                return Poll::Pending;
+            }
+            Poll::Ready(())
+        })
+        .await;
+        let index = answer.index.max(1);
+        let meta = ReadMeta { index, known_leader: true, last_contact: Duration::ZERO };
+        Reply::Read { answer, meta }
+    }
+}
+
+impl Backend for StoreBackend {
+    async fn ask(&self, request: Request) -> Result<Reply, Failure> {
+        if let Some(failure) = self.shared().failure.clone() {
+            return Err(failure);
+        }
+        let own = ServerAddress::from("127.0.0.1:8300");
+        Ok(match request {
+            Request::Write(command) => self.write(&command),
+            Request::Read { query, options } => self.read(query, options).await,
+            Request::StatusLeader => Reply::Leader(Some(own)),
+            Request::StatusPeers => Reply::Peers(vec![own]),
+            Request::AgentSelf => Reply::AgentSelf(Box::new(SelfInfo {
+                raft_state: "Leader",
+                term: Term(2),
+                last_log_index: LogIndex(self.shared().index),
+                last_log_term: Term(2),
+                commit_index: LogIndex(self.shared().index),
+                applied_index: LogIndex(self.shared().index),
+                num_peers: 0,
+                last_contact: Some(Duration::ZERO),
+                leader: Some(own),
+            })),
+        })
+    }
+
+    fn jitter(&self, max: Duration) -> Duration {
+        max / 2
+    }
+
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+}
+
+/// Polls until nothing moves any more: ready, or waiting for something outside.
+pub fn settle<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    let mut cx = Context::from_waker(Waker::noop());
+    for _ in 0..64 {
+        if let Poll::Ready(done) = std::pin::Pin::new(&mut *future).poll(&mut cx) {
+            return Poll::Ready(done);
+        }
+    }
+    Poll::Pending
+}
+
+/// Runs a future that waits for nothing outside.
+pub fn now<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    match settle(&mut future) {
+        Poll::Ready(done) => done,
+        Poll::Pending => panic!("the future waits"),
+    }
+}
