@@ -17,8 +17,8 @@ use super::search::Search;
 /// Operations that all questions together may be about; then the rest stays as it is.
 const STEPS_ALL: u64 = 1_000_000;
 
-/// Steps for each question; the questions are about ever smaller histories.
-const STEPS: u64 = 100_000;
+/// Steps for each question, beside a few for each operation: what is not easily seen to fail stays.
+const STEPS: u64 = 4_000;
 
 /// The smallest failing part of `items`, which fail.
 pub(super) fn smallest(
@@ -53,7 +53,7 @@ impl Shrinker<'_> {
         // Making the problem costs about a step an operation.
         let Some(left) = self.left.get().checked_sub(items.len() as u64) else { return false };
         let problem = Problem::new(self.model, items);
-        let steps = STEPS.min(self.budget.steps).min(left);
+        let steps = (STEPS + 4 * items.len() as u64).min(self.budget.steps).min(left);
         let mut search = Search::new(&problem, self.budget.engine);
         let answer = search.run(steps);
         self.left.set(left.saturating_sub(search.steps()));
