@@ -18,7 +18,7 @@ use super::search::Search;
 const STEPS_ALL: u64 = 1_000_000;
 
 /// Steps for each question, beside a few for each operation: what is not easily seen to fail stays.
-const STEPS: u64 = 4_000;
+const STEPS: u64 = 20_000;
 
 /// The smallest failing part of `items`, which fail.
 pub(super) fn smallest(
