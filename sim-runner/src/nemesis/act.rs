@@ -10,7 +10,7 @@ use crate::scenario::model::{Action, KeepOnKill, Partition, Step, StopSignal, Ta
 use crate::trace::event::{Host, What};
 
 use super::partition::{self, Cuts};
-use super::script::Script;
+use super::script::{Draw, Script};
 use super::targets::{Needs, choose};
 
 /// How long an agent has to stop after a signal, and to answer after a start.
@@ -70,7 +70,7 @@ impl Script {
     ) -> Option<Vec<Host>> {
         let recorder = self.cluster.recorder();
         let chosen = recorder.with_view(|view| {
-            let mut chosen = self.with_prng(index, |prng| choose(target, needs, view, prng));
+            let mut chosen = self.draw(index, Draw::Target, |prng| choose(target, needs, view, prng));
             if step.chaos {
                 chosen.retain(|host| needs.met(view, *host));
                 self.protect(view, &step.action, &mut chosen);
@@ -200,7 +200,7 @@ impl Script {
     fn partition(&self, index: usize, step: &Step, shape: &Partition) -> bool {
         let agents = self.cluster.agents();
         let drawn = |draw: fn(&[Host], &mut Prng) -> Cuts, hosts: &[Host]| {
-            self.with_prng(index, |prng| draw(hosts, prng))
+            self.draw(index, Draw::Rest, |prng| draw(hosts, prng))
         };
         let (cuts, targets) = match shape {
             Partition::Groups(groups) => match self.groups(index, step, groups) {
