@@ -102,12 +102,7 @@ impl Script {
         self.progress.cells.lock().expect("a simulation has one thread")
     }
 
-    pub(super) fn draw<T>(
-        &self,
-        index: usize,
-        what: Draw,
-        draw: impl FnOnce(&mut Prng) -> T,
-    ) -> T {
+    pub(super) fn draw<T>(&self, index: usize, what: Draw, draw: impl FnOnce(&mut Prng) -> T) -> T {
         let cell = &mut self.cells()[index];
         match what {
             Draw::Target => draw(&mut cell.target_draws),
