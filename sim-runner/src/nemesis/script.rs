@@ -168,14 +168,16 @@ impl Script {
             None => None,
         };
         let mut done = 0;
+        let mut next = self.cluster.now();
         loop {
             self.act(index, step).await;
             done += 1;
             if repeat.times.is_some_and(|times| done >= times) {
                 return;
             }
-            let pause = self.with_prng(index, |p| p.duration(repeat.every.low, repeat.every.high));
-            self.sleep(pause).await;
+            // From start to start; what takes longer than that is followed at once.
+            next += self.with_prng(index, |p| p.duration(repeat.every.low, repeat.every.high));
+            self.sleep_until(next).await;
             if until.is_some_and(|end| self.is_past(end)) {
                 return;
             }
