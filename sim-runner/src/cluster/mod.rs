@@ -23,8 +23,10 @@ use proconsul::driver::{Exit, Node};
 use serde_json::{Value, json};
 
 use crate::fabric::{DiskPolicy, Fabric, HostId, Keep, LinkPolicy, SimRuntime};
-use crate::scenario::model::{NodePlan, Plan, Target};
+use crate::scenario::model::{Boot, NodePlan, Plan, Target};
+use crate::scenario::{Field, fill};
 use crate::trace::event::{Header, Host, HostInfo, HostKind, What};
+use crate::trace::resolve::resolve;
 use crate::trace::view::View;
 
 pub use observers::mode_name;
@@ -191,7 +193,7 @@ impl Cluster {
     #[must_use]
     pub fn up(&self, target: &Target) -> Vec<Host> {
         self.shared.recorder.with_view(|view: &View| {
-            let whom = crate::trace::resolve::resolve(target, view);
+            let whom = resolve(target, view);
             whom.hosts.into_iter().filter(|host| view.node(*host).running).collect()
         })
     }
@@ -236,15 +238,55 @@ impl Cluster {
             "bind_addr": ip.to_string(),
             "client_addr": ip.to_string(),
             "data_dir": "data",
-            "bootstrap_expect": servers.len(),
-            "retry_join": servers.iter().map(|s| self.ip(*s).to_string()).collect::<Vec<_>>(),
         });
+        // A manual boot is told nothing of the others but what the scenario says.
+        if self.shared.plan.cluster.boot == Boot::Joined {
+            let addresses = servers.iter().map(|s| self.ip(*s).to_string()).collect::<Vec<_>>();
+            file["bootstrap_expect"] = json!(servers.len());
+            file["retry_join"] = json!(addresses);
+        }
         merge(&mut file, &node.config);
         merge(&mut file, &self.lock_added()[place]);
-        let flags = flags::parse(AGENT_FLAGS, args).map_err(|error| format!("{error:?}"))?;
+        self.fill_texts(&mut file)?;
+        let args: Vec<String> =
+            args.iter().map(|text| self.fill(text)).collect::<Result<_, _>>()?;
+        let flags = flags::parse(AGENT_FLAGS, &args).map_err(|error| format!("{error:?}"))?;
         let name = format!("{}.json", node.name);
         AgentConfig::from_parts(&[(&name, &file.to_string())], &flags, &node.name)
             .map_err(|error| error.to_string())
+    }
+
+    /// Fills in the names in braces of a text, as of now (language section 2).
+    ///
+    /// # Errors
+    /// A sentence that names what stands for no node, or for several.
+    pub fn fill(&self, text: &str) -> Result<String, String> {
+        let mut answer = |target: &Target, field: Field| {
+            let [host] = self.shared.recorder.with_view(|view| resolve(target, view).hosts)[..]
+            else {
+                return None;
+            };
+            Some(match field {
+                Field::Address => self.ip(host).to_string(),
+                Field::Name => self.name(host).to_owned(),
+                // Ids of static servers are their addresses.
+                Field::Id => SocketAddr::new(self.ip(host), 8300).to_string(),
+            })
+        };
+        fill(&self.shared.plan, text, &mut answer)
+    }
+
+    /// The same in every text of a configuration.
+    fn fill_texts(&self, value: &mut Value) -> Result<(), String> {
+        match value {
+            Value::String(text) => *text = self.fill(text)?,
+            Value::Array(items) => items.iter_mut().try_for_each(|item| self.fill_texts(item))?,
+            Value::Object(fields) => {
+                fields.values_mut().try_for_each(|field| self.fill_texts(field))?;
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     /// Cuts the power of a host.

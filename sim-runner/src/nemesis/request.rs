@@ -3,7 +3,6 @@
 //! Its key/value operations belong to the history, under the user name of the step.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 
 use bytes::Bytes;
 use hyper::Method;
@@ -12,8 +11,7 @@ use proconsul::http::client::{Answer, ClientError};
 use serde_json::Value;
 
 use crate::history::operation::{Call, Mode, Outcome};
-use crate::scenario::model::{HttpExpect, HttpStep, Step, Target};
-use crate::scenario::{Field, fill};
+use crate::scenario::model::{HttpExpect, HttpStep, Step};
 use crate::trace::event::{Host, What};
 use crate::workload::user::{User, judge};
 
@@ -25,8 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Script {
     pub(super) async fn http(&self, index: usize, step: &Step, http: &HttpStep) {
+        // Groups and draws mean agents that are up; one that is down gives no answer, which says it.
         let chosen = self.cluster.recorder().with_view(|view| {
-            self.with_prng(index, |prng| choose(&http.via, Needs::Nothing, view, prng))
+            self.with_prng(index, |prng| choose(&http.via, Needs::Up, view, prng))
         });
         let Some(via) = chosen.first().copied() else {
             if step.optional {
@@ -188,20 +187,7 @@ impl Script {
 
     /// Fills names in braces in, as of now.
     pub(super) fn fill(&self, text: &str) -> Result<String, String> {
-        let mut resolve = |target: &Target, field: Field| {
-            let hosts = self
-                .cluster
-                .recorder()
-                .with_view(|view| crate::trace::resolve::resolve(target, view).hosts);
-            let [host] = hosts[..] else { return None };
-            Some(match field {
-                Field::Address => self.cluster.ip(host).to_string(),
-                Field::Name => self.cluster.name(host).to_owned(),
-                // Ids of static servers are their addresses.
-                Field::Id => SocketAddr::new(self.cluster.ip(host), 8300).to_string(),
-            })
-        };
-        fill(self.cluster.plan(), text, &mut resolve)
+        self.cluster.fill(text)
     }
 
     /// Whether the agent's HTTP port answers anything.
