@@ -263,23 +263,35 @@ impl Script {
         true
     }
 
-    /// The groups of a partition; `rest` is everybody who is in no other.
+    /// The groups of a partition; `rest` is everybody who is in no other. Draws mean nodes that are
+    /// up; the links of one that is named are cut even while it is down.
     fn groups(&self, index: usize, step: &Step, targets: &[Target]) -> Option<Vec<Vec<Host>>> {
         let mut groups = Vec::new();
         for target in targets {
-            groups.push(match target {
-                Target::Rest => Vec::new(),
-                target => self.resolve(index, step, target, Needs::Nothing)?,
+            groups.push(match without_rest(target) {
+                Some(target) => self.group(index, step, &target)?,
+                None => Vec::new(),
             });
         }
         let named: BTreeSet<Host> = groups.iter().flatten().copied().collect();
         for (group, target) in groups.iter_mut().zip(targets) {
-            if *target == Target::Rest {
+            if without_rest(target).as_ref() != Some(target) {
                 group
                     .extend(self.cluster.agents().into_iter().filter(|host| !named.contains(host)));
             }
         }
         Some(groups)
+    }
+
+    fn group(&self, index: usize, step: &Step, target: &Target) -> Option<Vec<Host>> {
+        let hosts = self.cluster.recorder().with_view(|view| {
+            self.draw(index, Draw::Target, |prng| choose(target, Needs::Up, view, prng))
+        });
+        match hosts.is_empty() {
+            false => Some(hosts),
+            // Says why there is nobody.
+            true => self.resolve(index, step, target, Needs::Up),
+        }
     }
 
     fn cut(&self, cuts: &Cuts) {
@@ -411,6 +423,18 @@ impl Script {
                 }
             }
         }
+    }
+}
+
+/// A group without `rest`, which only the other groups define; none when nothing else is in it.
+fn without_rest(target: &Target) -> Option<Target> {
+    match target {
+        Target::Rest => None,
+        Target::List(targets) => {
+            let others: Vec<Target> = targets.iter().filter_map(without_rest).collect();
+            (!others.is_empty()).then_some(Target::List(others))
+        }
+        other => Some(other.clone()),
     }
 }
 
