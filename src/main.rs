@@ -1,3 +1,50 @@
 //! The `proconsul` command.
 
-fn main() {}
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use proconsul::base::runtime::Level;
+use proconsul::base::{Faults, ServerAddress};
+use proconsul::cli::{self, NodeRunner, Terminal};
+use proconsul::config::AgentConfig;
+use proconsul::driver::{Exit, Node, Unobserved};
+use proconsul::runtime::TokioRuntime;
+
+/// The shipped agent: unobserved, with nothing armed.
+struct Shipped;
+
+impl NodeRunner<TokioRuntime> for Shipped {
+    async fn run(
+        &self,
+        runtime: TokioRuntime,
+        config: AgentConfig,
+        servers: Vec<ServerAddress>,
+    ) -> i32 {
+        runtime.set_level(config.log_level);
+        let observer = Arc::new(Unobserved);
+        match Node::run(runtime, config, servers, observer, Faults::none()).await {
+            Exit::Stopped => 0,
+            Exit::Failed(_) => 1,
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let ran = TokioRuntime::run(Level::Info, |runtime| async move {
+        let mut terminal = Terminal {
+            stdin: &mut std::io::stdin(),
+            stdout: &mut std::io::stdout(),
+            stderr: &mut std::io::stderr(),
+            env: std::env::vars().collect(),
+        };
+        cli::run(runtime, &args, &mut terminal, &Shipped).await
+    });
+    match ran {
+        Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
+        Err(error) => {
+            eprintln!("proconsul: cannot start: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -39,14 +39,16 @@ pub enum Exit {
 pub struct Node;
 
 impl Node {
-    /// Runs an agent until a signal stops it.
+    /// Runs an agent until a signal stops it. `servers`: the static set of Raft servers, as
+    /// [`config::AgentConfig::servers`] finds it.
     pub async fn run<R: Runtime>(
         runtime: R,
         config: config::AgentConfig,
+        servers: Vec<ServerAddress>,
         observer: Arc<dyn Observer>,
         faults: Faults,
     ) -> Exit {
-        match start_and_serve(runtime.clone(), config, observer, faults).await {
+        match start_and_serve(runtime.clone(), config, servers, observer, faults).await {
             Ok(()) => Exit::Stopped,
             Err(why) => {
                 runtime.log(Level::Error, "agent", format_args!("Error starting agent: {why}"));
@@ -59,10 +61,11 @@ impl Node {
 async fn start_and_serve<R: Runtime>(
     runtime: R,
     config: config::AgentConfig,
+    servers: Vec<ServerAddress>,
     observer: Arc<dyn Observer>,
     faults: Faults,
 ) -> Result<(), String> {
-    let agent_config = agent_config(&runtime, &config).await?;
+    let agent_config = agent_config(&config, servers)?;
     let servers = &agent_config.servers;
     let (storage, restored) = open_storage(&runtime, &config, servers, &faults).await?;
     observer.recovered(&restored);
@@ -117,13 +120,12 @@ async fn start_and_serve<R: Runtime>(
     }
 }
 
-/// The core's part of the configuration; finds the servers' addresses.
-async fn agent_config<R: Runtime>(
-    runtime: &R,
+/// The core's part of the configuration.
+fn agent_config(
     config: &config::AgentConfig,
+    servers: Vec<ServerAddress>,
 ) -> Result<AgentConfig, String> {
     let address = ServerAddress::from(config.server_address().to_string());
-    let servers = config.servers(runtime).await.map_err(|error| error.to_string())?;
     let voter = |address: ServerAddress| Server {
         suffrage: Suffrage::Voter,
         id: address.as_str().into(),

@@ -25,6 +25,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
 use std::time::SystemTime;
 
@@ -49,7 +50,7 @@ pub struct TokioRuntime {
 struct Shared {
     executor: Handle,
     started: std::time::Instant,
-    level: Level,
+    level: AtomicU8,
     /// Installed when first waited for, so that commands that never do keep the default actions.
     signals: Mutex<Option<Signals>>,
 }
@@ -75,7 +76,7 @@ impl TokioRuntime {
             shared: Arc::new(Shared {
                 executor: executor.handle().clone(),
                 started: monotonic(),
-                level,
+                level: AtomicU8::new(level as u8),
                 signals: Mutex::new(None),
             }),
         };
@@ -86,6 +87,13 @@ impl TokioRuntime {
 #[expect(clippy::disallowed_methods, reason = "this is the agent's monotonic clock")]
 fn monotonic() -> std::time::Instant {
     std::time::Instant::now()
+}
+
+impl TokioRuntime {
+    /// Changes which log lines are dropped: the configuration is known only after the start.
+    pub fn set_level(&self, level: Level) {
+        self.shared.level.store(level as u8, Ordering::Relaxed);
+    }
 }
 
 impl Runtime for TokioRuntime {
@@ -148,7 +156,7 @@ impl Runtime for TokioRuntime {
     }
 
     fn log(&self, level: Level, module: &str, message: fmt::Arguments<'_>) {
-        if level >= self.shared.level {
+        if level as u8 >= self.shared.level.load(Ordering::Relaxed) {
             log::write_line(self.wall_clock(), level, module, message);
         }
     }

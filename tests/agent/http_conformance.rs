@@ -169,11 +169,11 @@ impl Case {
         let (parts, body) = response.into_parts();
         let bytes = now(body.collect()).expect("a body").to_bytes();
         let text = String::from_utf8(bytes.to_vec()).expect("recorded bodies are text");
-        let header = |name: &str| {
-            parts.headers.get(name).map(|v| v.to_str().expect("ASCII").to_owned())
-        };
+        let header =
+            |name: &str| parts.headers.get(name).map(|v| v.to_str().expect("ASCII").to_owned());
         let media = header("content-type").map(|t| t.split(';').next().unwrap_or("").to_owned());
-        let is_json = media.as_deref() == Some("application/json") && step["raw_text"] != json!(true);
+        let is_json =
+            media.as_deref() == Some("application/json") && step["raw_text"] != json!(true);
         let body = match step["loose"] == json!(true) {
             true => json!("<nonempty>"),
             false if is_json => serde_json::from_str(&text).expect("JSON"),
@@ -191,7 +191,9 @@ impl Case {
         }
         let also = step["also_headers"].as_array().into_iter().flatten();
         let also = also.map(|name| name.as_str().expect("a name"));
-        for name in ["x-consul-knownleader", "x-consul-lastcontact", "location"].into_iter().chain(also) {
+        for name in
+            ["x-consul-knownleader", "x-consul-lastcontact", "location"].into_iter().chain(also)
+        {
             if let Some(value) = header(name) {
                 headers.insert(name.to_owned(), json!(value));
             } else if name == "content-length" {

@@ -86,6 +86,7 @@ impl Backend for StoreBackend {
             return Err(failure);
         }
         let own = ServerAddress::from("127.0.0.1:8300");
+        let last = LogIndex(self.shared().index);
         Ok(match request {
             Request::Write(command) => self.write(&command),
             Request::Read { query, options } => self.read(query, options).await,
@@ -94,10 +95,10 @@ impl Backend for StoreBackend {
             Request::AgentSelf => Reply::AgentSelf(Box::new(SelfInfo {
                 raft_state: "Leader",
                 term: Term(2),
-                last_log_index: LogIndex(self.shared().index),
+                last_log_index: last,
                 last_log_term: Term(2),
-                commit_index: LogIndex(self.shared().index),
-                applied_index: LogIndex(self.shared().index),
+                commit_index: last,
+                applied_index: last,
                 num_peers: 0,
                 last_contact: Some(Duration::ZERO),
                 leader: Some(own),

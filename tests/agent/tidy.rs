@@ -366,25 +366,68 @@ fn until_quote(text: &str) -> Option<&str> {
     text.split_once('"').map(|(name, _)| name)
 }
 
-#[test]
-fn every_dependency_says_what_it_is_for() {
-    let workspace = source("Cargo.toml");
-    let mut complaints = Vec::new();
-    for manifest in [&workspace, &source("sim-runner/Cargo.toml")] {
-        let mut in_dependencies = false;
+/// A line of a table of dependencies.
+struct Dependency {
+    /// The manifest.
+    manifest: &'static str,
+    line: usize,
+    /// As code names it.
+    name: String,
+    /// Whether it says what it is for, here or where its version stands.
+    explained: bool,
+    /// Whether it is the table that packages share.
+    shared: bool,
+}
+
+fn dependencies() -> Vec<Dependency> {
+    let mut found = Vec::new();
+    for manifest in ["Cargo.toml", "sim-runner/Cargo.toml"] {
+        let mut table = "";
         let mut explained = false;
-        for (number, line) in manifest.text.lines().enumerate() {
+        for (number, line) in source(manifest).text.lines().enumerate() {
             if line.starts_with('[') {
-                in_dependencies = line.ends_with("dependencies]");
-            }
-            // One that is shared is explained where its version stands.
-            let ours = line.contains("workspace = true") || line.contains("path = ");
-            let bare = line.contains(" = ") && !line.contains('#') && !ours;
-            if in_dependencies && bare && !explained {
-                let what = "a dependency without a reason; use `# what it is for`";
-                complaints.push(format!("{}:{}: {what}", manifest.path, number + 1));
+                table = if line.ends_with("dependencies]") { "dependencies" } else { "" };
+                if line.starts_with("[workspace") && !table.is_empty() {
+                    table = "shared";
+                }
+            } else if !table.is_empty() && line.starts_with(is_name) {
+                let elsewhere = line.contains("workspace = true") || line.contains("path = ");
+                let name: String =
+                    line.chars().take_while(|char| is_name(*char) || *char == '-').collect();
+                found.push(Dependency {
+                    manifest,
+                    line: number + 1,
+                    name: name.replace('-', "_"),
+                    explained: explained || elsewhere || line.contains('#'),
+                    shared: table == "shared",
+                });
             }
             explained = line.starts_with('#');
+        }
+    }
+    found
+}
+
+#[test]
+fn every_dependency_says_what_it_is_for() {
+    let what = "a dependency without a reason; use `# what it is for`";
+    let bare = dependencies().into_iter().filter(|dependency| !dependency.explained);
+    assert_tidy(bare.map(|it| format!("{}:{}: {what}", it.manifest, it.line)).collect());
+}
+
+#[test]
+fn every_dependency_is_used() {
+    let sources = rust();
+    let mut complaints = Vec::new();
+    for dependency in dependencies().iter().filter(|dependency| !dependency.shared) {
+        let folders: &[&str] = match dependency.manifest {
+            "Cargo.toml" => &["src/", "tests/agent/"],
+            _ => &["sim-runner/", "tests/testbed"],
+        };
+        let mut own = sources.iter().filter(|source| source.is_below(folders));
+        if !own.any(|source| !source.finds(&dependency.name).is_empty()) {
+            let Dependency { manifest, line, name, .. } = dependency;
+            complaints.push(format!("{manifest}:{line}: {name} is used nowhere; use fewer"));
         }
     }
     assert_tidy(complaints);

@@ -209,11 +209,18 @@ impl Cluster {
             let recorder = cluster.shared.recorder.clone();
             let clock = cluster.shared.fabric.clone();
             let observer = Arc::new(NodeObserver::new(recorder, clock, host));
-            match config {
+            let faults = cluster.shared.faults.clone();
+            let found = match config {
                 Ok(config) => {
-                    let faults = cluster.shared.faults.clone();
+                    let servers = config.servers(&runtime).await;
+                    servers.map(|servers| (config, servers)).map_err(|error| error.to_string())
+                }
+                Err(why) => Err(why),
+            };
+            match found {
+                Ok((config, servers)) => {
                     // It has logged why it ended.
-                    let _: Exit = Node::run(runtime, config, observer, faults).await;
+                    let _: Exit = Node::run(runtime, config, servers, observer, faults).await;
                 }
                 Err(why) => runtime.log(Level::Error, "agent", format_args!("{why}")),
             }

@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use proconsul::base::Duration;
+
 use super::condition;
 use super::diagnostic::Diagnostics;
 use super::lower::lower;
@@ -352,8 +354,13 @@ impl Printer<'_> {
                 self.text("because", because);
             }
         }
-        if let Some((from, to)) = expect.within {
-            self.text("within", &format!("{}..{}", show_duration(from), show_duration(to)));
+        match expect.within {
+            None => {}
+            Some((Duration::ZERO, to)) => self.text("within", &show_duration(to)),
+            Some((from, to)) => {
+                let window = format!("{}..{}", show_duration(from), show_duration(to));
+                self.text("within", &window);
+            }
         }
         if let Some(step) = expect.of {
             let id = self.names.steps[step].0.clone();

@@ -49,6 +49,9 @@ pub fn read(reader: &mut Reader, files: &Files, root: &Table) -> Script {
     order::check(reader, &drafts);
     let workloads = reader.tables(root, "workload");
     let chaos = reader.tables(root, "chaos");
+    if !chaos.is_empty() {
+        check_chaos_ids(reader, &steps);
+    }
     let expects = reader.tables(root, "expect");
     Script {
         title: title.unwrap_or_default(),
@@ -64,5 +67,16 @@ pub fn read(reader: &mut Reader, files: &Files, root: &Table) -> Script {
             .iter()
             .filter_map(|table| expect::expect(reader, table, files.line(table.place)))
             .collect(),
+    }
+}
+
+/// The ids that chaos will give must be free.
+fn check_chaos_ids(reader: &mut Reader, steps: &[&Table]) {
+    for (index, table) in steps.iter().enumerate() {
+        let id = reader.names.steps[index].0.clone();
+        if let (Some(item), true) = (table.get("id"), step::is_chaos_id(&id)) {
+            let message = format!("{id:?} is an id that the [[chaos]] of this scenario gives");
+            reader.advise(item.place, message, "give the step another id, or leave the chaos out");
+        }
     }
 }

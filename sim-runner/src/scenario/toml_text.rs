@@ -29,7 +29,7 @@ pub fn http_expect(expect: &HttpExpect) -> String {
         }
     }
     parts.extend(expect.matches.as_ref().map(|text| format!("matches = {}", quoted(text))));
-    let pair = |(key, value): (&String, String)| format!("{} = {value}", quoted(key));
+    let pair = |(key, value): (&String, String)| format!("{} = {value}", key_text(key));
     let json: Vec<String> = expect.json.iter().map(|(key, v)| pair((key, toml_value(v)))).collect();
     let headers: Vec<String> =
         expect.headers.iter().map(|(key, v)| pair((key, quoted(v)))).collect();
@@ -58,12 +58,18 @@ pub fn toml_value(value: &Value) -> String {
         Value::Object(object) => {
             let pairs: Vec<String> = object
                 .iter()
-                .map(|(key, v)| format!("{} = {}", quoted(key), toml_value(v)))
+                .map(|(key, v)| format!("{} = {}", key_text(key), toml_value(v)))
                 .collect();
             format!("{{ {} }}", pairs.join(", "))
         }
         other => other.to_string(),
     }
+}
+
+/// A key: bare where it can be.
+fn key_text(key: &str) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if !key.is_empty() && key.chars().all(bare) { key.to_owned() } else { quoted(key) }
 }
 
 /// A basic string of TOML.

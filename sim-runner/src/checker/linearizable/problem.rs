@@ -108,8 +108,8 @@ fn blanked(items: &[Item]) -> Vec<Item> {
     for item in items {
         let (written, tested) = match item.kind {
             // A known index tells values apart; what appends make is not known in advance.
-            Kind::Write { to, made } if made == 0 => (Some(to), None),
-            Kind::Cas { from, to, made } if made == 0 => (Some(to), from.value),
+            Kind::Write { to, made: 0 } => (Some(to), None),
+            Kind::Cas { from, to, made: 0 } => (Some(to), from.value),
             Kind::Write { .. } | Kind::Cas { .. } | Kind::Append { .. } => return items.to_vec(),
             Kind::See(test) | Kind::Not(test) => (None, test.value),
         };
