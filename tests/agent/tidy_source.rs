@@ -30,13 +30,12 @@ impl Source {
 
     /// The bytes at which this word stands in the code, not as part of a longer name.
     pub fn finds(&self, word: &str) -> Vec<usize> {
-        let bounded = |at: usize| {
-            let before = self.code[..at].chars().next_back();
-            let after = self.code[at + word.len()..].chars().next();
-            !(word.starts_with(is_name) && before.is_some_and(is_name))
-                && !(word.ends_with(is_name) && after.is_some_and(is_name))
+        let goes_on = |at: usize| {
+            let before = self.code[..at].chars().next_back().is_some_and(is_name);
+            let after = self.code[at + word.len()..].chars().next().is_some_and(is_name);
+            (before && word.starts_with(is_name)) || (after && word.ends_with(is_name))
         };
-        self.code.match_indices(word).map(|(at, _)| at).filter(|at| bounded(*at)).collect()
+        self.code.match_indices(word).map(|(at, _)| at).filter(|at| !goes_on(*at)).collect()
     }
 
     /// Whether it is below one of these folders.
