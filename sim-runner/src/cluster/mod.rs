@@ -10,7 +10,9 @@
 //! change is an event of the trace.
 
 mod observers;
+pub mod operations;
 mod recorder;
+mod texts;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -23,8 +25,9 @@ use proconsul::driver::{Exit, Node};
 use serde_json::{Value, json};
 
 use crate::fabric::{DiskPolicy, Fabric, HostId, Keep, LinkPolicy, SimRuntime};
-use crate::scenario::model::{NodePlan, Plan, Target};
+use crate::scenario::model::{Boot, NodePlan, Plan, Target};
 use crate::trace::event::{Header, Host, HostInfo, HostKind, What};
+use crate::trace::resolve::resolve;
 use crate::trace::view::View;
 
 pub use observers::mode_name;
@@ -191,7 +194,7 @@ impl Cluster {
     #[must_use]
     pub fn up(&self, target: &Target) -> Vec<Host> {
         self.shared.recorder.with_view(|view: &View| {
-            let whom = crate::trace::resolve::resolve(target, view);
+            let whom = resolve(target, view);
             whom.hosts.into_iter().filter(|host| view.node(*host).running).collect()
         })
     }
@@ -243,12 +246,18 @@ impl Cluster {
             "bind_addr": ip.to_string(),
             "client_addr": ip.to_string(),
             "data_dir": "data",
-            "bootstrap_expect": servers.len(),
-            "retry_join": servers.iter().map(|s| self.ip(*s).to_string()).collect::<Vec<_>>(),
         });
+        // A manual boot is told nothing of the others but what the scenario says.
+        if self.shared.plan.cluster.boot == Boot::Joined {
+            let addresses = servers.iter().map(|s| self.ip(*s).to_string()).collect::<Vec<_>>();
+            file["bootstrap_expect"] = json!(servers.len());
+            file["retry_join"] = json!(addresses);
+        }
         merge(&mut file, &node.config);
         merge(&mut file, &self.lock_added()[place]);
-        let flags = flags::parse(AGENT_FLAGS, args).map_err(|error| format!("{error:?}"))?;
+        self.fill_value(&mut file)?;
+        let args = args.iter().map(|text| self.fill(text)).collect::<Result<Vec<_>, _>>()?;
+        let flags = flags::parse(AGENT_FLAGS, &args).map_err(|error| format!("{error:?}"))?;
         let name = format!("{}.json", node.name);
         AgentConfig::from_parts(&[(&name, &file.to_string())], &flags, &node.name)
             .map_err(|error| error.to_string())
