@@ -16,5 +16,7 @@ mod raft_judge;
 mod raft_random;
 mod state_golden;
 mod state_model;
+mod tidy;
+mod tidy_source;
 mod wire_codecs;
 mod wire_vectors;

@@ -1,7 +1,7 @@
 //! The script: when each step fires (language section 4).
 //!
 //! Every step is a task of its own. It waits for its trigger, then for its `when`, acts (perhaps
-//! repeatedly), and is finished. Tasks see each other only through [`Progress`]. A step that fails is
+//! repeatedly), and is finished. Tasks see each other only through `Progress`. A step that fails is
 //! finished too: the steps after it go on, and the failure is a violation of `script`.
 
 use std::future::Future;
