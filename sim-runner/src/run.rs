@@ -89,7 +89,7 @@ pub fn run(job: &Job) -> Result<RunResult, Failed> {
         folder::check(&folder).map_err(|error| usage(&error))?;
     }
     let simulated = match simulate_watched(&plan, job.plant.as_deref()) {
-        Simulated::Done(evidence) => evidence,
+        Simulated::Done(evidence) => *evidence,
         Simulated::Crashed(text) => return Err(Failed::Testbed(text)),
         Simulated::Stuck(detail) => return Ok(gave_up(job, &plan, detail)),
     };
@@ -149,7 +149,7 @@ fn shell_word(word: &str) -> String {
 }
 
 enum Simulated {
-    Done(simulation::Evidence),
+    Done(Box<simulation::Evidence>),
     Crashed(String),
     Stuck(String),
 }
@@ -168,7 +168,7 @@ fn simulate_watched(plan: &Plan, plant: Option<&str>) -> Simulated {
     let mut seen = 0;
     loop {
         match outcome.recv_timeout(STUCK_AFTER) {
-            Ok(Ok(evidence)) => return Simulated::Done(evidence),
+            Ok(Ok(evidence)) => return Simulated::Done(Box::new(evidence)),
             Ok(Err(text)) => return Simulated::Crashed(text),
             Err(mpsc::RecvTimeoutError::Disconnected) => {
                 return Simulated::Crashed("the simulation ended without a result".to_owned());
@@ -405,7 +405,7 @@ pub fn simulate_once(
     let source = load(scenario, overrides).map_err(|error| usage(&error))?;
     let plan = lower(&source, seed).map_err(|error| usage(&error))?;
     match simulate_watched(&plan, plant) {
-        Simulated::Done(evidence) => Ok((source, plan, evidence)),
+        Simulated::Done(evidence) => Ok((source, plan, *evidence)),
         Simulated::Crashed(text) | Simulated::Stuck(text) => Err(Failed::Testbed(text)),
     }
 }

@@ -1,5 +1,6 @@
 //! `sim-runner run SCENARIO`: one run, its verdict, its report.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use crate::cli::Run;
@@ -7,6 +8,7 @@ use crate::report::summary::{self, Style};
 use crate::report::verdict::{VerdictObject, exit_code};
 use crate::run::{self, Failed, ReportTo};
 
+use super::bench::{PEAK_VARIABLE, peak_kb};
 use super::{print, seed};
 
 /// Where reports go that nobody said a place for.
@@ -31,6 +33,12 @@ pub fn run(options: &Run) -> Result<u8, Failed> {
         print(&format!("{}\n", VerdictObject::of(&result).to_line()))?;
     } else {
         print(&summary::of_run(&result, Style::of_stdout()))?;
+    }
+    if std::env::var_os(PEAK_VARIABLE).is_some()
+        && let Some(peak) = peak_kb()
+    {
+        // For the bench, which reads it; a closed stderr is the bench's own fault.
+        let _ = writeln!(std::io::stderr(), "peak_kb {peak}");
     }
     Ok(exit_code(result.verdict))
 }

@@ -16,10 +16,10 @@ use super::model::{
     Action, Condition, EventPattern, Fact, Moment, Repeat, Span, Step, Trigger, Wait,
 };
 use super::reader::Reader;
+use super::target::Setting;
 use super::target::did_you_mean;
 use super::tree::{Item, Kind, Table, Text};
 use super::values::{self, Fault};
-use super::target::Setting;
 use super::verb;
 use super::words::{self, Words};
 
