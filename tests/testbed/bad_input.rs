@@ -150,7 +150,7 @@ fn files_that_are_no_scenario() {
     refuse_file("garbage.toml", &["garbage.toml"]);
     desk.write("deep.toml", "a = ".to_owned() + &"[".repeat(900_000));
     refuse_file("deep.toml", &["deep.toml"]);
-    desk.write("many.toml", "[[step]]\n".repeat(90_000));
+    desk.write("many.toml", "[[step]]\n".repeat(5_000));
     refuse_file("many.toml", &["many.toml"]);
     desk.write("nul.toml", "title = \"x\"\n\0\0\0");
     refuse_file("nul.toml", &["nul.toml:2:1"]);
@@ -194,7 +194,7 @@ fn options_that_mean_nothing() {
     with(&["--seed", "1", "--set", "nonsense"], &["nonsense"]);
     with(&["--seed", "1", "--set", "cluster.serverz=1"], &["serverz", "servers"]);
     with(&["--seed", "1", "--set", "cluster.servers=none"], &["servers"]);
-    with(&["--seed", "1", "--set", "step.third.at=1s"], &["third", "third-loss"]);
+    with(&["--seed", "1", "--set", "step.third.at=1s"], &["third"]);
     with(&["--seed", "1", "--set", "time.run=5"], &["run", "5s"]);
     with(&["--seed", "1", "--set", "=5"], &["--set"]);
     refuse(&desk, &["list", "nowhere"], &["nowhere"]);

@@ -5,8 +5,6 @@
 //! of the form `chaos-1-7` are kept for steps that chaos became: such a step is chaos wherever it is
 //! written, so that an expanded scenario means what the original meant.
 
-use std::collections::BTreeMap;
-
 use proconsul::base::Duration;
 
 use super::cluster::is_name;
@@ -56,10 +54,9 @@ pub fn ids(reader: &mut Reader, steps: &[&Table]) -> Vec<(String, String)> {
         let id = table.get("id").and_then(|item| id(reader, item));
         ids.push((id.unwrap_or_else(|| format!("step-{}", index + 1)), verb));
     }
-    let mut first: BTreeMap<&str, usize> = BTreeMap::new();
     for (index, table) in steps.iter().enumerate() {
-        let earlier = *first.entry(&ids[index].0).or_insert(index);
-        if earlier < index {
+        let earlier = ids[..index].iter().position(|(id, _)| *id == ids[index].0);
+        if let Some(earlier) = earlier {
             let place =
                 table.get("id").or(steps[earlier].get("id")).map_or(table.place, |item| item.place);
             reader.error(place, format!("two steps have the id {:?}", ids[index].0));
