@@ -243,8 +243,8 @@ fn a_violated_run_exits_1_and_leaves_its_report() {
     assert_eq!(desk.names("reports/failing-1"), FILES);
     let check = desk.run(["check", "reports/failing-1", "--json"]);
     assert_eq!(check.code, 1, "{check:?}");
-    for key in ["verdict", "properties", "violations"] {
-        assert_eq!(check.json()[key], object[key], "{key}");
+    for key in ["/verdict", "/properties", "/violations/0/signature", "/violations/0/at_s"] {
+        assert_eq!(check.json().pointer(key), object.pointer(key), "{key}");
     }
     let told = desk.run(["failing.toml", "--seed", "1", "--no-replay", "--no-report"]);
     assert_eq!(told.code, 1);

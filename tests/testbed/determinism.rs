@@ -102,7 +102,7 @@ fn what_changes_the_run_changes_the_digest() {
         desk.run(SEED_42.map(|word| if word == "42" { "43" } else { word })).digest(),
         digest(&desk, &["--set", "workload.1.value=17B"]),
         digest(&desk, &["--set", "network.latency=1ms..11ms"]),
-        digest(&desk, &["--set", "step.first-loss.disk=all"]),
+        digest(&desk, &["--set", "step.first-loss.at=8s"]),
         with_body("payload-a"),
         with_body("payload-b"),
     ];

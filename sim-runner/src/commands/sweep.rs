@@ -15,7 +15,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::Run;
 use crate::report::summary::{self, Style};
-use crate::report::verdict::{RangeSummary, RunVerdict, VerdictObject, exit_code, worst_exit_code};
+use crate::report::verdict::{
+    EXIT_USAGE, RangeSummary, RunVerdict, VerdictObject, exit_code, worst_exit_code,
+};
 use crate::run::Failed;
 use crate::scenario::model::Seed;
 use crate::scenario::{load, lower};
@@ -42,8 +44,9 @@ pub fn sweep(options: &Run) -> Result<u8, Failed> {
             let (results, next, stop) = (results.clone(), &next, &stop);
             scope.spawn(move || {
                 loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= to || stop.load(Ordering::Relaxed) {
+                    let (order, after) = (Ordering::Relaxed, |seed| (seed < to).then(|| seed + 1));
+                    let Ok(seed) = next.fetch_update(order, order, after) else { return };
+                    if stop.load(order) {
                         return;
                     }
                     if results.send((seed, one(options, seed))).is_err() {
@@ -118,6 +121,9 @@ fn one(options: &Run, seed: u64) -> Result<VerdictObject, Failed> {
     let output = command.output().map_err(|error| fault(error.to_string()))?;
     serde_json::from_slice(&output.stdout).map_err(|_| {
         let text = String::from_utf8_lossy(&output.stderr);
+        if output.status.code() == Some(i32::from(EXIT_USAGE)) {
+            return Failed::Usage(text.trim().trim_start_matches("sim-runner: ").to_owned());
+        }
         fault(format!("the run gave no verdict ({}): {}", output.status, text.trim()))
     })
 }
