@@ -544,7 +544,7 @@ text = "{old-leader}"
             "`step-3`",
             "`until` did not hold",
             "`step-4`",
-            "`while` stopped holding",
+            "stopped holding before",
             "`step-5`",
             "leader-elected did not occur",
             "`step-6`",

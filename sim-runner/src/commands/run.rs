@@ -4,11 +4,12 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use crate::cli::Run;
+use crate::report::RunResult;
 use crate::report::summary::{self, Style};
 use crate::report::verdict::{VerdictObject, exit_code};
 use crate::run::{self, Failed, ReportTo};
 
-use super::bench::{PEAK_VARIABLE, peak_kb};
+use super::bench::peak_kb;
 use super::{print, seed};
 
 /// Where reports go that nobody said a place for.
@@ -34,11 +35,23 @@ pub fn run(options: &Run) -> Result<u8, Failed> {
     } else {
         print(&summary::of_run(&result, Style::of_stdout()))?;
     }
-    if std::env::var_os(PEAK_VARIABLE).is_some()
-        && let Some(peak) = peak_kb()
-    {
-        // For the bench, which reads it; a closed stderr is the bench's own fault.
-        let _ = writeln!(std::io::stderr(), "peak_kb {peak}");
+    if std::env::var_os(ASIDE_VARIABLE).is_some() {
+        aside(&result);
     }
     Ok(exit_code(result.verdict))
+}
+
+/// Asks a run to say on stderr what its JSON object does not hold: for `bench` and for a range, which
+/// run it as a child.
+pub const ASIDE_VARIABLE: &str = "SIM_RUNNER_ASIDE";
+
+/// Peak memory, and what `sometimes` asked for. A closed stderr is the parent's own fault.
+fn aside(result: &RunResult) {
+    let mut err = std::io::stderr().lock();
+    if let Some(peak) = peak_kb() {
+        let _ = writeln!(err, "peak_kb {peak}");
+    }
+    for (text, shown) in &result.sometimes {
+        let _ = writeln!(err, "sometimes {shown} {text}");
+    }
 }

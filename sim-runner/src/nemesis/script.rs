@@ -17,7 +17,7 @@ use crate::scenario::model::{Condition, EventPattern, Moment, Repeat, Step, Trig
 use crate::trace::conditions::holds;
 use crate::trace::event::{Host, What};
 
-use super::act::Undo;
+use super::undo::Undo;
 
 /// The running script.
 #[derive(Clone)]
@@ -141,8 +141,8 @@ impl Script {
             if step.optional {
                 self.push(What::StepSkipped { step: index as u32 });
             } else {
-                let within = step.within;
-                self.fail(index, format!("`when` did not hold within {within:?}"));
+                let (what, within) = (self.shown(condition), step.within);
+                self.fail(index, format!("`when`: {what} did not hold within {within:?}"));
             }
             self.finish(index);
             return;
