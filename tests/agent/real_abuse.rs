@@ -24,7 +24,7 @@ fn send(at: SocketAddr, bytes: &[u8]) -> Option<u16> {
 fn malformed_http_harms_nobody() {
     let mut agent = dev().serve();
     let at = agent.at;
-    let garbage: Vec<u8> = (0..100_000u32).map(|n| (n * 7919 >> 3) as u8).collect();
+    let garbage: Vec<u8> = (0..100_000u32).map(|n| ((n * 7919) >> 3) as u8).collect();
     assert!(send(at, &garbage).is_none_or(|status| status == 400));
     assert!(send(at, b"\r\n\r\n\r\n").is_none_or(|status| status == 400));
     assert_eq!(send(at, b"GET / HTTP/1.1\r\n\r\n"), Some(400), "no Host");
