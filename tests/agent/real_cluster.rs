@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use crate::real_process::{
-    Agent, Setup, call, check_all, eventually, free_port, get, loopback, put,
+    Agent, Setup, call, check_all, eventually, free_port, get, loopback, meanwhile, put,
 };
 
 /// The servers' setups, and those that run.
@@ -70,7 +70,7 @@ fn writer(
     name: String,
     stop: Arc<AtomicBool>,
 ) -> JoinHandle<Vec<(String, String)>> {
-    thread::spawn(move || {
+    meanwhile(move || {
         let mut acknowledged = Vec::new();
         let mut number = 0;
         while !stop.load(Ordering::Relaxed) {
@@ -173,7 +173,7 @@ fn reads_and_writes_go_through_any_server() {
     // A blocking query through a follower, woken by a write through the other one.
     let index = call(follower, "GET", "/v1/kv/through/0", b"").expect("an answer").index();
     let target = format!("/v1/kv/through/0?raw&index={index}&wait=50s");
-    let waiting = thread::spawn(move || call(follower, "GET", &target, b""));
+    let waiting = meanwhile(move || call(follower, "GET", &target, b""));
     assert!(put(addresses[(leader + 2) % 3], "through/0", "changed"));
     let woken = waiting.join().expect("no panic").expect("an answer");
     assert_eq!((woken.status, woken.text()), (200, "changed".to_owned()));

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Far longer than anything here takes on a loaded machine.
@@ -18,6 +19,12 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 #[expect(clippy::disallowed_methods, reason = "real processes live in real time")]
 pub fn now() -> Instant {
     Instant::now()
+}
+
+/// Does something at the same time.
+#[expect(clippy::disallowed_methods, reason = "real clients of real processes need threads")]
+pub fn meanwhile<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    std::thread::spawn(work)
 }
 
 /// Tries until there is a result.

@@ -1,9 +1,9 @@
 //! One real agent: what the README promises of it, and that it keeps what it has acknowledged.
 
-use std::thread;
-
 use crate::real_process::{PATIENCE, write_until_refused};
-use crate::real_process::{Setup, call, check_all, command, eventually, free_port, get, now, put};
+use crate::real_process::{
+    Setup, call, check_all, command, eventually, free_port, get, meanwhile, now, put,
+};
 
 fn dev() -> Setup {
     Setup::new(1, free_port(), "", &["-dev"])
@@ -53,7 +53,7 @@ fn blocking_queries_wake_and_end_with_the_agent() {
     assert!(put(at, "a", "1"));
     let index = call(at, "GET", "/v1/kv/a", b"").expect("an answer").index();
     let target = format!("/v1/kv/a?raw&index={index}&wait=50s");
-    let waiting = thread::spawn(move || call(at, "GET", &target, b""));
+    let waiting = meanwhile(move || call(at, "GET", &target, b""));
     // Not before there is something to tell; then at once.
     assert!(put(at, "other", "1") && !waiting.is_finished());
     assert!(put(at, "a", "2"));
@@ -63,7 +63,7 @@ fn blocking_queries_wake_and_end_with_the_agent() {
     // One that nobody wakes is answered when the agent stops.
     let index = woken.index();
     let target = format!("/v1/kv/a?index={index}&wait=50s");
-    let mut waiting = Some(thread::spawn(move || call(at, "GET", &target, b"")));
+    let mut waiting = Some(meanwhile(move || call(at, "GET", &target, b"")));
     eventually("it blocks", || put(at, "other", "2").then_some(()));
     agent.signal("-HUP");
     eventually("a hangup stops nothing", || agent.log().contains("hangup").then_some(()));
@@ -110,7 +110,7 @@ fn acknowledged_writes_survive_kill_9() {
         let writers: Vec<_> = (0..4)
             .map(|writer| {
                 let name = format!("round{round}/writer{writer}");
-                thread::spawn(move || write_until_refused(at, &name, 10_000))
+                meanwhile(move || write_until_refused(at, &name, 10_000))
             })
             .collect();
         // In the middle of it.
