@@ -23,8 +23,9 @@ impl NodeRunner<TokioRuntime> for Shipped {
         runtime.set_level(config.log_level);
         let observer = Arc::new(Unobserved);
         match Node::run(runtime, config, servers, observer, Faults::none()).await {
-            Exit::Stopped => 0,
-            Exit::Failed(_) => 1,
+            // A server that a signal ends without a leave exits with 1, as Consul's does (spec cluster
+            // 7.1).
+            Exit::Stopped | Exit::Failed(_) => 1,
         }
     }
 }

@@ -150,7 +150,11 @@ async fn pass_signals_on<R: Runtime>(runtime: &R, handle: &Handle) -> Infallible
         let signal = runtime.signal().await;
         runtime.log(Level::Info, "agent", format_args!("Caught: signal={signal}"));
         match signal {
-            Signal::Terminate | Signal::Interrupt => handle.post(Message::Stop),
+            Signal::Terminate | Signal::Interrupt => {
+                let text = format_args!("Graceful shutdown disabled. Exiting");
+                runtime.log(Level::Info, "agent", text);
+                handle.post(Message::Stop);
+            }
             Signal::Hangup => runtime.log(
                 Level::Warn,
                 "agent",

@@ -128,7 +128,7 @@ fn three_servers_keep_every_acknowledged_write_through_kills_of_the_leader() {
     for agent in cluster.running.iter_mut().filter_map(Option::take) {
         agent.signal("-TERM");
         let (status, log) = agent.exit();
-        assert_eq!(status.code(), Some(0), "{log}");
+        assert_eq!(status.code(), Some(1), "{log}");
         assert!(!log.contains("panicked"), "{log}");
     }
 }

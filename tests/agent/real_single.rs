@@ -42,8 +42,9 @@ fn dev_agent_serves_soon_and_ends_on_sigterm() {
 
     agent.signal("-TERM");
     let (status, log) = agent.exit();
-    assert_eq!(status.code(), Some(0), "{log}");
+    assert_eq!(status.code(), Some(1), "{log}");
     assert!(log.contains("Caught: signal=terminated"), "{log}");
+    assert!(log.contains("Graceful shutdown disabled. Exiting"), "{log}");
 }
 
 #[test]
@@ -71,7 +72,7 @@ fn blocking_queries_wake_and_end_with_the_agent() {
     agent.signal("-INT");
     let told = waiting.take().expect("once").join().expect("no panic").expect("an answer");
     assert_eq!((told.status, told.text().as_str()), (500, "raft is already shutdown"));
-    assert_eq!(agent.exit().0.code(), Some(0));
+    assert_eq!(agent.exit().0.code(), Some(1));
 }
 
 #[test]
