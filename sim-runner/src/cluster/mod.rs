@@ -20,6 +20,7 @@ use proconsul::base::runtime::{Level, Runtime, Signal};
 use proconsul::base::{Duration, Faults, Instant, Ratio};
 use proconsul::config::{AGENT_FLAGS, AgentConfig, flags};
 use proconsul::driver::{Exit, Node};
+use proconsul::planted;
 use serde_json::{Value, json};
 
 use crate::fabric::{DiskPolicy, Fabric, HostId, Keep, LinkPolicy, SimRuntime};
@@ -42,7 +43,6 @@ struct Shared {
     fabric: Fabric,
     recorder: Recorder,
     faults: Faults,
-    plant: Option<String>,
     hosts: Vec<HostInfo>,
     /// The operating systems of hosts that no agent runs on.
     outside: BTreeMap<Host, SimRuntime>,
@@ -65,7 +65,9 @@ impl Cluster {
         };
         let observer = Arc::new(FabricObserver::new(recorder.clone()));
         let fabric = Fabric::new(&streams, network, observer);
-        fabric.set_nondeterministic(plant == Some("real-entropy"));
+        let faults = Faults::armed(plant, None);
+        // Oracle: determinism. Latencies that no seed explains.
+        fabric.set_nondeterministic(planted!(faults, "real-entropy"));
         let mut outside = BTreeMap::new();
         for info in &hosts {
             let ip = info.address.parse().expect("addresses are made by hosts_of");
@@ -76,8 +78,7 @@ impl Cluster {
         }
         let cluster = Self {
             shared: Arc::new(Shared {
-                faults: Faults::armed(plant, None),
-                plant: plant.map(str::to_owned),
+                faults,
                 added: Mutex::new(vec![Value::Null; plan.cluster.nodes.len()]),
                 cuts: Mutex::default(),
                 outside,
@@ -112,12 +113,6 @@ impl Cluster {
     #[must_use]
     pub fn recorder(&self) -> &Recorder {
         &self.shared.recorder
-    }
-
-    /// The name of the planted bug, if any.
-    #[must_use]
-    pub fn plant(&self) -> Option<&str> {
-        self.shared.plant.as_deref()
     }
 
     /// The operating system of a host that no agent runs on.
@@ -190,10 +185,15 @@ impl Cluster {
     /// The agents of a target that are up, for a workload's choice.
     #[must_use]
     pub fn up(&self, target: &Target) -> Vec<Host> {
-        self.shared.recorder.with_view(|view: &View| {
+        let mut up: Vec<Host> = self.shared.recorder.with_view(|view: &View| {
             let whom = crate::trace::resolve::resolve(target, view);
             whom.hosts.into_iter().filter(|host| view.node(*host).running).collect()
-        })
+        });
+        // Oracle: determinism. The same draw hits another node in each process.
+        if planted!(self.shared.faults, "hash-order") {
+            up = in_hash_order(up);
+        }
+        up
     }
 
     /// Starts the agent of a node that is down. `added` configuration stays for later starts.
@@ -359,4 +359,10 @@ fn lease(plan: &Plan) -> Duration {
     };
     let greatest = plan.cluster.nodes.iter().map(multiplier).max().unwrap_or(5);
     Duration::from_millis(500) * u32::try_from(greatest).unwrap_or(5)
+}
+
+/// For the planted bug: as a set gives them whose keys are drawn anew by every process.
+#[expect(clippy::disallowed_types, reason = "the planted bug is what this type does")]
+fn in_hash_order(hosts: Vec<Host>) -> Vec<Host> {
+    hosts.into_iter().collect::<std::collections::HashSet<Host>>().into_iter().collect()
 }
