@@ -216,11 +216,15 @@ pub struct TokioTimer {
 impl Timer for TokioTimer {
     fn set(&mut self, deadline: Option<Instant>) {
         self.deadline = deadline;
-        if let (Some(at), Some(sleep)) = (deadline, &mut self.sleep) {
+        let Some(at) = deadline else {
+            return;
+        };
+        // A pending sleep keeps its waker over a reset, and one that has elapsed has woken its task.
+        if let Some(sleep) = &mut self.sleep {
             sleep.as_mut().reset(instant(&self.shared, at));
         }
-        // The waiting task looks again: tokio's own reset forgets an elapsed sleep's waker, and a
-        // cleared timer has none.
+        // Only who waited for no deadline at all is not known to the sleep. Waking anybody else would
+        // make a task that sets its timer on each poll wake itself for ever.
         if let Some(waker) = self.waiting.take() {
             waker.wake();
         }
@@ -238,10 +242,8 @@ impl Timer for TokioTimer {
         });
         if sleep.as_mut().poll(cx).is_ready() {
             self.deadline = None;
-            self.waiting = None;
             return Poll::Ready(());
         }
-        self.waiting = Some(cx.waker().clone());
         Poll::Pending
     }
 }

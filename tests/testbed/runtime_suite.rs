@@ -223,6 +223,8 @@ both_forms! {
         a_timer_fires_once
         a_timer_in_the_past_fires_at_once
         moving_a_timer_wakes_its_waiter
+        setting_a_timer_on_each_poll_does_not_spin
+        a_timer_cleared_and_set_again_wakes_its_waiter
         a_later_deadline_replaces_an_earlier_one
         a_cleared_timer_does_not_fire
         timeout_gives_up_or_passes_the_result

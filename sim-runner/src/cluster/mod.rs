@@ -10,7 +10,9 @@
 //! change is an event of the trace.
 
 mod observers;
+pub mod operations;
 mod recorder;
+mod texts;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -248,7 +250,9 @@ impl Cluster {
         });
         merge(&mut file, &node.config);
         merge(&mut file, &self.lock_added()[place]);
-        let flags = flags::parse(AGENT_FLAGS, args).map_err(|error| format!("{error:?}"))?;
+        self.fill_value(&mut file)?;
+        let args = args.iter().map(|text| self.fill(text)).collect::<Result<Vec<_>, _>>()?;
+        let flags = flags::parse(AGENT_FLAGS, &args).map_err(|error| format!("{error:?}"))?;
         let name = format!("{}.json", node.name);
         AgentConfig::from_parts(&[(&name, &file.to_string())], &flags, &node.name)
             .map_err(|error| error.to_string())

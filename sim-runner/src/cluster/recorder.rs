@@ -122,6 +122,11 @@ impl Recorder {
         write(&mut self.lock().history)
     }
 
+    /// This operation is a write; to be said before it is recorded as called.
+    pub fn know_write(&self, op: u64) {
+        self.lock().view.operations.know_writes([op]);
+    }
+
     /// Waits until this is true of the run, looking whenever the view has changed.
     pub async fn until(&self, mut holds: impl FnMut(&View) -> bool) {
         let mut seen = None;

@@ -9,7 +9,8 @@ use proconsul::base::runtime::Level;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HostId(pub u16);
 
-/// One message on the wire: a UDP datagram or a TCP segment with data.
+/// One message on the wire: a UDP datagram or a TCP segment. Segments without data (SYN, FIN, RST) are
+/// only told of when they are dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Message {
     /// Sender.

@@ -10,7 +10,7 @@ use crate::scenario::model::{Action, KeepOnKill, Partition, Step, StopSignal, Ta
 use crate::trace::event::{Host, What};
 
 use super::partition::{self, Cuts};
-use super::script::Script;
+use super::script::{Draw, Script};
 use super::targets::{Needs, choose};
 
 /// How long an agent has to stop after a signal, and to answer after a start.
@@ -70,7 +70,8 @@ impl Script {
     ) -> Option<Vec<Host>> {
         let recorder = self.cluster.recorder();
         let chosen = recorder.with_view(|view| {
-            let mut chosen = self.with_prng(index, |prng| choose(target, needs, view, prng));
+            let mut chosen =
+                self.draw(index, Draw::Target, |prng| choose(target, needs, view, prng));
             if step.chaos {
                 chosen.retain(|host| needs.met(view, *host));
                 self.protect(view, &step.action, &mut chosen);
@@ -142,7 +143,10 @@ impl Script {
 
     fn act_on(&self, index: usize, action: &Action, host: Host) {
         match action {
-            Action::Start { args, config, .. } => self.cluster.start(host, args, config.as_ref()),
+            Action::Start { args, config, .. } => {
+                self.cluster.start(host, args, config.as_ref());
+                self.undone_by_hand(|undo| matches!(undo, Undo::Start(of) if *of == host));
+            }
             Action::Kill { disk, .. } => {
                 let keep = match disk {
                     KeepOnKill::Synced => Keep::Synced,
@@ -165,13 +169,32 @@ impl Script {
                     self.cluster.kill(host, Keep::Synced);
                 }
                 self.cluster.start(host, args, config.as_ref());
+                self.undone_by_hand(|undo| matches!(undo, Undo::Start(of) if *of == host));
             }
             Action::Pause { .. } => {
                 self.cluster.pause(host);
                 self.remember(index, Undo::Resume(host));
             }
-            Action::Resume { .. } => self.cluster.resume(host),
+            Action::Resume { .. } => {
+                self.cluster.resume(host);
+                self.undone_by_hand(|undo| matches!(undo, Undo::Resume(of) if *of == host));
+            }
             _ => {}
+        }
+    }
+
+    /// Another step has just taken back what these did: they have nothing to undo any more.
+    fn undone_by_hand(&self, done: impl Fn(&Undo) -> bool) {
+        for step in 0..self.steps() {
+            let undo = self.take_undo(step);
+            let before = undo.len();
+            let left: Vec<Undo> = undo.into_iter().filter(|undo| !done(undo)).collect();
+            if left.is_empty() && before > 0 {
+                self.push(What::StepUndone { step: step as u32 });
+            }
+            for undo in left {
+                self.remember(step, undo);
+            }
         }
     }
 
@@ -200,7 +223,7 @@ impl Script {
     fn partition(&self, index: usize, step: &Step, shape: &Partition) -> bool {
         let agents = self.cluster.agents();
         let drawn = |draw: fn(&[Host], &mut Prng) -> Cuts, hosts: &[Host]| {
-            self.with_prng(index, |prng| draw(hosts, prng))
+            self.draw(index, Draw::Rest, |prng| draw(hosts, prng))
         };
         let (cuts, targets) = match shape {
             Partition::Groups(groups) => match self.groups(index, step, groups) {

@@ -3,7 +3,6 @@
 //! Its key/value operations belong to the history, under the user name of the step.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 
 use bytes::Bytes;
 use hyper::Method;
@@ -12,12 +11,11 @@ use proconsul::http::client::{Answer, ClientError};
 use serde_json::Value;
 
 use crate::history::operation::{Call, Mode, Outcome};
-use crate::scenario::model::{HttpExpect, HttpStep, Step, Target};
-use crate::scenario::{Field, fill};
+use crate::scenario::model::{HttpExpect, HttpStep, Step};
 use crate::trace::event::{Host, What};
 use crate::workload::user::{User, judge};
 
-use super::script::Script;
+use super::script::{Draw, Script};
 use super::targets::{Needs, choose};
 
 /// How long one request may take, unless the step says.
@@ -26,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 impl Script {
     pub(super) async fn http(&self, index: usize, step: &Step, http: &HttpStep) {
         let chosen = self.cluster.recorder().with_view(|view| {
-            self.with_prng(index, |prng| choose(&http.via, Needs::Nothing, view, prng))
+            self.draw(index, Draw::Target, |prng| choose(&http.via, Needs::Nothing, view, prng))
         });
         let Some(via) = chosen.first().copied() else {
             if step.optional {
@@ -69,7 +67,10 @@ impl Script {
         let open: Vec<(u64, Call)> = self
             .operations(&method, &path, &body)
             .into_iter()
-            .map(|(key, call)| (self.invoke(&format!("step {}", step.id), via, &key, &call), call))
+            .map(|(key, call)| {
+                let (host, user) = (self.cluster.testbed(), format!("step {}", step.id));
+                (self.cluster.invoke(host, &user, via, &key, &call), call)
+            })
             .collect();
         let result = user.request(to, method, &path, body, left).await;
         for (op, call) in open {
@@ -77,15 +78,6 @@ impl Script {
         }
         let answer = result.map_err(|error| format!("no answer: {error}"))?;
         self.compare(&http.expect, &answer)
-    }
-
-    fn invoke(&self, user: &str, via: Host, key: &str, call: &Call) -> u64 {
-        let recorder = self.cluster.recorder();
-        let at = recorder.run_time(self.cluster.now());
-        let server = self.cluster.name(via);
-        let op = recorder.with_history(|h| h.invoke(user, server, key, call.clone(), at));
-        self.push(What::Invoke { op });
-        op
     }
 
     /// The operations that a request stands for. The removal of a prefix is one for every key under
@@ -110,18 +102,7 @@ impl Script {
         if *call == Call::Delete && result.as_ref().is_ok_and(refused) {
             answered.outcome = Outcome::Fail;
         }
-        let outcome = match answered.outcome {
-            Outcome::Ok => "ok",
-            Outcome::Fail => "fail",
-            Outcome::Unknown => "unknown",
-        };
-        self.push(What::Return { op, outcome: outcome.to_owned() });
-        let recorder = self.cluster.recorder();
-        let at = recorder.run_time(self.cluster.now());
-        recorder.with_history(|history| {
-            let (output, index) = (answered.output, answered.index);
-            history.complete(op, at, answered.outcome, output, index, answered.error);
-        });
+        self.cluster.complete(self.cluster.testbed(), op, answered);
     }
 
     fn compare(&self, expect: &HttpExpect, answer: &Answer) -> Result<(), String> {
@@ -188,20 +169,7 @@ impl Script {
 
     /// Fills names in braces in, as of now.
     pub(super) fn fill(&self, text: &str) -> Result<String, String> {
-        let mut resolve = |target: &Target, field: Field| {
-            let hosts = self
-                .cluster
-                .recorder()
-                .with_view(|view| crate::trace::resolve::resolve(target, view).hosts);
-            let [host] = hosts[..] else { return None };
-            Some(match field {
-                Field::Address => self.cluster.ip(host).to_string(),
-                Field::Name => self.cluster.name(host).to_owned(),
-                // Ids of static servers are their addresses.
-                Field::Id => SocketAddr::new(self.cluster.ip(host), 8300).to_string(),
-            })
-        };
-        fill(self.cluster.plan(), text, &mut resolve)
+        self.cluster.fill(text)
     }
 
     /// Whether the agent's HTTP port answers anything.

@@ -34,8 +34,19 @@ struct Progress {
     finished: watch::Sender<u64>,
 }
 
+/// What a step's draws are for. A target that `expand` has resolved is not drawn again, so the other
+/// draws must not come from the same stream.
+#[derive(Clone, Copy)]
+pub(super) enum Draw {
+    /// Whom it acts on.
+    Target,
+    /// Shapes and pauses.
+    Rest,
+}
+
 struct Cell {
-    prng: Prng,
+    target_draws: Prng,
+    other_draws: Prng,
     finished: Option<Instant>,
     /// What is to be undone, in the order it was done.
     undo: Vec<Undo>,
@@ -47,7 +58,8 @@ impl Script {
     pub fn new(cluster: &Cluster) -> Self {
         let plan = cluster.plan();
         let cell = |step: &Step| Cell {
-            prng: plan.seed.stream(&format!("step/{}", step.id)),
+            target_draws: plan.seed.stream(&format!("step/{}/target", step.id)),
+            other_draws: plan.seed.stream(&format!("step/{}/rest", step.id)),
             finished: None,
             undo: Vec::new(),
         };
@@ -90,8 +102,12 @@ impl Script {
         self.progress.cells.lock().expect("a simulation has one thread")
     }
 
-    pub(super) fn with_prng<T>(&self, index: usize, draw: impl FnOnce(&mut Prng) -> T) -> T {
-        draw(&mut self.cells()[index].prng)
+    pub(super) fn draw<T>(&self, index: usize, what: Draw, draw: impl FnOnce(&mut Prng) -> T) -> T {
+        let cell = &mut self.cells()[index];
+        match what {
+            Draw::Target => draw(&mut cell.target_draws),
+            Draw::Rest => draw(&mut cell.other_draws),
+        }
     }
 
     pub(super) fn remember(&self, index: usize, undo: Undo) {
@@ -174,9 +190,14 @@ impl Script {
             if repeat.times.is_some_and(|times| done >= times) {
                 return;
             }
-            let pause = self.with_prng(index, |p| p.duration(repeat.every.low, repeat.every.high));
+            let pause =
+                self.draw(index, Draw::Rest, |p| p.duration(repeat.every.low, repeat.every.high));
+            // No further time fits: finished now, not at the end of a pause that leads nowhere.
+            if until.is_some_and(|end| self.is_past(end, pause)) {
+                return;
+            }
             self.sleep(pause).await;
-            if until.is_some_and(|end| self.is_past(end)) {
+            if until.is_some_and(|end| self.is_past(end, Duration::ZERO)) {
                 return;
             }
         }
@@ -189,9 +210,10 @@ impl Script {
         }
     }
 
-    fn is_past(&self, moment: &Moment) -> bool {
+    /// Whether that moment will have come after this much more time, as far as one can tell now.
+    fn is_past(&self, moment: &Moment, ahead: Duration) -> bool {
         match moment {
-            Moment::At(at) => self.cluster.now() >= self.cluster.recorder().zero() + *at,
+            Moment::At(at) => self.cluster.now() + ahead >= self.cluster.recorder().zero() + *at,
             Moment::Step(step) => self.cells()[*step].finished.is_some(),
         }
     }

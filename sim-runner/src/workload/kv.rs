@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 
 use crate::cluster::Cluster;
 use crate::fabric::SimRuntime;
-use crate::history::operation::{Call, Mode, Outcome, Output};
+use crate::history::operation::{Call, Mode, Output};
 use crate::scenario::model::{KvMix, KvWorkload, Modes, Target, Via, Workload};
-use crate::trace::event::{Host, What};
+use crate::trace::event::Host;
 
 use super::user::User;
 
@@ -137,14 +137,9 @@ impl KvUser {
         call: Call,
         versions: &mut BTreeMap<String, u64>,
     ) {
-        let recorder = self.cluster.recorder().clone();
-        let called = self.cluster.now();
-        let at = recorder.run_time(called);
-        let place = self.cluster.name(server).to_owned();
         // A list reads every key of the workload.
         let key = if matches!(call, Call::List { .. }) { "k".to_owned() } else { key };
-        let op = recorder.with_history(|h| h.invoke(&self.name, &place, &key, call.clone(), at));
-        recorder.push(called, self.host, What::Invoke { op });
+        let op = self.cluster.invoke(self.host, &self.name, server, &key, &call);
         let to = self.cluster.http_address(server);
         let answered = user.operate(to, &key, &call, self.plan.timeout).await;
         for seen in seen(&answered.output) {
@@ -155,24 +150,7 @@ impl KvUser {
         if matches!(answered.output, Some(Output::Value(None))) {
             versions.remove(&key);
         }
-        let returned = self.cluster.now();
-        let outcome = match answered.outcome {
-            Outcome::Ok => "ok",
-            Outcome::Fail => "fail",
-            Outcome::Unknown => "unknown",
-        };
-        recorder.push(returned, self.host, What::Return { op, outcome: outcome.to_owned() });
-        let at = recorder.run_time(returned);
-        recorder.with_history(|history| {
-            history.complete(
-                op,
-                at,
-                answered.outcome,
-                answered.output,
-                answered.index,
-                answered.error,
-            );
-        });
+        self.cluster.complete(self.host, op, answered);
     }
 }
 

@@ -16,20 +16,9 @@ use proconsul::base::runtime::Runtime;
 use proconsul::http::client::{Answer, Client, ClientError};
 use serde_json::Value;
 
+use crate::cluster::operations::Answered;
 use crate::fabric::{SimRuntime, SimStream};
 use crate::history::operation::{Call, Mode, Outcome, Output, Seen};
-
-/// What came back.
-pub struct Answered {
-    /// How it ended.
-    pub outcome: Outcome,
-    /// What it says, when ok.
-    pub output: Option<Output>,
-    /// `X-Consul-Index`.
-    pub index: Option<u64>,
-    /// The error as the user saw it.
-    pub error: Option<String>,
-}
 
 /// One user's connections.
 pub struct User {
@@ -93,12 +82,6 @@ impl User {
     ) -> Answered {
         let (method, path, body) = encode(key, call);
         judge(call, &self.request(to, method, &path, body, patience).await)
-    }
-}
-
-impl Answered {
-    fn without(outcome: Outcome, error: String) -> Self {
-        Self { outcome, output: None, index: None, error: Some(error) }
     }
 }
 

@@ -66,6 +66,43 @@ pub async fn moving_a_timer_wakes_its_waiter<W: World>(world: W) {
     }
 }
 
+pub async fn setting_a_timer_on_each_poll_does_not_spin<W: World>(world: W) {
+    let runtime = world.host(0);
+    let mut timer = runtime.timer();
+    let due = runtime.now() + SHORT * 3;
+    let mut polls = 0;
+    poll_fn(|cx| {
+        polls += 1;
+        timer.set(Some(due));
+        timer.poll_fired(cx)
+    })
+    .await;
+    assert!(runtime.now() >= due);
+    assert!(polls < 10, "{polls} polls");
+}
+
+pub async fn a_timer_cleared_and_set_again_wakes_its_waiter<W: World>(world: W) {
+    let runtime = world.host(0);
+    let (mut timer, mut script) = (runtime.timer(), runtime.timer());
+    let start = runtime.now();
+    timer.set(Some(start + SHORT * 2));
+    script.set(Some(start + SHORT));
+    let mut step = 0;
+    let due = start + SHORT * 4;
+    // Cleared before its deadline and set after it: the first deadline must leave no trace.
+    let waited = poll_fn(|cx| {
+        let done = timer.poll_fired(cx);
+        while script.poll_fired(cx).is_ready() {
+            step += 1;
+            timer.set(if step == 1 { None } else { Some(due) });
+            script.set((step == 1).then_some(start + SHORT * 3));
+        }
+        done
+    });
+    runtime.timeout(LONG, waited).await.unwrap();
+    assert!(step == 2 && runtime.now() >= due);
+}
+
 pub async fn a_later_deadline_replaces_an_earlier_one<W: World>(world: W) {
     let runtime = world.host(0);
     let mut timer = runtime.timer();

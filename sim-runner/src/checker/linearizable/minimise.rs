@@ -6,15 +6,19 @@
 //! as long as nobody observed what the value was *not*. Never a write alone whose readers stay: that
 //! would make violations up. The result is 1-minimal for these removals.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
 use super::Budget;
 use super::model::{Kind, Model, Value};
 use super::problem::{Item, Problem, Progress};
-use super::search;
+use super::search::Search;
 
-/// Steps for each question; the questions are about ever smaller histories.
-const STEPS: u64 = 100_000;
+/// Operations that all questions together may be about; then the rest stays as it is.
+const STEPS_ALL: u64 = 1_000_000;
+
+/// Steps for each question, beside a few for each operation: what is not easily seen to fail stays.
+const STEPS: u64 = 20_000;
 
 /// The smallest failing part of `items`, which fail.
 pub(super) fn smallest(
@@ -23,7 +27,7 @@ pub(super) fn smallest(
     failed_at: Option<i64>,
     budget: Budget,
 ) -> Vec<Item> {
-    let shrinker = Shrinker { model, budget };
+    let shrinker = Shrinker { model, budget, left: Cell::new(STEPS_ALL) };
     let mut items = shrinker.earliest(items, failed_at);
     loop {
         let before = items.len();
@@ -41,13 +45,19 @@ pub(super) fn smallest(
 struct Shrinker<'a> {
     model: &'a Model,
     budget: Budget,
+    left: Cell<u64>,
 }
 
 impl Shrinker<'_> {
     fn fails(&self, items: &[Item]) -> bool {
-        let steps = STEPS.min(self.budget.steps);
+        // Making the problem costs about a step an operation.
+        let Some(left) = self.left.get().checked_sub(items.len() as u64) else { return false };
         let problem = Problem::new(self.model, items);
-        search::decide(&problem, self.budget.engine, steps).0 == Progress::No
+        let steps = (STEPS + 4 * items.len() as u64).min(self.budget.steps).min(left);
+        let mut search = Search::new(&problem, self.budget.engine);
+        let answer = search.run(steps);
+        self.left.set(left.saturating_sub(search.steps()));
+        answer == Progress::No
     }
 
     /// Cut at the earliest return that proves the violation.
@@ -109,13 +119,18 @@ impl Shrinker<'_> {
         }
         let values: BTreeSet<Value> =
             items.iter().flat_map(|item| touches(self.model, item.kind)).collect();
-        for value in values {
-            if let Some(fewer) = without(self.model, &items, value)
-                && fewer.len() < items.len()
-                && self.fails(&fewer)
-            {
-                items = fewer;
+        let values: Vec<Value> = values.into_iter().collect();
+        let mut chunk = values.len();
+        while chunk > 0 {
+            for some in values.chunks(chunk) {
+                if let Some(fewer) = without(self.model, &items, some)
+                    && fewer.len() < items.len()
+                    && self.fails(&fewer)
+                {
+                    items = fewer;
+                }
             }
+            chunk /= 2;
         }
         items
     }
@@ -131,9 +146,9 @@ fn touches(model: &Model, kind: Kind) -> Vec<Value> {
     }
 }
 
-/// Without the value and all that follows from it; none when that cannot be told.
-fn without(model: &Model, items: &[Item], value: Value) -> Option<Vec<Item>> {
-    let mut gone = BTreeSet::from([value]);
+/// Without these values and all that follows from them; none when that cannot be told.
+fn without(model: &Model, items: &[Item], values: &[Value]) -> Option<Vec<Item>> {
+    let mut gone: BTreeSet<Value> = values.iter().copied().collect();
     loop {
         let before = gone.len();
         for item in items {
