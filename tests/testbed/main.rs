@@ -19,3 +19,4 @@ mod report_fixture;
 mod report_page;
 mod runtime_suite;
 mod runtime_suite_cases;
+mod zoo;
