@@ -59,7 +59,7 @@ pub const PLANTS: &[Plant] = &[
     Plant {
         name: "verify-counts-old-heartbeats",
         property: "linearizable",
-        scenario: "scenarios/zoo/partitions.toml",
+        scenario: "scenarios/zoo/frozen_leaders.toml",
         story: "a leader serves consistent reads on the strength of heartbeats answered long ago",
     },
     Plant {
@@ -71,7 +71,7 @@ pub const PLANTS: &[Plant] = &[
     Plant {
         name: "forward-retries-write",
         property: "linearizable",
-        scenario: "scenarios/zoo/power_cuts.toml",
+        scenario: "scenarios/zoo/broken_forwards.toml",
         story: "a forwarded write whose connection broke is sent again, though it may have been applied",
     },
     Plant {
