@@ -6,12 +6,14 @@
 //!
 //! Nothing here judges: the run yields a trace and a history, and the checkers read those.
 
+use std::hash::RandomState;
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use proconsul::base;
 use proconsul::base::runtime::Runtime;
+use proconsul::base::{self, Faults};
+use proconsul::planted;
 
 use crate::cluster::{Cluster, Progress};
 use crate::fabric::simulate;
@@ -46,6 +48,11 @@ pub fn run(plan: Plan, plant: Option<&str>, progress: &Arc<Progress>) -> Result<
     let scheduler_seed = plan.seed.stream("scheduler").next_u64();
     let stopwatch = Stopwatch::start();
     let marks = stopwatch.marks.clone();
+    // Oracle: determinism. The simulator seeds the hash maps of this thread, unless somebody made one
+    // before it. What comes of it is in `Cluster::up`.
+    if planted!(Faults::armed(plant, None), "hash-order") {
+        let _ = RandomState::new();
+    }
     let main = || async move {
         let cluster = Cluster::new(plan, plant, progress);
         let life = Life { script: Script::new(&cluster), cluster, marks };

@@ -365,7 +365,7 @@ fn lease(plan: &Plan) -> Duration {
     Duration::from_millis(500) * u32::try_from(greatest).unwrap_or(5)
 }
 
-/// For the planted bug: as a set gives them whose keys are drawn anew by every process.
+/// For the planted bug: as a set gives them whose keys every process draws anew (`simulation::run`).
 #[expect(clippy::disallowed_types, reason = "the planted bug is what this type does")]
 fn in_hash_order(hosts: Vec<Host>) -> Vec<Host> {
     hosts.into_iter().collect::<std::collections::HashSet<Host>>().into_iter().collect()
