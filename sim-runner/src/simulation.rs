@@ -48,13 +48,12 @@ pub fn run(plan: Plan, plant: Option<&str>, progress: &Arc<Progress>) -> Result<
     let scheduler_seed = plan.seed.stream("scheduler").next_u64();
     let stopwatch = Stopwatch::start();
     let marks = stopwatch.marks.clone();
-    // Oracle: determinism. The simulator seeds the hash maps of this thread, unless somebody made one
-    // before it. What comes of it is in `Cluster::up`.
-    if planted!(Faults::armed(plant, None), "hash-order") {
-        let _ = RandomState::new();
-    }
+    // Oracle: determinism. The simulator seeds the hash maps that are made inside; these keys come
+    // from outside, so every process has others.
+    let faults = Faults::armed(plant, None);
+    let unseeded = planted!(faults, "hash-order").then(RandomState::new);
     let main = || async move {
-        let cluster = Cluster::new(plan, plant, progress);
+        let cluster = Cluster::new(plan, faults, unseeded, progress);
         let life = Life { script: Script::new(&cluster), cluster, marks };
         life.run().await
     };

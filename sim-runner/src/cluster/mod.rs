@@ -15,6 +15,7 @@ mod recorder;
 mod texts;
 
 use std::collections::BTreeMap;
+use std::hash::RandomState;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -45,6 +46,8 @@ struct Shared {
     fabric: Fabric,
     recorder: Recorder,
     faults: Faults,
+    /// Set for the planted non-determinism only: keys that differ in every process.
+    unseeded: Option<RandomState>,
     hosts: Vec<HostInfo>,
     /// The operating systems of hosts that no agent runs on.
     outside: BTreeMap<Host, SimRuntime>,
@@ -55,9 +58,14 @@ struct Shared {
 }
 
 impl Cluster {
-    /// All hosts of the plan, with nothing running on them.
+    /// All hosts of the plan, with nothing running on them. `unseeded` is a planted bug of its own.
     #[must_use]
-    pub fn new(plan: Plan, plant: Option<&str>, progress: &Arc<Progress>) -> Self {
+    pub fn new(
+        plan: Plan,
+        faults: Faults,
+        unseeded: Option<RandomState>,
+        progress: &Arc<Progress>,
+    ) -> Self {
         let hosts = hosts_of(&plan);
         let recorder = Recorder::new(header_of(&plan, &hosts), &plan, progress.clone());
         let streams = plan.seed.stream("fabric");
@@ -67,7 +75,6 @@ impl Cluster {
         };
         let observer = Arc::new(FabricObserver::new(recorder.clone()));
         let fabric = Fabric::new(&streams, network, observer);
-        let faults = Faults::armed(plant, None);
         // Oracle: determinism. Latencies that no seed explains.
         fabric.set_nondeterministic(planted!(faults, "real-entropy"));
         let mut outside = BTreeMap::new();
@@ -81,6 +88,7 @@ impl Cluster {
         let cluster = Self {
             shared: Arc::new(Shared {
                 faults,
+                unseeded,
                 added: Mutex::new(vec![Value::Null; plan.cluster.nodes.len()]),
                 cuts: Mutex::default(),
                 outside,
@@ -191,9 +199,8 @@ impl Cluster {
             let whom = crate::trace::resolve::resolve(target, view);
             whom.hosts.into_iter().filter(|host| view.node(*host).running).collect()
         });
-        // Oracle: determinism. The same draw hits another node in each process.
-        if planted!(self.shared.faults, "hash-order") {
-            up = in_hash_order(up);
+        if let Some(keys) = &self.shared.unseeded {
+            up = in_hash_order(up, keys);
         }
         up
     }
@@ -365,8 +372,10 @@ fn lease(plan: &Plan) -> Duration {
     Duration::from_millis(500) * u32::try_from(greatest).unwrap_or(5)
 }
 
-/// For the planted bug: as a set gives them whose keys every process draws anew (`simulation::run`).
+/// For the planted bug: as a hash set gives them, so that the same draw hits another node.
 #[expect(clippy::disallowed_types, reason = "the planted bug is what this type does")]
-fn in_hash_order(hosts: Vec<Host>) -> Vec<Host> {
-    hosts.into_iter().collect::<std::collections::HashSet<Host>>().into_iter().collect()
+fn in_hash_order(hosts: Vec<Host>, keys: &RandomState) -> Vec<Host> {
+    let mut set = std::collections::HashSet::with_hasher(keys.clone());
+    set.extend(hosts);
+    set.into_iter().collect()
 }
