@@ -65,7 +65,7 @@ pub struct Run {
     #[arg(long, value_name = "A..B", conflicts_with = "seed")]
     pub seeds: Option<String>,
     /// With --seeds: stop at the first seed that does not hold.
-    #[arg(long, requires = "seeds")]
+    #[arg(long, requires = "seeds", conflicts_with = "seed")]
     pub until_failure: bool,
     /// Print one JSON object (with --seeds: one a line, then a summary) instead of text.
     #[arg(long)]

@@ -9,19 +9,10 @@
 //! thread of its own, one per process. A watchdog looks at it from outside: a simulation whose virtual
 //! clock stands still is given up as undecided.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, mpsc};
-use std::thread;
-use std::time::Duration;
 
-use crate::checker;
-use crate::checker::linearizable::{self, Budget, ReadCounts, WindowKind};
-use crate::checker::windows::{ReadWindow, windows};
-use crate::cluster::Progress;
-use crate::history::History;
-use crate::history::operation::Operation;
+use crate::judging::{Judged, judge_recording};
 use crate::property::{Judgement, Verdict};
 use crate::replay::{self, Replayed};
 use crate::report::folder::{self, File};
@@ -31,12 +22,10 @@ use crate::scenario::model::{Plan, Seed};
 use crate::scenario::{Source, expand, load, lower};
 use crate::simulation;
 use crate::trace::event::What;
+use crate::trace::file;
 use crate::trace::json::Lines;
 use crate::trace::record::Recording;
-use crate::trace::{Trace, file};
-
-/// Virtual time that stands still for this much wall time is not coming back.
-const STUCK_AFTER: Duration = Duration::from_secs(60);
+use crate::watchdog::{STUCK_AFTER, Simulated, simulate_watched};
 
 /// What to run, and how.
 #[derive(Clone, Debug)]
@@ -89,7 +78,7 @@ pub fn run(job: &Job) -> Result<RunResult, Failed> {
         folder::check(&folder).map_err(|error| usage(&error))?;
     }
     let simulated = match simulate_watched(&plan, job.plant.as_deref()) {
-        Simulated::Done(evidence) => evidence,
+        Simulated::Done(evidence) => *evidence,
         Simulated::Crashed(text) => return Err(Failed::Testbed(text)),
         Simulated::Stuck(detail) => return Ok(gave_up(job, &plan, detail)),
     };
@@ -98,7 +87,8 @@ pub fn run(job: &Job) -> Result<RunResult, Failed> {
     } else {
         Replayed::No
     };
-    let judged = judge(&plan, &simulated.trace, &simulated.history, &replayed);
+    let recording = simulated.trace.recording();
+    let judged = judge_recording(&plan, recording, &simulated.history, &replayed);
     let mut result = result_of(job, &plan, &simulated, judged, &replayed);
     write_report(job, &source, &simulated, &mut result)?;
     Ok(result)
@@ -148,111 +138,6 @@ fn shell_word(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-enum Simulated {
-    Done(simulation::Evidence),
-    Crashed(String),
-    Stuck(String),
-}
-
-fn simulate_watched(plan: &Plan, plant: Option<&str>) -> Simulated {
-    let progress = Arc::new(Progress::default());
-    let (done, outcome) = mpsc::channel();
-    let (inside, plan, plant) = (progress.clone(), plan.clone(), plant.map(str::to_owned));
-    let work = move || {
-        let evidence = simulation::run(plan, plant.as_deref(), &inside);
-        // Nobody listens any more when the watchdog gave up.
-        let _ = done.send(evidence);
-    };
-    #[expect(clippy::disallowed_methods, reason = "outside the simulation, to watch it")]
-    thread::spawn(work);
-    let mut seen = 0;
-    loop {
-        match outcome.recv_timeout(STUCK_AFTER) {
-            Ok(Ok(evidence)) => return Simulated::Done(evidence),
-            Ok(Err(text)) => return Simulated::Crashed(text),
-            Err(mpsc::RecvTimeoutError::Disconnected) => {
-                return Simulated::Crashed("the simulation ended without a result".to_owned());
-            }
-            Err(mpsc::RecvTimeoutError::Timeout) => {
-                let now = progress.now_ns.load(Ordering::Relaxed);
-                if now == seen {
-                    let events = progress.events.load(Ordering::Relaxed);
-                    return Simulated::Stuck(format!(
-                        "no virtual progress for {} s of wall time: the clock stands at {:.3} s since \
-                         the start of boot, after {events} events",
-                        STUCK_AFTER.as_secs(),
-                        now as f64 / 1e9
-                    ));
-                }
-                seen = now;
-            }
-        }
-    }
-}
-
-/// What the checkers say.
-pub struct Judged {
-    /// One per property.
-    pub judgements: Vec<Judgement>,
-    /// Events of the language that occurred.
-    pub seen: Vec<String>,
-    /// Reads by mode, and those inside a window.
-    pub reads: ReadCounts,
-}
-
-/// Judges a run from its evidence: the same in `run` and in `check`.
-#[must_use]
-pub fn judge(plan: &Plan, trace: &Trace, history: &History, replayed: &Replayed) -> Judged {
-    judge_recording(plan, trace.recording(), history, replayed)
-}
-
-/// The same, of a decoded trace.
-#[must_use]
-pub fn judge_recording(
-    plan: &Plan,
-    recording: Recording,
-    history: &History,
-    replayed: &Replayed,
-) -> Judged {
-    let evidence = checker::Evidence::new(recording, history.operations().to_vec());
-    let windows = windows(&evidence.header, &evidence.events, &evidence.history);
-    let lives = lives(&evidence);
-    let known = linearizable::Evidence {
-        window: &|operation: &Operation| windows.get(&operation.id).map(window),
-        life: &|server: &str, at: i64| {
-            lives
-                .get(server)
-                .map_or(0, |starts| starts.partition_point(|start| *start <= at) as u64)
-        },
-    };
-    let report = linearizable::check(history, &known, Budget::default());
-    let events = evidence.events.len() as u64;
-    let given = vec![report.judgement, replayed.judgement(events)];
-    let outcome = checker::judge(&evidence, plan, &windows, given);
-    Judged { judgements: outcome.judgements, seen: outcome.seen, reads: report.reads }
-}
-
-fn window(window: &ReadWindow) -> linearizable::ReadWindow {
-    linearizable::ReadWindow {
-        kind: if window.deposed { WindowKind::Deposed } else { WindowKind::Fresh },
-        not_older_than_index: window.not_older_than_index,
-        widen_from: window.widen_from,
-    }
-}
-
-/// When each agent's process was started.
-fn lives(evidence: &checker::Evidence) -> BTreeMap<&str, Vec<i64>> {
-    let mut lives: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
-    for event in &evidence.events {
-        if event.what == What::Started
-            && let Some(info) = evidence.header.hosts.get(usize::from(event.host.0))
-        {
-            lives.entry(&info.name).or_default().push(event.at);
-        }
-    }
-    lives
-}
-
 fn result_of(
     job: &Job,
     plan: &Plan,
@@ -290,6 +175,7 @@ fn result_of(
         report: None,
         reproduce: job.reproduce(),
         notes,
+        sometimes: judged.sometimes,
         first_difference: first_difference(replayed),
     }
 }
@@ -333,6 +219,7 @@ fn gave_up(job: &Job, plan: &Plan, detail: String) -> RunResult {
         report: None,
         reproduce: job.reproduce(),
         notes: vec![detail],
+        sometimes: Vec::new(),
         first_difference: None,
     }
 }
@@ -376,7 +263,7 @@ fn write_report(
 pub fn resolved_targets(recording: &Recording) -> BTreeMap<String, Vec<String>> {
     let name = |host: &crate::trace::Host| recording.header.hosts[usize::from(host.0)].name.clone();
     let mut resolved: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let mut repeated = std::collections::BTreeSet::new();
+    let mut repeated = BTreeSet::new();
     for event in &recording.events {
         if let What::StepStarted { id, targets, .. } = &event.what {
             let targets: Vec<String> = targets.iter().map(name).collect();
@@ -405,7 +292,7 @@ pub fn simulate_once(
     let source = load(scenario, overrides).map_err(|error| usage(&error))?;
     let plan = lower(&source, seed).map_err(|error| usage(&error))?;
     match simulate_watched(&plan, plant) {
-        Simulated::Done(evidence) => Ok((source, plan, evidence)),
+        Simulated::Done(evidence) => Ok((source, plan, *evidence)),
         Simulated::Crashed(text) | Simulated::Stuck(text) => Err(Failed::Testbed(text)),
     }
 }

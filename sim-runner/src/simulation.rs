@@ -11,7 +11,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use proconsul::base::runtime::Runtime;
+use proconsul::base::runtime::{Runtime, Task};
 use proconsul::base::{self, Faults};
 use proconsul::planted;
 
@@ -37,8 +37,8 @@ pub struct Evidence {
 
 /// A run that is not explicitly timed goes on this long after its last step.
 const AFTER_THE_SCRIPT: Duration = Duration::from_secs(10);
-/// And at most this long, whatever its script waits for.
-const LONGEST_RUN: Duration = Duration::from_secs(24 * 3600);
+/// And at most this long after the time at which the script should have ended, whatever it waits for.
+const LONGEST_DELAY: Duration = Duration::from_secs(3600);
 
 /// Runs a plan.
 ///
@@ -123,20 +123,26 @@ impl Life {
     async fn run_time(&self, zero: base::Instant) {
         let plan = self.cluster.plan();
         self.start_users();
-        let _steps = self.script.start();
+        let steps = self.script.start();
         let testbed = self.cluster.runtime(self.cluster.testbed());
         let end = zero + plan.time.run;
         testbed.sleep(end.since(self.cluster.now())).await;
         if plan.time.run_is_explicit {
-            for (index, id) in self.script.unfinished() {
-                let message = "the run was over before this step had finished".to_owned();
-                self.push(What::StepFailed { step: index as u32, id, message });
-            }
+            self.fail_unfinished("the run was over before this step had finished");
         } else if !self.script.unfinished().is_empty() {
             let all = self.script.finished();
-            if testbed.timeout(LONGEST_RUN, all).await.is_ok() {
+            if testbed.timeout(LONGEST_DELAY, all).await.is_ok() {
                 testbed.sleep(AFTER_THE_SCRIPT).await;
             }
+            self.fail_unfinished("an hour after its script should have ended, this step had not");
+        }
+        // A step that fired now would undo what settle does.
+        steps.iter().for_each(Task::abort);
+    }
+
+    fn fail_unfinished(&self, why: &str) {
+        for (index, id) in self.script.unfinished() {
+            self.push(What::StepFailed { step: index as u32, id, message: why.to_owned() });
         }
     }
 

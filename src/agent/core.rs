@@ -1,19 +1,15 @@
 //! [`Agent`]: the one way in, and what connects Raft's outputs to the state machine.
 
-use std::collections::BTreeMap;
-
-use crate::base::{
-    CallId, Duration, Faults, Instant, LogIndex, PersistId, Prng, ReplyToken, RequestId,
-    ServerAddress, Term,
-};
+use crate::base::{Duration, Faults, Instant, LogIndex, Prng, Term};
 use crate::raft::{self, Configuration, EntryKind, Raft, RaftConfig, Restored};
 use crate::state::StateStore;
 use crate::wire;
 
 use super::event::Event;
-use super::hold::Hold;
+use super::io::{Input, Output};
+use super::pending::PendingTable;
 use super::told::Told;
-use super::types::{Failure, Reply, Request};
+use super::types::Reply;
 
 /// What an agent is told at construction.
 #[derive(Clone, Debug)]
@@ -28,96 +24,12 @@ pub struct AgentConfig {
     pub rpc_hold_timeout: Duration,
 }
 
-/// Everything that can happen to an agent.
-#[derive(Clone, Debug)]
-pub enum Input {
-    /// The deadline has come.
-    Wake,
-    /// A peer's Raft request.
-    RaftRequest(ReplyToken, raft::Request),
-    /// The end of a Raft call.
-    RaftReply(CallId, Result<raft::Response, raft::CallError>),
-    /// The disk has it.
-    Persisted(PersistId),
-    /// The disk refused it.
-    PersistFailed(PersistId),
-    /// A front end or another server asks.
-    Ask(RequestId, Request),
-    /// The asker has gone: nobody waits for the answer.
-    Forget(RequestId),
-    /// The end of a forwarded request.
-    Forwarded(CallId, Result<Reply, Failure>),
-    /// The process is about to stop: everything that waits is refused.
-    Stop,
-}
-
-/// Everything an agent asks for.
-#[derive(Clone, Debug)]
-pub enum Output {
-    /// Write this.
-    Persist(raft::Persist),
-    /// Send this to a peer.
-    RaftCall {
-        /// Names the answer.
-        call: CallId,
-        /// To whom.
-        to: ServerAddress,
-        /// On which connection.
-        lane: raft::Lane,
-        /// What.
-        request: raft::Request,
-    },
-    /// Answer a peer.
-    RaftReply(ReplyToken, raft::Response),
-    /// Ask the leader.
-    Forward {
-        /// Names the answer.
-        call: CallId,
-        /// The leader.
-        to: ServerAddress,
-        /// The question.
-        request: Request,
-    },
-    /// Answer an asker.
-    Answer(RequestId, Result<Reply, Failure>),
-    /// A fact.
-    Event(Event),
-}
-
-/// What a request that has no answer yet waits for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Waiting {
-    /// For a leader; routed again at this time, or as soon as one is known.
-    Leader { retry_at: Instant },
-    /// For its entry to be committed.
-    Commit,
-    /// For a quorum to confirm this leader, until this time.
-    Quorum { until: Instant },
-    /// For the leader's answer.
-    Forwarded(CallId),
-    /// For a change that touches its query, until this time.
-    Change { until: Instant },
-}
-
-/// A request that has no answer yet.
-#[derive(Clone, Debug)]
-pub(super) struct Pending {
-    pub request: Request,
-    pub since: Instant,
-    /// When a blocking query gives up and answers with what there is.
-    pub block_until: Option<Instant>,
-    pub hold: Hold,
-    pub waiting: Waiting,
-}
-
 /// One node of the cluster.
 pub struct Agent {
     pub(super) raft: Raft,
     pub(super) state: StateStore,
     pub(super) applied: LogIndex,
-    pub(super) pending: BTreeMap<RequestId, Pending>,
-    pub(super) forwards: BTreeMap<CallId, RequestId>,
-    pub(super) next_forward: CallId,
+    pub(super) pending: PendingTable,
     pub(super) config: AgentConfig,
     pub(super) prng: Prng,
     pub(super) faults: Faults,
@@ -154,9 +66,7 @@ impl Agent {
             raft,
             state: StateStore::default(),
             applied: LogIndex(0),
-            pending: BTreeMap::new(),
-            forwards: BTreeMap::new(),
-            next_forward: CallId(1),
+            pending: PendingTable::new(),
             config,
             prng: prng.fork("agent"),
             faults,
@@ -189,7 +99,9 @@ impl Agent {
             Input::Persisted(id) => self.raft_step(now, raft::Input::Persisted(id), out),
             Input::PersistFailed(id) => self.raft_step(now, raft::Input::PersistFailed(id), out),
             Input::Ask(id, request) => self.on_ask(now, id, request, out),
-            Input::Forget(id) => self.on_forget(id),
+            Input::Forget(id) => {
+                self.pending.remove(id);
+            }
             Input::Forwarded(call, result) => self.on_forwarded(now, call, result, out),
             Input::Stop => self.on_stop(out),
         }
@@ -198,12 +110,13 @@ impl Agent {
     /// When [`Input::Wake`] is due.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        let own = self.pending.values().filter_map(|pending| match pending.waiting {
-            Waiting::Leader { retry_at } => Some(retry_at),
-            Waiting::Quorum { until } | Waiting::Change { until } => Some(until),
-            Waiting::Commit | Waiting::Forwarded(_) => None,
-        });
-        own.chain(self.raft.deadline()).min()
+        self.pending.deadline().into_iter().chain(self.raft.deadline()).min()
+    }
+
+    /// How many requests have no answer yet.
+    #[must_use]
+    pub fn unanswered(&self) -> usize {
+        self.pending.len()
     }
 
     /// The consensus core, to look at.
@@ -233,12 +146,7 @@ impl Agent {
             self.applied,
             self.raft.commit_index()
         );
-        for (call, id) in &self.forwards {
-            crate::invariant!(
-                self.pending.get(id).is_some_and(|p| p.waiting == Waiting::Forwarded(*call)),
-                "call {call} belongs to request {id}, which does not wait for it"
-            );
-        }
+        self.pending.check_invariants();
     }
 
     pub(super) fn raft_step(&mut self, now: Instant, input: raft::Input, out: &mut Vec<Output>) {

@@ -13,15 +13,15 @@ pub(super) struct Hold {
 }
 
 impl Hold {
-    /// When to try again, or none when the request has waited long enough.
+    /// When to try again, or none when the request has waited long enough. `limit` is the
+    /// `rpc_hold_timeout`.
     pub fn next_try(
         &mut self,
         now: Instant,
-        since: Instant,
+        deadline: Instant,
         limit: Duration,
         prng: &mut Prng,
     ) -> Option<Instant> {
-        let deadline = since + limit;
         if now >= deadline {
             return None;
         }
@@ -43,12 +43,13 @@ mod tests {
         let limit = Duration::from_secs(7);
         let mut now = Instant::ZERO;
         let mut tries = 0;
-        while let Some(next) = hold.next_try(now, Instant::ZERO, limit, &mut prng) {
-            assert!(next > now && next <= Instant::ZERO + limit);
+        let deadline = Instant::ZERO + limit;
+        while let Some(next) = hold.next_try(now, deadline, limit, &mut prng) {
+            assert!(next > now && next <= deadline);
             now = next;
             tries += 1;
         }
-        assert_eq!(now, Instant::ZERO + limit);
+        assert_eq!(now, deadline);
         assert!((3..40).contains(&tries), "{tries} tries");
     }
 }

@@ -20,7 +20,9 @@
 //! Invariants:
 //! * A write is acknowledged only once its own entry is committed and applied here.
 //! * A write whose connection to the leader broke is never sent again: its outcome is unknown
-//!   (spec cluster 9.2). Reads are.
+//!   (spec cluster 9.2). Reads are; so is a write of which not a byte was sent.
+//! * A forwarded read does not wait for a server that is no longer the leader: a server that lost its
+//!   power never answers, and would keep a blocking query for its whole wait.
 //! * A consistent read is answered from a state that has applied all that was committed when a quorum
 //!   confirmed this leader, *after* the read came in.
 //! * A default or consistent read that blocks on a leader which then loses its office is routed again,
@@ -31,10 +33,14 @@
 mod core;
 mod event;
 mod hold;
+mod io;
+mod pending;
+mod route;
 mod serve;
 mod told;
 pub mod types;
 
-pub use core::{Agent, AgentConfig, Input, Output};
+pub use core::{Agent, AgentConfig};
 pub use event::Event;
+pub use io::{Input, Output};
 pub use types::*;

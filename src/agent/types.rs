@@ -116,6 +116,8 @@ pub enum Failure {
     LeadershipLost,
     /// A leader that has not applied its predecessors' entries yet held the read too long.
     NotReady,
+    /// No connection to the server that was to be asked: certainly without effect.
+    NotSent(String),
     /// The connection to the server that was asked broke or gave no answer: outcome unknown.
     Rpc(String),
     /// The server that was asked answered with this text.
@@ -131,6 +133,9 @@ impl fmt::Display for Failure {
             Failure::NotLeader => f.write_str("node is not the leader"),
             Failure::LeadershipLost => f.write_str("leadership lost while committing log"),
             Failure::NotReady => f.write_str("Not ready to serve consistent reads"),
+            Failure::NotSent(text) => {
+                write!(f, "rpc error getting client: failed to get conn: {text}")
+            }
             Failure::Rpc(text) => write!(f, "rpc error making call: {text}"),
             Failure::Remote(text) => write!(f, "rpc error making call: {text}"),
             Failure::ShuttingDown => f.write_str("raft is already shutdown"),

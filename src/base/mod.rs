@@ -8,9 +8,11 @@ pub mod invariant;
 pub mod prng;
 pub mod quorum;
 pub mod runtime;
+pub mod seats;
 pub mod time;
 
 pub use faults::Faults;
 pub use ids::{CallId, LogIndex, PersistId, ReplyToken, RequestId, ServerAddress, ServerId, Term};
 pub use prng::{Prng, Ratio};
+pub use seats::{Seat, Seats};
 pub use time::{Duration, Instant, WallTime};

@@ -285,6 +285,14 @@ pub trait File: Send + Sync + 'static {
     fn len(&self) -> impl Future<Output = io::Result<u64>> + Send;
     /// Makes content and length durable.
     fn sync(&self) -> impl Future<Output = io::Result<()>> + Send;
+    /// Claims the file for this process for as long as it stays open; `WouldBlock` while another
+    /// process has it. A system that runs one process per disk has nobody to keep out.
+    ///
+    /// # Errors
+    /// `WouldBlock`, or the system's.
+    fn try_lock(&self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Checks a path of a [`Disk`]: names joined by `/`, below the root. `""` is the root itself.

@@ -3,7 +3,7 @@
 use tokio::sync::mpsc;
 
 use crate::agent::Input;
-use crate::base::runtime::{Disk, Level, Runtime};
+use crate::base::runtime::Disk;
 use crate::raft::Persist;
 
 use super::mailbox::{Handle, Message};
@@ -19,9 +19,8 @@ pub(super) enum Storage<D: Disk> {
 
 /// Serves the queue until it is closed. A disk that fails once is not asked again: after a failed
 /// fsync nobody knows what is on it.
-pub(super) async fn run<R: Runtime>(
-    runtime: R,
-    mut storage: Storage<R::Disk>,
+pub(super) async fn run<D: Disk>(
+    mut storage: Storage<D>,
     mut queue: mpsc::UnboundedReceiver<Persist>,
     handle: Handle,
 ) {
@@ -40,13 +39,10 @@ pub(super) async fn run<R: Runtime>(
         match result {
             Ok(()) => handle.post(Message::Input(Input::Persisted(last))),
             Err(error) => {
-                runtime.log(
-                    Level::Error,
-                    "agent.server.raft",
-                    format_args!("failed to commit logs: error=\"{error}\""),
-                );
-                handle.post(Message::Input(Input::PersistFailed(last)));
-                return;
+                let why = error.to_string();
+                handle.post(Message::DiskFailed { batch: last, why });
+                // What still comes until the node has stopped is not written, and not promised.
+                while queue.recv().await.is_some() {}
             }
         }
     }

@@ -35,45 +35,54 @@ pub(super) struct EventLoop<R: Runtime> {
 pub(super) struct Waiting {
     askers: BTreeMap<RequestId, Asker>,
     peers: BTreeMap<ReplyToken, (mpsc::UnboundedSender<(u64, Response)>, u64)>,
-    next_request: u64,
     next_token: u64,
 }
 
+/// Why the loop ends.
+enum End {
+    Told,
+    DiskFailed(String),
+}
+
 impl<R: Runtime> EventLoop<R> {
-    /// Runs until it is told to stop.
-    pub async fn run(mut self, mut out: Vec<Output>) {
+    /// Runs until it is told to stop. Everything that waits has been answered by then.
+    ///
+    /// # Errors
+    /// The disk failed: why.
+    pub async fn run(mut self, mut out: Vec<Output>) -> Result<(), String> {
         let mut timer = self.runtime.timer();
-        self.execute(&mut out);
-        loop {
+        let mut end = self.execute(&mut out);
+        while end.is_none() {
             timer.set(self.agent.deadline());
             let late = poll_fn(|cx| timer.poll_fired(cx));
-            let first = match first_of(self.inbox.recv(), late).await {
-                Either::First(None) => return,
-                Either::First(Some(message)) => Some(message),
-                Either::Second(()) => None,
-            };
-            let now = self.runtime.now();
-            let mut stop = false;
-            match first {
-                None => self.agent.step(now, Input::Wake, &mut out),
-                Some(message) => stop |= self.take(message, &mut out),
+            match first_of(self.inbox.recv(), late).await {
+                Either::First(None) => end = Some(End::Told),
+                Either::First(Some(message)) => end = self.take(message, &mut out),
+                Either::Second(()) => self.agent.step(self.runtime.now(), Input::Wake, &mut out),
             }
             for _ in 1..BATCH {
+                if end.is_some() {
+                    break;
+                }
                 let Ok(message) = self.inbox.try_recv() else { break };
-                stop |= self.take(message, &mut out);
+                end = self.take(message, &mut out);
             }
+            let now = self.runtime.now();
             if self.agent.deadline().is_some_and(|at| at <= now) {
                 self.agent.step(now, Input::Wake, &mut out);
             }
-            self.execute(&mut out);
-            if stop {
-                return;
-            }
+            end = self.execute(&mut out).or(end);
+        }
+        self.agent.step(self.runtime.now(), Input::Stop, &mut out);
+        self.execute(&mut out);
+        match end {
+            Some(End::DiskFailed(why)) => Err(why),
+            Some(End::Told) | None => Ok(()),
         }
     }
 
-    /// Whether to stop.
-    fn take(&mut self, message: Message, out: &mut Vec<Output>) -> bool {
+    /// Hands one message to the core.
+    fn take(&mut self, message: Message, out: &mut Vec<Output>) -> Option<End> {
         let now = self.runtime.now();
         match message {
             Message::Input(input) => self.agent.step(now, input, out),
@@ -83,42 +92,47 @@ impl<R: Runtime> EventLoop<R> {
                 self.waiting.peers.insert(token, (from, number));
                 self.agent.step(now, Input::RaftRequest(token, request), out);
             }
-            Message::Ask { request, asker } => {
-                let id = RequestId(self.waiting.next_request);
-                self.waiting.next_request += 1;
+            Message::Ask { id, request, asker } => {
                 self.waiting.askers.insert(id, asker);
-                self.forget_the_gone(id, out);
                 self.agent.step(now, Input::Ask(id, request), out);
             }
-            Message::Stop => {
-                self.agent.step(now, Input::Stop, out);
-                return true;
+            Message::Forget(id) => self.forget(id, out),
+            Message::HungUp { connection } => {
+                let askers = self.waiting.askers.iter();
+                let gone: Vec<RequestId> = askers
+                    .filter(|(_, asker)| asker.is_of(connection))
+                    .map(|(id, _)| *id)
+                    .collect();
+                for id in gone {
+                    self.forget(id, out);
+                }
             }
+            Message::DiskFailed { batch, why } => {
+                self.agent.step(now, Input::PersistFailed(batch), out);
+                return Some(End::DiskFailed(why));
+            }
+            Message::Stop => return Some(End::Told),
         }
-        false
+        None
     }
 
-    /// Now and then lets go of requests whose askers have hung up: blocking queries would otherwise
-    /// stay for their whole wait.
-    fn forget_the_gone(&mut self, newest: RequestId, out: &mut Vec<Output>) {
-        if newest.0 % 64 != 63 {
-            return;
-        }
-        let now = self.runtime.now();
-        let askers = self.waiting.askers.iter();
-        let gone: Vec<RequestId> =
-            askers.filter(|(_, asker)| asker.is_gone()).map(|(id, _)| *id).collect();
-        for id in gone {
-            self.waiting.askers.remove(&id);
-            self.agent.step(now, Input::Forget(id), out);
+    fn forget(&mut self, id: RequestId, out: &mut Vec<Output>) {
+        if self.waiting.askers.remove(&id).is_some() {
+            self.agent.step(self.runtime.now(), Input::Forget(id), out);
         }
     }
 
-    fn execute(&mut self, out: &mut Vec<Output>) {
+    fn execute(&mut self, out: &mut Vec<Output>) -> Option<End> {
+        let mut end = None;
         for output in out.drain(..) {
             match output {
-                // The disk task is gone only when the node is stopping.
-                Output::Persist(persist) => drop(self.disk.send(persist)),
+                Output::Persist(persist) => {
+                    if self.disk.send(persist).is_err() {
+                        // It ends early only by a panic, or after it has said why.
+                        let why = "the task that writes the Raft log is gone".to_owned();
+                        end = Some(End::DiskFailed(why));
+                    }
+                }
                 Output::RaftCall { call, to, lane, request } => {
                     self.peers.call(call, &to, lane, request);
                 }
@@ -142,5 +156,6 @@ impl<R: Runtime> EventLoop<R> {
                 }
             }
         }
+        end
     }
 }

@@ -7,25 +7,33 @@
 //! ```
 //!
 //! Contract: every request that goes in comes back exactly once, as a response or as a failure.
-//! Requests are written without waiting for answers. Any error, and a request that stays unanswered
-//! past its deadline, breaks the connection; all that is outstanding then fails, because nobody can
-//! know what the peer did with it. The next request connects anew. Nothing is ever sent twice.
+//! Requests are written without waiting for answers, and answers are read while requests are written:
+//! a peer that will not read before it has been read from stops nothing. Any error, and a request
+//! that stays unanswered past its deadline, breaks the connection; all that is outstanding then
+//! fails, because nobody can know what the peer did with it. The next request connects anew.
+//! Nothing is ever sent twice. A connection that nobody has used for a while is closed from this
+//! side, the one that knows that no request is about to be on it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::task::{Context, Poll};
 
 use tokio::sync::mpsc;
 
-use crate::base::runtime::{
-    self, ByteReader, ByteStream, ByteWriter, Either, Runtime, Timer, first_of,
-};
+use crate::base::runtime::{ByteReader, ByteStream, ByteWriter, Runtime, Timer};
 use crate::base::{Duration, Instant, ServerAddress};
 use crate::wire::multiplex::Purpose;
 
+use super::frames::{Frames, READ_CHUNK_BYTES};
+
 /// How long connecting may take (the transport's I/O timeout, spec cluster 4.2).
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const READ_CHUNK_BYTES: usize = 16 * 1024;
+/// How long an unused connection is kept (spec cluster 5.5).
+const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+/// Both protocols answer with two values: a header or an error, and a body.
+const RESPONSE_SHAPE: (usize, usize) = (0, 2);
 
 /// A protocol of requests and responses on one connection.
 pub(super) trait Protocol: Send + 'static {
@@ -42,7 +50,7 @@ pub(super) trait Protocol: Send + 'static {
     fn decode(
         &self,
         bytes: &[u8],
-        context: Option<&Self::Request>,
+        oldest: Option<&Self::Request>,
     ) -> io::Result<Option<Decoded<Self::Response>>>;
     /// How long an answer may take.
     fn patience(&self, request: &Self::Request) -> Duration;
@@ -55,21 +63,23 @@ pub(super) struct Decoded<T> {
     pub response: T,
 }
 
+/// Why a request has no response.
+pub(super) enum LinkError {
+    /// There was no connection: certainly without effect.
+    NotSent(String),
+    /// The connection broke, or the peer is silent: nobody knows what it did.
+    Broken(String),
+}
+
 /// Takes the outcome of one request.
 pub(super) trait Done<K, P: Protocol>:
-    Fn(K, Result<P::Response, String>) + Send + 'static
+    Fn(K, Result<P::Response, LinkError>) + Send + 'static
 {
 }
-impl<K, P: Protocol, F: Fn(K, Result<P::Response, String>) + Send + 'static> Done<K, P> for F {}
-
-struct Outstanding<K, Q> {
-    key: K,
-    request: Q,
-    deadline: Instant,
-}
+impl<K, P: Protocol, F: Fn(K, Result<P::Response, LinkError>) + Send + 'static> Done<K, P> for F {}
 
 /// Serves the inbox until it is closed.
-pub(super) async fn run<R: Runtime, P: Protocol, K: Send + 'static>(
+pub(super) async fn run<R: Runtime, P: Protocol, K: Send + Unpin + 'static>(
     runtime: R,
     to: ServerAddress,
     protocol: P,
@@ -79,24 +89,20 @@ pub(super) async fn run<R: Runtime, P: Protocol, K: Send + 'static>(
     while let Some((key, request)) = inbox.recv().await {
         match runtime.timeout(CONNECT_TIMEOUT, connect(&runtime, &to)).await.and_then(|c| c) {
             Ok(stream) => {
-                let mut session = Session {
-                    runtime: &runtime,
-                    protocol: &protocol,
-                    outstanding: BTreeMap::new(),
-                    next_sequence: 0,
-                    written: Vec::new(),
-                    received: Vec::new(),
-                };
-                let error = session.run(stream, (key, request), &mut inbox, &done).await;
+                let (mut reader, mut writer) = stream.split();
+                let mut session = Session::new(&runtime, &protocol, &done);
+                session.enqueue(key, request);
+                let error =
+                    poll_fn(|cx| session.poll_end(cx, &mut reader, &mut writer, &mut inbox)).await;
                 for (_, outstanding) in session.outstanding {
-                    done(outstanding.key, Err(error.to_string()));
+                    done(outstanding.key, Err(LinkError::Broken(error.to_string())));
                 }
             }
             Err(error) => {
                 // What queued up meanwhile would only wait for the same failure again.
-                done(key, Err(error.to_string()));
+                done(key, Err(LinkError::NotSent(error.to_string())));
                 while let Ok((key, _)) = inbox.try_recv() {
-                    done(key, Err(error.to_string()));
+                    done(key, Err(LinkError::NotSent(error.to_string())));
                 }
             }
         }
@@ -115,111 +121,146 @@ async fn connect<R: Runtime>(runtime: &R, to: &ServerAddress) -> io::Result<R::S
     runtime.connect(SocketAddr::new(ip, port)).await
 }
 
-struct Session<'a, R, P: Protocol, K> {
-    runtime: &'a R,
-    protocol: &'a P,
-    outstanding: BTreeMap<u64, Outstanding<K, P::Request>>,
-    next_sequence: u64,
-    written: Vec<u8>,
-    received: Vec<u8>,
+struct Outstanding<K, Q> {
+    key: K,
+    request: Q,
+    deadline: Instant,
 }
 
-impl<R: Runtime, P: Protocol, K: Send + 'static> Session<'_, R, P, K> {
-    /// Returns why the connection ended.
-    async fn run(
-        &mut self,
-        stream: R::Stream,
-        first: (K, P::Request),
-        inbox: &mut mpsc::UnboundedReceiver<(K, P::Request)>,
-        done: &impl Done<K, P>,
-    ) -> io::Error {
-        let (mut reader, mut writer) = stream.split();
-        let mut timer = self.runtime.timer();
-        self.written.push(P::PURPOSE.byte());
-        self.enqueue(first.0, first.1);
-        let mut chunk = vec![0; READ_CHUNK_BYTES];
-        loop {
-            while let Ok((key, request)) = inbox.try_recv() {
-                self.enqueue(key, request);
-            }
-            if let Err(error) = self.flush(&mut writer).await {
-                return error;
-            }
-            timer.set(self.outstanding.values().map(|waiting| waiting.deadline).min());
-            let read = runtime::read(&mut reader, &mut chunk);
-            let late = std::future::poll_fn(|cx| timer.poll_fired(cx));
-            match first_of(read, first_of(inbox.recv(), late)).await {
-                Either::First(Ok(0)) => return io::ErrorKind::UnexpectedEof.into(),
-                Either::First(Err(error)) => return error,
-                Either::First(Ok(count)) => {
-                    if let Err(error) = self.receive(&chunk[..count], done) {
-                        return error;
-                    }
-                }
-                Either::Second(Either::First(Some((key, request)))) => self.enqueue(key, request),
-                Either::Second(Either::First(None)) => {
-                    return io::Error::other("the agent is shutting down");
-                }
-                Either::Second(Either::Second(())) => return io::ErrorKind::TimedOut.into(),
-            }
+/// One connection's life.
+struct Session<'a, R: Runtime, P: Protocol, K, D> {
+    runtime: &'a R,
+    protocol: &'a P,
+    done: &'a D,
+    outstanding: BTreeMap<u64, Outstanding<K, P::Request>>,
+    due: BTreeSet<(Instant, u64)>,
+    next_sequence: u64,
+    /// Encoded, of which so many bytes are written.
+    outgoing: Vec<u8>,
+    written: usize,
+    incoming: Frames,
+    chunk: Vec<u8>,
+    last_used: Instant,
+    timer: R::Timer,
+    /// What the timer is set to. It is moved only forwards and only when it fires: to move it with
+    /// every request would cost more than looking once too often.
+    armed: Option<Instant>,
+}
+
+impl<'a, R: Runtime, P: Protocol, K: Send + 'static, D: Done<K, P>> Session<'a, R, P, K, D> {
+    fn new(runtime: &'a R, protocol: &'a P, done: &'a D) -> Self {
+        Self {
+            runtime,
+            protocol,
+            done,
+            outstanding: BTreeMap::new(),
+            due: BTreeSet::new(),
+            next_sequence: 0,
+            outgoing: vec![P::PURPOSE.byte()],
+            written: 0,
+            incoming: Frames::default(),
+            chunk: vec![0; READ_CHUNK_BYTES],
+            last_used: runtime.now(),
+            timer: runtime.timer(),
+            armed: None,
         }
     }
 
     fn enqueue(&mut self, key: K, request: P::Request) {
         let sequence = self.next_sequence;
         self.next_sequence += 1;
-        self.protocol.encode(sequence, &request, &mut self.written);
-        let deadline = self.runtime.now() + self.protocol.patience(&request);
+        self.protocol.encode(sequence, &request, &mut self.outgoing);
+        self.last_used = self.runtime.now();
+        let deadline = self.last_used + self.protocol.patience(&request);
+        self.due.insert((deadline, sequence));
         self.outstanding.insert(sequence, Outstanding { key, request, deadline });
     }
 
-    async fn flush(&mut self, writer: &mut impl ByteWriter) -> io::Result<()> {
-        if !self.written.is_empty() {
-            let write = runtime::write_all(writer, &self.written);
-            self.runtime.timeout(CONNECT_TIMEOUT, write).await??;
-            self.written.clear();
+    /// Moves what can be moved; ready with the reason when the connection is over.
+    fn poll_end(
+        &mut self,
+        cx: &mut Context<'_>,
+        reader: &mut impl ByteReader,
+        writer: &mut impl ByteWriter,
+        inbox: &mut mpsc::UnboundedReceiver<(K, P::Request)>,
+    ) -> Poll<io::Error> {
+        while let Poll::Ready(next) = inbox.poll_recv(cx) {
+            match next {
+                Some((key, request)) => self.enqueue(key, request),
+                None => return Poll::Ready(io::Error::other("the agent is shutting down")),
+            }
+        }
+        let moved = self.poll_write(cx, writer).and_then(|()| self.poll_read(cx, reader));
+        if let Err(error) = moved {
+            return Poll::Ready(error);
+        }
+        self.poll_deadline(cx)
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, writer: &mut impl ByteWriter) -> io::Result<()> {
+        while self.written < self.outgoing.len() {
+            match writer.poll_write(cx, &self.outgoing[self.written..]) {
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(written) => self.written += written?,
+                Poll::Pending => return Ok(()),
+            }
+        }
+        self.outgoing.clear();
+        self.outgoing.shrink_to(READ_CHUNK_BYTES);
+        self.written = 0;
+        Ok(())
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, reader: &mut impl ByteReader) -> io::Result<()> {
+        while let Poll::Ready(count) = reader.poll_read(cx, &mut self.chunk) {
+            match count? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                count => self.incoming.push(&self.chunk[..count]),
+            }
+            self.take_answers()?;
         }
         Ok(())
     }
 
-    fn receive(&mut self, bytes: &[u8], done: &impl Done<K, P>) -> io::Result<()> {
-        self.received.extend_from_slice(bytes);
-        let mut used = 0;
-        while used < self.received.len() {
+    fn take_answers(&mut self) -> io::Result<()> {
+        loop {
             let oldest = self.outstanding.values().next().map(|waiting| &waiting.request);
-            let Some(decoded) = self.protocol.decode(&self.received[used..], oldest)? else {
-                break;
+            let protocol = self.protocol;
+            let decoded = self.incoming.take(RESPONSE_SHAPE, |bytes| {
+                let decoded = protocol.decode(bytes, oldest)?;
+                Ok(decoded.map(|decoded| {
+                    let used = decoded.used;
+                    (decoded, used)
+                }))
+            })?;
+            let Some(Decoded { sequence, response, .. }) = decoded else { return Ok(()) };
+            let sequence = sequence.or_else(|| self.outstanding.keys().next().copied());
+            let answered =
+                sequence.and_then(|sequence| Some((sequence, self.outstanding.remove(&sequence)?)));
+            let Some((sequence, answered)) = answered else {
+                let text = "an answer nobody asked for";
+                return Err(io::Error::new(io::ErrorKind::InvalidData, text));
             };
-            used += decoded.used;
-            let sequence = decoded.sequence.or_else(|| self.outstanding.keys().next().copied());
-            let answered = sequence.and_then(|sequence| self.outstanding.remove(&sequence));
-            let unasked =
-                || io::Error::new(io::ErrorKind::InvalidData, "an answer nobody asked for");
-            done(answered.ok_or_else(unasked)?.key, Ok(decoded.response));
+            self.due.remove(&(answered.deadline, sequence));
+            (self.done)(answered.key, Ok(response));
         }
-        self.received.drain(..used);
-        Ok(())
     }
-}
 
-/// Reads until one more whole message is at the front of `buffer`; `None` at a clean end.
-pub(super) async fn read_message<T>(
-    reader: &mut impl ByteReader,
-    buffer: &mut Vec<u8>,
-    mut decode: impl FnMut(&[u8]) -> io::Result<Option<(T, usize)>>,
-) -> io::Result<Option<T>> {
-    let mut chunk = [0; 4096];
-    loop {
-        if !buffer.is_empty()
-            && let Some((message, used)) = decode(buffer)?
-        {
-            buffer.drain(..used);
-            return Ok(Some(message));
-        }
-        match runtime::read(reader, &mut chunk).await? {
-            0 if buffer.is_empty() => return Ok(None),
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            count => buffer.extend_from_slice(&chunk[..count]),
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        loop {
+            let soonest = self.due.first().map(|(at, _)| *at);
+            let deadline = soonest.unwrap_or(self.last_used + IDLE_TIMEOUT);
+            if self.armed.is_none_or(|armed| deadline < armed) {
+                self.timer.set(Some(deadline));
+                self.armed = Some(deadline);
+            }
+            if self.timer.poll_fired(cx).is_pending() {
+                return Poll::Pending;
+            }
+            self.armed = None;
+            if deadline <= self.runtime.now() {
+                return Poll::Ready(io::ErrorKind::TimedOut.into());
+            }
         }
     }
 }

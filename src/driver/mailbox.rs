@@ -1,8 +1,12 @@
 //! What reaches the event loop, and the handle that front ends hold.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use tokio::sync::{mpsc, oneshot};
 
 use crate::agent::{self, Failure, Reply, Request};
+use crate::base::{PersistId, RequestId};
 use crate::raft;
 
 /// One message to the event loop.
@@ -16,7 +20,13 @@ pub(super) enum Message {
         request: raft::Request,
     },
     /// A request, and who waits for the answer.
-    Ask { request: Request, asker: Asker },
+    Ask { id: RequestId, request: Request, asker: Asker },
+    /// Nobody waits for this answer any more.
+    Forget(RequestId),
+    /// Another server's connection has ended: nobody waits for its answers any more.
+    HungUp { connection: u64 },
+    /// The disk refused a batch, with this text: the end of this process.
+    DiskFailed { batch: PersistId, why: String },
     /// Stop, and answer what waits.
     Stop,
 }
@@ -26,23 +36,24 @@ pub(super) enum Asker {
     /// A front end.
     FrontEnd(oneshot::Sender<Result<Reply, Failure>>),
     /// Another server's connection.
-    Server { to: mpsc::UnboundedSender<(ReplyTo, Result<Reply, Failure>)>, reply: ReplyTo },
+    Server {
+        connection: u64,
+        to: mpsc::UnboundedSender<(ReplyTo, Result<Reply, Failure>)>,
+        reply: ReplyTo,
+    },
 }
 
 impl Asker {
-    /// Whether nobody waits any more.
-    pub fn is_gone(&self) -> bool {
-        match self {
-            Asker::FrontEnd(sender) => sender.is_closed(),
-            Asker::Server { to, .. } => to.is_closed(),
-        }
+    /// Whether the answer is for this connection.
+    pub fn is_of(&self, wanted: u64) -> bool {
+        matches!(self, Asker::Server { connection, .. } if *connection == wanted)
     }
 
     /// Delivers; an asker that is gone needs nothing.
     pub fn answer(self, result: Result<Reply, Failure>) {
         match self {
             Asker::FrontEnd(sender) => drop(sender.send(result)),
-            Asker::Server { to, reply } => drop(to.send((reply, result))),
+            Asker::Server { to, reply, .. } => drop(to.send((reply, result))),
         }
     }
 }
@@ -57,11 +68,13 @@ pub(super) struct ReplyTo {
 #[derive(Clone)]
 pub struct Handle {
     inbox: mpsc::UnboundedSender<Message>,
+    /// Names for requests and connections, each used once.
+    next_name: Arc<AtomicU64>,
 }
 
 impl Handle {
     pub(super) fn new(inbox: mpsc::UnboundedSender<Message>) -> Self {
-        Self { inbox }
+        Self { inbox, next_name: Arc::default() }
     }
 
     pub(super) fn post(&self, message: Message) {
@@ -69,13 +82,38 @@ impl Handle {
         let _ = self.inbox.send(message);
     }
 
-    /// Asks, and waits for the answer.
+    /// A number that no request and no connection has had.
+    pub(super) fn new_name(&self) -> u64 {
+        self.next_name.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Asks, and waits for the answer. Dropping the future withdraws the question: a blocking query
+    /// whose client has gone would else stay for its whole wait.
     ///
     /// # Errors
     /// Why there is none.
     pub async fn ask(&self, request: Request) -> Result<Reply, Failure> {
         let (sender, receiver) = oneshot::channel();
-        self.post(Message::Ask { request, asker: Asker::FrontEnd(sender) });
-        receiver.await.unwrap_or(Err(Failure::ShuttingDown))
+        let id = RequestId(self.new_name());
+        self.post(Message::Ask { id, request, asker: Asker::FrontEnd(sender) });
+        let mut question = Question { handle: self, id, open: true };
+        let answer = receiver.await;
+        question.open = false;
+        answer.unwrap_or(Err(Failure::ShuttingDown))
+    }
+}
+
+/// A question that is withdrawn when it is dropped open.
+struct Question<'a> {
+    handle: &'a Handle,
+    id: RequestId,
+    open: bool,
+}
+
+impl Drop for Question<'_> {
+    fn drop(&mut self) {
+        if self.open {
+            self.handle.post(Message::Forget(self.id));
+        }
     }
 }

@@ -12,8 +12,11 @@
 
 mod disk_task;
 mod event_loop;
+mod frames;
+mod front;
 mod link;
 mod mailbox;
+mod movement;
 mod node;
 mod observer;
 mod peers;

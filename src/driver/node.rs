@@ -1,20 +1,23 @@
 //! A node's life: recover, listen, run, stop.
 
+use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use crate::agent::{Agent, AgentConfig, Failure, Reply, Request};
-use crate::base::runtime::{Either, Level, Runtime, first_of};
+use crate::agent::{Agent, AgentConfig, Output};
+use crate::base::runtime::{Disk, Either, File, Level, Runtime, Signal, first_of};
 use crate::base::{Duration, Faults, PersistId, Prng, ServerAddress};
 use crate::config;
-use crate::http::{self, Identity};
+use crate::http;
 use crate::raft::{self, Configuration, RaftConfig, Restored, Server, Suffrage};
 use crate::wire;
 
 use super::disk_task::{self, Storage};
 use super::event_loop::{EventLoop, Waiting};
+use super::front::Front;
 use super::mailbox::{Handle, Message};
 use super::observer::Observer;
 use super::peers::Peers;
@@ -25,6 +28,10 @@ use super::server_port;
 const MAX_APPEND_ENTRIES: usize = 64;
 /// AppendEntries on their way to one follower. hashicorp/raft allows 128 (2 since 1.7).
 const MAX_INFLIGHT: usize = 64;
+/// For how long the last answers may still be written when a node stops.
+const LAST_ANSWERS: Duration = Duration::from_millis(100);
+/// In the data folder: claimed by the agent that runs on it.
+const LOCK_FILE: &str = "lock";
 
 /// How a node's life ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +58,7 @@ impl Node {
         match start_and_serve(runtime.clone(), config, servers, observer, faults).await {
             Ok(()) => Exit::Stopped,
             Err(why) => {
-                runtime.log(Level::Error, "agent", format_args!("Error starting agent: {why}"));
+                runtime.log(Level::Error, "agent", format_args!("{why}"));
                 Exit::Failed(why)
             }
         }
@@ -65,16 +72,52 @@ async fn start_and_serve<R: Runtime>(
     observer: Arc<dyn Observer>,
     faults: Faults,
 ) -> Result<(), String> {
-    let agent_config = agent_config(&config, servers)?;
-    let servers = &agent_config.servers;
-    let (storage, restored) = open_storage(&runtime, &config, servers, &faults).await?;
+    let Started { event_loop, out, handle, lock } =
+        start(&runtime, &config, servers, observer, faults)
+            .await
+            .map_err(|why| format!("Error starting agent: {why}"))?;
+    let stopped = event_loop.run(out);
+    let ended = match first_of(stopped, pass_signals_on(&runtime, &handle)).await {
+        Either::First(ended) => ended,
+        Either::Second(never) => match never {},
+    };
+    // The answers that the loop has given last are on their way through other tasks.
+    runtime.sleep(LAST_ANSWERS).await;
+    drop(lock);
+    match ended {
+        Ok(()) => runtime.log(Level::Info, "agent", format_args!("shutdown complete")),
+        Err(_) => runtime.log(Level::Info, "agent", format_args!("shut down, as its disk failed")),
+    }
+    ended.map_err(|why| format!("the server stops: {why}"))
+}
+
+/// A node that is about to run.
+struct Started<R: Runtime> {
+    event_loop: EventLoop<R>,
+    out: Vec<Output>,
+    handle: Handle,
+    /// Keeps other agents off the data folder while it is there.
+    lock: Option<<R::Disk as Disk>::File>,
+}
+
+/// Recovers, then listens; nothing is heard before everything is known.
+async fn start<R: Runtime>(
+    runtime: &R,
+    config: &config::AgentConfig,
+    servers: Vec<ServerAddress>,
+    observer: Arc<dyn Observer>,
+    faults: Faults,
+) -> Result<Started<R>, String> {
+    let agent_config = agent_config(config, servers)?;
+    let lock = lock_data_folder(runtime, config).await?;
+    let (storage, restored) = open_storage(runtime, config, &agent_config.servers, &faults).await?;
     observer.recovered(&restored);
     let server_at = SocketAddr::new(config.bind_addr, config.ports.server);
-    let server_port = listen(&runtime, server_at).await?;
+    let server_port = listen(runtime, server_at).await?;
     let mut http_ports = Vec::new();
     for (ip, port) in config.client_addrs.iter().zip(std::iter::repeat(config.ports.http)) {
         if let Some(port) = port {
-            http_ports.push(listen(&runtime, SocketAddr::new(*ip, port)).await?);
+            http_ports.push(listen(runtime, SocketAddr::new(*ip, port)).await?);
         }
     }
 
@@ -84,39 +127,36 @@ async fn start_and_serve<R: Runtime>(
     let (inbox, messages) = mpsc::unbounded_channel();
     let handle = Handle::new(inbox);
     let (disk, persists) = mpsc::unbounded_channel();
-    runtime.spawn("disk", disk_task::run(runtime.clone(), storage, persists, handle.clone()));
+    runtime.spawn("disk", disk_task::run(storage, persists, handle.clone()));
     runtime.spawn("server port", server_port::serve(runtime.clone(), server_port, handle.clone()));
-    let front = Front {
-        handle: handle.clone(),
-        jitter: Arc::new(Mutex::new(prng.fork("jitter"))),
-        identity: Arc::new(identity(&config, &prng)),
-    };
+    let front = Front::new(handle.clone(), config, &prng);
     for port in http_ports {
-        let router = http::router(&front);
-        runtime.spawn("http port", http::serve_all(runtime.clone(), port, router));
+        runtime.spawn("http port", http::serve_all(runtime.clone(), port, http::router(&front)));
     }
 
     let me = agent_config.raft.address.clone();
     let mut out = Vec::new();
     let agent = Agent::new(agent_config, restored, &prng, faults, runtime.now(), &mut out);
-    let event_loop = EventLoop {
-        peers: Peers::new(runtime.clone(), handle.clone(), config.datacenter.clone()),
-        runtime: runtime.clone(),
-        agent,
-        inbox: messages,
-        disk,
-        observer,
-        me,
-        waiting: Waiting::default(),
-    };
-    let stopped = async {
+    let peers = Peers::new(runtime.clone(), handle.clone(), config.datacenter.clone());
+    let (runtime, waiting) = (runtime.clone(), Waiting::default());
+    let event_loop =
+        EventLoop { runtime, agent, inbox: messages, disk, peers, observer, me, waiting };
+    Ok(Started { event_loop, out, handle, lock })
+}
+
+/// Stops the node at the first signal that asks for it.
+async fn pass_signals_on<R: Runtime>(runtime: &R, handle: &Handle) -> Infallible {
+    loop {
         let signal = runtime.signal().await;
         runtime.log(Level::Info, "agent", format_args!("Caught: signal={signal}"));
-        handle.post(Message::Stop);
-        std::future::pending::<()>().await;
-    };
-    match first_of(event_loop.run(out), stopped).await {
-        Either::First(()) | Either::Second(()) => Ok(()),
+        match signal {
+            Signal::Terminate | Signal::Interrupt => handle.post(Message::Stop),
+            Signal::Hangup => runtime.log(
+                Level::Warn,
+                "agent",
+                format_args!("the configuration is not reloaded: restart the agent for that"),
+            ),
+        }
     }
 }
 
@@ -150,35 +190,6 @@ fn agent_config(
     })
 }
 
-/// Who this agent is to its users. A node id that nobody gave is drawn anew at every start.
-fn identity(config: &config::AgentConfig, prng: &Prng) -> Identity {
-    Identity {
-        node_name: config.node_name.clone(),
-        node_id: config.node_id.clone().unwrap_or_else(|| uuid(&mut prng.fork("node id"))),
-        datacenter: config.datacenter.clone(),
-        version: crate::CONSUL_VERSION.to_owned(),
-        server: config.server,
-        dev: config.dev,
-        bootstrap: config.bootstrap,
-        kv_max_value_size: config.kv_max_value_size,
-        default_query_time: config.default_query_time,
-        max_query_time: config.max_query_time,
-    }
-}
-
-/// A random UUID in its usual form (version 4).
-fn uuid(prng: &mut Prng) -> String {
-    let (high, low) = (prng.next_u64(), prng.next_u64());
-    format!(
-        "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
-        high >> 32,
-        high >> 16 & 0xffff,
-        high & 0xfff,
-        low >> 48 & 0x3fff | 0x8000,
-        low & 0xffff_ffff_ffff
-    )
-}
-
 /// Recovers the log; a server that has none starts from the configured set of servers, the same entry
 /// on each of them (spec cluster 4.8, Bootstrap).
 async fn open_storage<R: Runtime>(
@@ -192,7 +203,8 @@ async fn open_storage<R: Runtime>(
             let disk = runtime.disk(folder);
             let options = Options { faults: faults.clone(), ..Options::default() };
             let opened = LogStore::open(disk, "raft", options).await;
-            let (store, restored) = opened.map_err(|error| error.to_string())?;
+            let (store, restored) =
+                opened.map_err(|error| format!("data_dir {}: {error}", folder.display()))?;
             (Storage::Durable(store), restored)
         }
         None => (Storage::Memory, Restored::default()),
@@ -214,31 +226,34 @@ async fn open_storage<R: Runtime>(
     Ok((storage, restored))
 }
 
-async fn listen<R: Runtime>(runtime: &R, at: SocketAddr) -> Result<R::Listener, String> {
-    runtime.listen(at).await.map_err(|error| {
-        format!("listen tcp {at}: {error}: is another agent running here? Choose another address or port")
+/// Claims the data folder: two agents that append to one log would destroy it.
+async fn lock_data_folder<R: Runtime>(
+    runtime: &R,
+    config: &config::AgentConfig,
+) -> Result<Option<<R::Disk as Disk>::File>, String> {
+    let Some(folder) = &config.data_dir else { return Ok(None) };
+    let disk = runtime.disk(folder);
+    let claimed = async {
+        disk.create_dir_all("").await?;
+        let file = disk.open(LOCK_FILE, true).await?;
+        file.try_lock().map(|()| file)
+    };
+    claimed.await.map(Some).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => format!(
+            "data_dir {} is in use by another agent: stop that one, or choose another data_dir",
+            folder.display()
+        ),
+        _ => format!("cannot use data_dir {}: {error}", folder.display()),
     })
 }
 
-/// What the HTTP front end needs of a node.
-#[derive(Clone)]
-struct Front {
-    handle: Handle,
-    jitter: Arc<Mutex<Prng>>,
-    identity: Arc<Identity>,
-}
-
-impl http::Backend for Front {
-    async fn ask(&self, request: Request) -> Result<Reply, Failure> {
-        self.handle.ask(request).await
-    }
-
-    fn jitter(&self, max: Duration) -> Duration {
-        let mut prng = self.jitter.lock().expect("nothing panics while it holds the stream");
-        prng.duration(Duration::ZERO, max)
-    }
-
-    fn identity(&self) -> &Identity {
-        &self.identity
-    }
+async fn listen<R: Runtime>(runtime: &R, at: SocketAddr) -> Result<R::Listener, String> {
+    runtime.listen(at).await.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "{error}: is another agent running here? Stop that one, or choose another address or \
+             port"
+        ),
+        io::ErrorKind::AddrNotAvailable => format!("{error}: this machine has no such address"),
+        _ => error.to_string(),
+    })
 }

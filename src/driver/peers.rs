@@ -13,7 +13,7 @@ use crate::raft::{self, CallError, Lane};
 use crate::wire;
 use crate::wire::multiplex::Purpose;
 
-use super::link::{self, Decoded, Protocol};
+use super::link::{self, Decoded, LinkError, Protocol};
 use super::mailbox::{Handle, Message};
 
 /// How long a Raft call may stay unanswered (the transport's timeout, spec cluster 4.2).
@@ -42,7 +42,7 @@ impl<R: Runtime> Peers<R> {
         if !self.raft.contains_key(&key) {
             let (sender, inbox) = mpsc::unbounded_channel();
             let handle = self.handle.clone();
-            let done = move |call, result: Result<wire::raft::Answer, String>| {
+            let done = move |call, result: Result<wire::raft::Answer, LinkError>| {
                 let result = result.unwrap_or(Err(CallError::Unreachable));
                 handle.post(Message::Input(Input::RaftReply(call, result)));
             };
@@ -61,8 +61,11 @@ impl<R: Runtime> Peers<R> {
         if !self.forwards.contains_key(to) {
             let (sender, inbox) = mpsc::unbounded_channel();
             let handle = self.handle.clone();
-            let done = move |call, result: Result<Result<Reply, Failure>, String>| {
-                let result = result.unwrap_or_else(|text| Err(Failure::Rpc(text)));
+            let done = move |call, result: Result<Result<Reply, Failure>, LinkError>| {
+                let result = result.unwrap_or_else(|error| match error {
+                    LinkError::NotSent(text) => Err(Failure::NotSent(text)),
+                    LinkError::Broken(text) => Err(Failure::Rpc(text)),
+                });
                 handle.post(Message::Input(Input::Forwarded(call, result)));
             };
             let protocol = RpcProtocol { datacenter: self.datacenter.clone() };

@@ -9,10 +9,8 @@
 //! stay open for ever, as with Consul. hyper gets no timer: it would read the system's clock.
 //! When the client goes away, its request's future is dropped, so abandoned blocking queries end.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
-use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,8 +26,8 @@ use hyper::service::service_fn;
 use hyper::{Request, StatusCode, Version};
 use tower_service::Service;
 
-use crate::base::Duration;
 use crate::base::runtime::{ByteStream, Listener, Runtime, Timer, shutdown, write_all};
+use crate::base::{Duration, Seats};
 use crate::http::reply;
 use crate::http::stream::{HyperStream, Traffic};
 
@@ -45,7 +43,7 @@ const TOO_MANY: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/p
 
 /// Accepts connections until the task is stopped, each served in a task of its own.
 pub async fn serve_all<R: Runtime>(runtime: R, mut listener: R::Listener, router: Router) {
-    let clients = Clients::default();
+    let seats = Seats::new(MAX_CONNECTIONS_PER_CLIENT);
     loop {
         let mut stream = match listener.accept().await {
             Ok(stream) => stream,
@@ -55,7 +53,7 @@ pub async fn serve_all<R: Runtime>(runtime: R, mut listener: R::Listener, router
                 continue;
             }
         };
-        let Some(seat) = clients.seat(stream.peer_addr().ip()) else {
+        let Some(seat) = seats.take(stream.peer_addr().ip()) else {
             runtime.spawn("http-refuse", async move {
                 // The refusal is a courtesy: when it cannot be written, closing says enough.
                 if write_all(&mut stream, TOO_MANY).await.is_ok() {
@@ -69,39 +67,6 @@ pub async fn serve_all<R: Runtime>(runtime: R, mut listener: R::Listener, router
             serve(&own, stream, router).await;
             drop(seat);
         });
-    }
-}
-
-/// How many connections each address has open.
-#[derive(Clone, Default)]
-struct Clients(Arc<Mutex<BTreeMap<IpAddr, usize>>>);
-
-struct Seat {
-    clients: Clients,
-    of: IpAddr,
-}
-
-impl Clients {
-    fn seat(&self, of: IpAddr) -> Option<Seat> {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = open.entry(of).or_default();
-        if *count >= MAX_CONNECTIONS_PER_CLIENT {
-            return None;
-        }
-        *count += 1;
-        Some(Seat { clients: self.clone(), of })
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let mut open = self.clients.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match open.get_mut(&self.of) {
-            Some(count) if *count > 1 => *count -= 1,
-            _ => {
-                open.remove(&self.of);
-            }
-        }
     }
 }
 

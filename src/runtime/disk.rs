@@ -109,4 +109,8 @@ impl File for TokioFile {
         let (file, path) = (self.file.clone(), self.path.clone());
         waiting_for_disk(move || file.sync_all().map_err(about(&path))).await
     }
+
+    fn try_lock(&self) -> io::Result<()> {
+        self.file.try_lock().map_err(io::Error::from).map_err(about(&self.path))
+    }
 }

@@ -1,5 +1,8 @@
 //! The agent, tested from outside.
 
+mod agent_bench;
+mod agent_golden;
+mod agent_random;
 mod config_files;
 mod http_bad_input;
 mod http_cli;
@@ -14,7 +17,14 @@ mod raft_cluster;
 mod raft_golden;
 mod raft_judge;
 mod raft_random;
+mod real_abuse;
+mod real_cluster;
+mod real_process;
+mod real_refusals;
+mod real_single;
 mod state_golden;
 mod state_model;
+mod tidy;
+mod tidy_source;
 mod wire_codecs;
 mod wire_vectors;

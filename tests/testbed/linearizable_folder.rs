@@ -1,6 +1,7 @@
-//! Histories of other systems, with known verdicts, from a folder of the reader's choice:
+//! Histories of other systems, with known verdicts, from a folder of the reader's choice; skipped,
+//! with a line that says so, where none is named:
 //!
-//! `HISTORIES_DIR=… cargo test --release -p sim-runner --test testbed linearizable_folder -- --ignored --nocapture`
+//! `HISTORIES_DIR=… cargo test --release -p sim-runner --test testbed linearizable_folder -- --nocapture`
 //!
 //! The folder holds `*.jsonl` and `verdicts.json`: `{"file": {"verdict": "linearizable" | "not"}}`.
 
@@ -13,10 +14,12 @@ use sim_runner::history::file;
 use sim_runner::property::Verdict;
 
 #[test]
-#[ignore = "needs HISTORIES_DIR"]
 #[expect(clippy::disallowed_methods, reason = "the time it takes is printed, and judged by nobody")]
 fn agrees_with_the_known_verdicts() {
-    let folder = std::env::var("HISTORIES_DIR").expect("HISTORIES_DIR names a folder");
+    let Ok(folder) = std::env::var("HISTORIES_DIR") else {
+        println!("skipped: HISTORIES_DIR names no folder of histories");
+        return;
+    };
     let folder = Path::new(&folder);
     let verdicts = std::fs::read_to_string(folder.join("verdicts.json")).expect("verdicts.json");
     let verdicts: Value = serde_json::from_str(&verdicts).expect("JSON");

@@ -344,16 +344,3 @@ fn a_budget_that_runs_out_says_what_was_hard() {
         assert!(report.steps <= 5 * 2 * 20, "{} steps", report.steps);
     }
 }
-
-#[test]
-#[ignore = "prints how long it takes"]
-#[expect(clippy::disallowed_methods, reason = "the time it takes is printed, and judged by nobody")]
-fn speed_of_a_run() {
-    for unknown in [Ratio::ZERO, Ratio::new(1, 20), Ratio::new(1, 3)] {
-        let histories: Vec<History> =
-            (0..20).map(|seed| run(seed, Run { unknown, ..RUN })).collect();
-        let start = std::time::Instant::now();
-        let steps: u64 = histories.iter().map(|history| judge(history).steps).sum();
-        println!("{unknown:?}: {:?} and {} steps a run", start.elapsed() / 20, steps / 20);
-    }
-}

@@ -1,5 +1,11 @@
 //! The testbed, tested from outside.
 
+mod bad_input;
+mod contract;
+mod determinism;
+mod digests;
+mod evidence;
+mod expansion;
 mod fabric_suite;
 mod language_errors;
 mod language_garbage;
@@ -17,6 +23,7 @@ mod oracle_users;
 mod report_browser;
 mod report_fixture;
 mod report_page;
+mod runner;
 mod runtime_suite;
 mod runtime_suite_cases;
 mod zoo;

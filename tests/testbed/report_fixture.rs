@@ -144,6 +144,7 @@ fn result(world: &World, violation: Option<Violation>) -> RunResult {
         }
         .into(),
         notes: vec![],
+        sometimes: vec![],
         first_difference: None,
     }
 }

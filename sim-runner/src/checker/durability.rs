@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use proconsul::base::quorum::majority;
 
 use crate::property::Judgement;
-use crate::trace::event::{Host, What};
+use crate::trace::event::{Host, REMOVED, What};
 use crate::trace::view::View;
 
 use super::committed::CommittedLog;
@@ -92,7 +92,7 @@ impl Durability {
         self.findings.judge((links.index.len() + links.missing.len()) as u64);
         for operation in evidence.history.iter().filter(|o| links.missing.contains(&o.id)) {
             let what = match effect(operation) {
-                Some((_, 0)) => "removal",
+                Some((_, REMOVED)) => "removal",
                 _ => "write",
             };
             let at = operation.returned_at.unwrap_or(operation.called_at);

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::history::operation::{Call, Operation, Outcome, Output};
-use crate::trace::event::{TraceEvent, What};
+use crate::trace::event::{REMOVED, REMOVED_TREE, TraceEvent, What};
 
 /// What the matching found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub fn effect(operation: &Operation) -> Option<(&str, u64)> {
         (Call::Put { value }, _) | (Call::CasIndex { value, .. }, Some(Output::Swapped(true))) => {
             xxh3_64(value.as_bytes())
         }
-        (Call::Delete, _) => 0,
+        (Call::Delete, _) => REMOVED,
         _ => return None,
     };
     Some((&operation.key, value))
@@ -54,8 +54,16 @@ pub fn link(history: &[Operation], events: &[TraceEvent]) -> Links {
     }
     let entries = first_effects(events);
     let mut links = Links::default();
-    for (effect, operations) in calls {
-        match_group(operations, entries.get(&effect).map_or(&[], Vec::as_slice), &mut links);
+    let trees: Vec<_> = entries.iter().filter(|((_, value), _)| *value == REMOVED_TREE).collect();
+    for ((key, value), operations) in calls {
+        let mut entries = entries.get(&(key, value)).cloned().unwrap_or_default();
+        // The removal of a prefix is one entry, and one operation for each key under it.
+        let removing = trees.iter().filter(|((prefix, _), _)| key.starts_with(prefix));
+        if value == REMOVED {
+            entries.extend(removing.flat_map(|(_, removed)| removed.iter().copied()));
+            entries.sort_unstable();
+        }
+        match_group(operations, &entries, &mut links);
     }
     links.missing.sort_unstable();
     links

@@ -9,6 +9,9 @@
 //! Mechanism only: what to do, to whom and when is the [`nemesis`](crate::nemesis)'s business. Every
 //! change is an event of the trace.
 
+mod agents;
+mod hosts;
+mod links;
 mod observers;
 pub mod operations;
 mod recorder;
@@ -16,23 +19,22 @@ mod texts;
 
 use std::collections::BTreeMap;
 use std::hash::RandomState;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex};
 
-use proconsul::base::runtime::{Level, Runtime, Signal};
 use proconsul::base::{Duration, Faults, Instant, Ratio};
-use proconsul::config::{AGENT_FLAGS, AgentConfig, flags};
-use proconsul::driver::{Exit, Node};
 use proconsul::planted;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::fabric::{DiskPolicy, Fabric, HostId, Keep, LinkPolicy, SimRuntime};
-use crate::scenario::model::{NodePlan, Plan, Target};
-use crate::trace::event::{Header, Host, HostInfo, HostKind, What};
+use crate::fabric::{DiskPolicy, Fabric, HostId, LinkPolicy, SimRuntime};
+use crate::scenario::model::{Plan, Target};
+use crate::trace::event::{Host, HostInfo, HostKind, What};
+use crate::trace::resolve::resolve;
 use crate::trace::view::View;
 
+use hosts::{header_of, hosts_of};
+use observers::FabricObserver;
 pub use observers::mode_name;
-use observers::{FabricObserver, NodeObserver};
 pub use recorder::{Progress, Recorder};
 
 /// Cheap to clone; all clones act on the same cluster.
@@ -196,7 +198,7 @@ impl Cluster {
     #[must_use]
     pub fn up(&self, target: &Target) -> Vec<Host> {
         let mut up: Vec<Host> = self.shared.recorder.with_view(|view: &View| {
-            let whom = crate::trace::resolve::resolve(target, view);
+            let whom = resolve(target, view);
             whom.hosts.into_iter().filter(|host| view.node(*host).running).collect()
         });
         if let Some(keys) = &self.shared.unseeded {
@@ -204,172 +206,6 @@ impl Cluster {
         }
         up
     }
-
-    /// Starts the agent of a node that is down. `added` configuration stays for later starts.
-    pub fn start(&self, host: Host, args: &[String], added: Option<&Value>) {
-        if let Some(added) = added {
-            let mut all = self.lock_added();
-            merge(&mut all[usize::from(host.0)], added);
-        }
-        let config = self.node_config(host, args);
-        let cluster = self.clone();
-        self.push(host, What::Started);
-        self.shared.fabric.boot(HostId(host.0), move |runtime| async move {
-            let recorder = cluster.shared.recorder.clone();
-            let clock = cluster.shared.fabric.clone();
-            let observer = Arc::new(NodeObserver::new(recorder, clock, host));
-            let faults = cluster.shared.faults.clone();
-            let found = match config {
-                Ok(config) => {
-                    let servers = config.servers(&runtime).await;
-                    servers.map(|servers| (config, servers)).map_err(|error| error.to_string())
-                }
-                Err(why) => Err(why),
-            };
-            match found {
-                Ok((config, servers)) => {
-                    // It has logged why it ended.
-                    let _: Exit = Node::run(runtime, config, servers, observer, faults).await;
-                }
-                Err(why) => runtime.log(Level::Error, "agent", format_args!("{why}")),
-            }
-        });
-    }
-
-    fn lock_added(&self) -> MutexGuard<'_, Vec<Value>> {
-        self.shared.added.lock().expect("a simulation has one thread")
-    }
-
-    /// What the node is configured with: the agent's own reader reads a file that we write.
-    fn node_config(&self, host: Host, args: &[String]) -> Result<AgentConfig, String> {
-        let place = usize::from(host.0);
-        let node: &NodePlan = &self.shared.plan.cluster.nodes[place];
-        let ip = self.ip(host);
-        let servers = self.servers();
-        let mut file = json!({
-            "node_name": node.name,
-            "server": node.server,
-            "bind_addr": ip.to_string(),
-            "client_addr": ip.to_string(),
-            "data_dir": "data",
-            "bootstrap_expect": servers.len(),
-            "retry_join": servers.iter().map(|s| self.ip(*s).to_string()).collect::<Vec<_>>(),
-        });
-        merge(&mut file, &node.config);
-        merge(&mut file, &self.lock_added()[place]);
-        self.fill_value(&mut file)?;
-        let args = args.iter().map(|text| self.fill(text)).collect::<Result<Vec<_>, _>>()?;
-        let flags = flags::parse(AGENT_FLAGS, &args).map_err(|error| format!("{error:?}"))?;
-        let name = format!("{}.json", node.name);
-        AgentConfig::from_parts(&[(&name, &file.to_string())], &flags, &node.name)
-            .map_err(|error| error.to_string())
-    }
-
-    /// Cuts the power of a host.
-    pub fn kill(&self, host: Host, keep: Keep) {
-        self.shared.fabric.kill(HostId(host.0), keep);
-    }
-
-    /// Sends a signal to the agent.
-    pub fn signal(&self, host: Host, signal: Signal) {
-        self.shared.recorder.expect_stop(host);
-        self.shared.fabric.signal(HostId(host.0), signal);
-    }
-
-    /// SIGSTOP.
-    pub fn pause(&self, host: Host) {
-        self.push(host, What::Paused);
-        self.shared.fabric.pause(HostId(host.0));
-    }
-
-    /// SIGCONT.
-    pub fn resume(&self, host: Host) {
-        self.push(host, What::Resumed);
-        self.shared.fabric.resume(HostId(host.0));
-    }
-
-    /// Loses what `from` sends to `to`, until as many [`Cluster::heal`]s.
-    pub fn cut(&self, from: Host, to: Host) {
-        let mut cuts = self.shared.cuts.lock().expect("a simulation has one thread");
-        let count = cuts.entry((from, to)).or_insert(0);
-        *count += 1;
-        if *count == 1 {
-            self.shared.fabric.cut(cut_name(from, to), HostId(from.0), HostId(to.0));
-            self.push(from, What::Cut { to });
-        }
-    }
-
-    /// Takes one cut back.
-    pub fn heal(&self, from: Host, to: Host) {
-        let mut cuts = self.shared.cuts.lock().expect("a simulation has one thread");
-        if let Some(count) = cuts.get_mut(&(from, to)) {
-            *count -= 1;
-            if *count == 0 {
-                cuts.remove(&(from, to));
-                self.shared.fabric.heal(cut_name(from, to));
-                self.push(from, What::Healed { to });
-            }
-        }
-    }
-}
-
-/// The fabric knows cuts by the fault that makes them; we count per link, so each link is a fault.
-fn cut_name(from: Host, to: Host) -> u64 {
-    u64::from(from.0) << 16 | u64::from(to.0)
-}
-
-/// Objects are merged key by key, everything else is replaced.
-fn merge(into: &mut Value, from: &Value) {
-    match (into, from) {
-        (Value::Object(into), Value::Object(from)) => {
-            for (key, value) in from {
-                merge(into.entry(key.clone()).or_insert(Value::Null), value);
-            }
-        }
-        (_, Value::Null) => {}
-        (into, from) => *into = from.clone(),
-    }
-}
-
-fn hosts_of(plan: &Plan) -> Vec<HostInfo> {
-    let address = |net: u8, number: usize| {
-        let (high, low) = ((number / 250) as u8, (number % 250) as u8);
-        Ipv4Addr::new(10, net, high, low + 1).to_string()
-    };
-    let mut hosts: Vec<HostInfo> = Vec::new();
-    for (number, node) in plan.cluster.nodes.iter().enumerate() {
-        let kind = if node.server { HostKind::Server } else { HostKind::Client };
-        hosts.push(HostInfo { name: node.name.clone(), kind, address: address(0, number) });
-    }
-    let users: u32 = plan.workloads.iter().map(|workload| workload.users).sum();
-    for number in 0..users as usize {
-        let name = format!("u{}", number + 1);
-        hosts.push(HostInfo { name, kind: HostKind::User, address: address(9, number) });
-    }
-    let name = "testbed".to_owned();
-    hosts.push(HostInfo { name, kind: HostKind::Testbed, address: address(255, 0) });
-    hosts
-}
-
-fn header_of(plan: &Plan, hosts: &[HostInfo]) -> Header {
-    Header {
-        version: 1,
-        title: plan.title.clone(),
-        seed: plan.seed.text.clone(),
-        hosts: hosts.to_vec(),
-        run_ns: plan.time.run.as_nanos() as i64,
-        settle_ns: plan.time.settle.as_nanos() as i64,
-        lease_ns: lease(plan).as_nanos() as i64,
-    }
-}
-
-/// The longest LeaderLeaseTimeout of any server: 500 ms times its `raft_multiplier`.
-fn lease(plan: &Plan) -> Duration {
-    let multiplier = |node: &NodePlan| {
-        node.config.pointer("/performance/raft_multiplier").and_then(Value::as_u64).unwrap_or(5)
-    };
-    let greatest = plan.cluster.nodes.iter().map(multiplier).max().unwrap_or(5);
-    Duration::from_millis(500) * u32::try_from(greatest).unwrap_or(5)
 }
 
 /// For the planted bug: as a hash set gives them, so that the same draw hits another node.

@@ -12,7 +12,7 @@ use proconsul::state::{Command, CommandResult, KvCommand};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::fabric::{Ended, Fabric, HostId, Message, Observer, Why};
-use crate::trace::event::{Ending, EntryRef, Host, Role, What};
+use crate::trace::event::{Ending, EntryRef, Host, REMOVED, REMOVED_TREE, Role, What};
 
 use super::recorder::Recorder;
 
@@ -205,8 +205,8 @@ fn written(command: &KvCommand) -> (String, u64) {
         KvCommand::Set { key, value, .. } | KvCommand::Cas { key, value, .. } => {
             (key.clone(), xxh3_64(value))
         }
-        KvCommand::Delete { key } | KvCommand::DeleteCas { key, .. } => (key.clone(), 0),
-        KvCommand::DeleteTree { prefix } => (prefix.clone(), 0),
+        KvCommand::Delete { key } | KvCommand::DeleteCas { key, .. } => (key.clone(), REMOVED),
+        KvCommand::DeleteTree { prefix } => (prefix.clone(), REMOVED_TREE),
     }
 }
 

@@ -15,6 +15,7 @@ use crate::report::verdict::VerdictObject;
 use crate::run::Failed;
 
 use super::print;
+use super::run::ASIDE_VARIABLE;
 
 /// What is measured: its name, its file, and the bar.
 const SCENARIOS: [(&str, &str, f64); 2] =
@@ -92,7 +93,7 @@ fn execute(scenario: &Path, seed: u32) -> Result<(VerdictObject, Option<u64>), F
         .arg("run")
         .arg(scenario)
         .args(["--seed", &seed.to_string(), "--json", "--no-replay", "--no-report"])
-        .env(PEAK_VARIABLE, "1")
+        .env(ASIDE_VARIABLE, "1")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -110,9 +111,6 @@ fn execute(scenario: &Path, seed: u32) -> Result<(VerdictObject, Option<u64>), F
     let peak = errors.lines().find_map(|line| line.strip_prefix("peak_kb ")?.parse().ok());
     Ok((object, peak))
 }
-
-/// Asks a run to say its peak memory on stderr when it ends.
-pub const PEAK_VARIABLE: &str = "SIM_RUNNER_PEAK";
 
 /// The peak resident memory of this process in kB, where the system tells.
 #[must_use]

@@ -8,11 +8,13 @@ use serde_json::json;
 use crate::checker::linearizable::{self, Budget};
 use crate::cli::{Check, Diff};
 use crate::history::{History, file as history_file};
+use crate::judging::judge_recording;
 use crate::property::{Judgement, Verdict};
 use crate::replay::Replayed;
+use crate::report::OperationTally;
 use crate::report::folder::{HISTORY, SCENARIO, TRACE, VERDICT};
-use crate::report::verdict::{RunVerdict, exit_code};
-use crate::run::{Failed, judge_recording};
+use crate::report::verdict::{RunVerdict, VerdictObject, exit_code};
+use crate::run::Failed;
 use crate::scenario::model::Seed;
 use crate::scenario::{load, lower};
 use crate::trace::diff::diff as first_difference;
@@ -97,11 +99,15 @@ fn check_folder(folder: &Path) -> Result<Vec<Judgement>, Failed> {
     let usage = |error: &dyn ToString| Failed::Usage(error.to_string());
     let recording = trace_file::read(&folder.join(TRACE)).map_err(|error| usage(&error))?;
     let history = read_history(&folder.join(HISTORY))?;
+    let told = told(&folder.join(VERDICT));
+    if let Some(told) = &told {
+        as_it_was_written(folder, told, &recording, &history)?;
+    }
     let source = load(&folder.join(SCENARIO), &[]).map_err(|error| usage(&error))?;
     let seed = Seed::parse(&recording.header.seed).map_err(Failed::Usage)?;
     let plan = lower(&source, &seed).map_err(|error| usage(&error))?;
     let mut judged = judge_recording(&plan, recording, &history, &Replayed::No).judgements;
-    if let Some(told) = told_determinism(&folder.join(VERDICT))
+    if let Some(told) = told.and_then(told_determinism)
         && let Some(own) = judged.iter_mut().find(|j| j.property == "determinism")
     {
         *own = told;
@@ -109,9 +115,38 @@ fn check_folder(folder: &Path) -> Result<Vec<Judgement>, Failed> {
     Ok(judged)
 }
 
-fn told_determinism(path: &Path) -> Option<Judgement> {
-    let text = fs::read_to_string(path).ok()?;
-    let object: crate::report::verdict::VerdictObject = serde_json::from_str(&text).ok()?;
+/// What the run said, where its `verdict.json` is still there.
+fn told(path: &Path) -> Option<VerdictObject> {
+    serde_json::from_str(&fs::read_to_string(path).ok()?).ok()
+}
+
+/// Lines that were cut off or changed are still a trace and a history, but not those of the run.
+fn as_it_was_written(
+    folder: &Path,
+    told: &VerdictObject,
+    recording: &Recording,
+    history: &History,
+) -> Result<(), Failed> {
+    let changed = |file: &str, what: String| {
+        let path = folder.join(file).display().to_string();
+        Err(Failed::Usage(format!("{path}: not as the run wrote it: {what}, see {VERDICT}")))
+    };
+    let digest = recording.digest();
+    if digest != told.trace {
+        return changed(
+            TRACE,
+            format!("its digest is {digest}, that of the run was {}", told.trace),
+        );
+    }
+    let OperationTally { ok, fail, unknown } = told.operations;
+    let (found, written) = (history.operations().len() as u64, ok + fail + unknown);
+    if found != written {
+        return changed(HISTORY, format!("{found} operations instead of {written}"));
+    }
+    Ok(())
+}
+
+fn told_determinism(object: VerdictObject) -> Option<Judgement> {
     let property = object.properties.into_iter().find(|p| p.name == "determinism")?;
     let because = "as the run found; its second execution is not in the folder".to_owned();
     let violations = object.violations.into_iter().filter(|v| v.property == "determinism");

@@ -1,12 +1,15 @@
 //! `sim-runner run SCENARIO`: one run, its verdict, its report.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use crate::cli::Run;
+use crate::report::RunResult;
 use crate::report::summary::{self, Style};
 use crate::report::verdict::{VerdictObject, exit_code};
 use crate::run::{self, Failed, ReportTo};
 
+use super::bench::peak_kb;
 use super::{print, seed};
 
 /// Where reports go that nobody said a place for.
@@ -32,5 +35,23 @@ pub fn run(options: &Run) -> Result<u8, Failed> {
     } else {
         print(&summary::of_run(&result, Style::of_stdout()))?;
     }
+    if std::env::var_os(ASIDE_VARIABLE).is_some() {
+        aside(&result);
+    }
     Ok(exit_code(result.verdict))
+}
+
+/// Asks a run to say on stderr what its JSON object does not hold: for `bench` and for a range, which
+/// run it as a child.
+pub const ASIDE_VARIABLE: &str = "SIM_RUNNER_ASIDE";
+
+/// Peak memory, and what `sometimes` asked for. A closed stderr is the parent's own fault.
+fn aside(result: &RunResult) {
+    let mut err = std::io::stderr().lock();
+    if let Some(peak) = peak_kb() {
+        let _ = writeln!(err, "peak_kb {peak}");
+    }
+    for (text, shown) in &result.sometimes {
+        let _ = writeln!(err, "sometimes {shown} {text}");
+    }
 }

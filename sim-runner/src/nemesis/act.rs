@@ -1,32 +1,22 @@
-//! What a step does when it fires, and how it is undone (language section 6).
+//! What a step does when it fires (language section 6): to nodes here, to links in
+//! [`links`](super::links), requests in [`request`](super::request).
 
 use std::collections::BTreeSet;
 
-use proconsul::base::runtime::{Runtime, Signal, Task};
-use proconsul::base::{Duration, Prng};
+use proconsul::base::Duration;
+use proconsul::base::runtime::{Runtime, Signal};
 
-use crate::fabric::{Keep, SimRuntime};
-use crate::scenario::model::{Action, KeepOnKill, Partition, Step, StopSignal, Target, Wait};
+use crate::fabric::Keep;
+use crate::scenario::model::{Action, Condition, KeepOnKill, Step, StopSignal, Target, Wait};
+use crate::scenario::{Names, show_condition};
 use crate::trace::event::{Host, What};
 
-use super::partition::{self, Cuts};
 use super::script::{Draw, Script};
 use super::targets::{Needs, choose};
+use super::undo::Undo;
 
 /// How long an agent has to stop after a signal, and to answer after a start.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// What takes a fault back.
-pub(super) enum Undo {
-    /// The node was killed or stopped.
-    Start(Host),
-    /// The node was paused.
-    Resume(Host),
-    /// These links were cut.
-    Heal(Cuts),
-    /// These links are cut and healed in turn by a task.
-    Flapping(Cuts, <SimRuntime as Runtime>::Task, std::sync::Arc<std::sync::Mutex<bool>>),
-}
 
 impl Script {
     /// Fires a step once.
@@ -61,7 +51,7 @@ impl Script {
     }
 
     /// Resolves a step's target; none when the step cannot act and that was said.
-    fn resolve(
+    pub(super) fn resolve(
         &self,
         index: usize,
         step: &Step,
@@ -183,21 +173,6 @@ impl Script {
         }
     }
 
-    /// Another step has just taken back what these did: they have nothing to undo any more.
-    fn undone_by_hand(&self, done: impl Fn(&Undo) -> bool) {
-        for step in 0..self.steps() {
-            let undo = self.take_undo(step);
-            let before = undo.len();
-            let left: Vec<Undo> = undo.into_iter().filter(|undo| !done(undo)).collect();
-            if left.is_empty() && before > 0 {
-                self.push(What::StepUndone { step: step as u32 });
-            }
-            for undo in left {
-                self.remember(step, undo);
-            }
-        }
-    }
-
     async fn stopped(&self, index: usize, host: Host) {
         let gone = self.cluster.recorder().until(|view| !view.node(host).running);
         if self.runtime.timeout(PATIENCE, gone).await.is_err() {
@@ -207,7 +182,7 @@ impl Script {
     }
 
     /// Finished means that HTTP answers, or that the process is gone again.
-    async fn started(&self, index: usize, host: Host) {
+    pub(super) async fn started(&self, index: usize, host: Host) {
         let deadline = self.cluster.now() + PATIENCE;
         while self.cluster.now() < deadline {
             let running = self.cluster.recorder().with_view(|view| view.node(host).running);
@@ -220,185 +195,20 @@ impl Script {
         self.fail(index, format!("{name} did not serve HTTP within {PATIENCE:?}"));
     }
 
-    fn partition(&self, index: usize, step: &Step, shape: &Partition) -> bool {
-        let agents = self.cluster.agents();
-        let drawn = |draw: fn(&[Host], &mut Prng) -> Cuts, hosts: &[Host]| {
-            self.draw(index, Draw::Rest, |prng| draw(hosts, prng))
-        };
-        let (cuts, targets) = match shape {
-            Partition::Groups(groups) => match self.groups(index, step, groups) {
-                Some(groups) => {
-                    let mut all = agents;
-                    all.extend(groups.iter().flatten().copied());
-                    all.sort_unstable();
-                    all.dedup();
-                    let first = groups.first().cloned().unwrap_or_default();
-                    (partition::groups(&groups, &all), first)
-                }
-                None => return false,
-            },
-            Partition::Isolate { target } | Partition::Flapping { target, .. } => {
-                match self.resolve(index, step, target, Needs::Up) {
-                    Some(hosts) => (partition::isolate(&hosts, &agents), hosts),
-                    None => return false,
-                }
-            }
-            Partition::OneWay { target } => match self.resolve(index, step, target, Needs::Up) {
-                Some(hosts) => (partition::one_way(&hosts, &agents), hosts),
-                None => return false,
-            },
-            Partition::Split => (drawn(partition::split, &agents), Vec::new()),
-            Partition::Bridge => (drawn(partition::bridge, &agents), Vec::new()),
-            Partition::MajoritiesRing => (drawn(partition::majorities_ring, &agents), Vec::new()),
-        };
-        self.announce(index, step, shape_name(shape).to_owned(), &targets);
-        let undo = match shape {
-            Partition::Flapping { period, .. } => self.flap(cuts, *period),
-            _ => {
-                self.cut(&cuts);
-                Undo::Heal(cuts)
-            }
-        };
-        self.remember(index, undo);
-        true
-    }
-
-    /// The groups of a partition; `rest` is everybody who is in no other.
-    fn groups(&self, index: usize, step: &Step, targets: &[Target]) -> Option<Vec<Vec<Host>>> {
-        let mut groups = Vec::new();
-        for target in targets {
-            groups.push(match target {
-                Target::Rest => Vec::new(),
-                target => self.resolve(index, step, target, Needs::Nothing)?,
-            });
-        }
-        let named: BTreeSet<Host> = groups.iter().flatten().copied().collect();
-        for (group, target) in groups.iter_mut().zip(targets) {
-            if *target == Target::Rest {
-                group
-                    .extend(self.cluster.agents().into_iter().filter(|host| !named.contains(host)));
-            }
-        }
-        Some(groups)
-    }
-
-    fn cut(&self, cuts: &Cuts) {
-        for (from, to) in cuts {
-            self.cluster.cut(*from, *to);
-        }
-    }
-
-    fn restore(&self, cuts: &Cuts) {
-        for (from, to) in cuts {
-            self.cluster.heal(*from, *to);
-        }
-    }
-
-    fn flap(&self, cuts: Cuts, period: Duration) -> Undo {
-        let is_cut = std::sync::Arc::new(std::sync::Mutex::new(false));
-        let (script, links, state) = (self.clone(), cuts.clone(), is_cut.clone());
-        let task = self.runtime.spawn("flapping", async move {
-            loop {
-                script.cut(&links);
-                *state.lock().expect("a simulation has one thread") = true;
-                script.sleep(period / 2).await;
-                script.restore(&links);
-                *state.lock().expect("a simulation has one thread") = false;
-                script.sleep(period / 2).await;
-            }
-        });
-        Undo::Flapping(cuts, task, is_cut)
-    }
-
-    fn heal(&self, of: Option<usize>) {
-        let steps = match of {
-            Some(step) => step..step + 1,
-            None => 0..self.steps(),
-        };
-        for step in steps {
-            let (network, other): (Vec<Undo>, Vec<Undo>) = self
-                .take_undo(step)
-                .into_iter()
-                .partition(|undo| matches!(undo, Undo::Heal(_) | Undo::Flapping(..)));
-            let any = !network.is_empty();
-            for undo in network {
-                self.undo_network(undo);
-            }
-            for undo in other {
-                // `heal of` undoes whatever that step did; `heal` alone only what the network suffers.
-                match of {
-                    Some(_) => self.undo_node(undo),
-                    None => self.remember(step, undo),
-                }
-            }
-            if any || of.is_some() {
-                self.push(What::StepUndone { step: step as u32 });
-            }
-        }
-    }
-
-    fn undo_network(&self, undo: Undo) {
-        match undo {
-            Undo::Heal(cuts) => self.restore(&cuts),
-            Undo::Flapping(cuts, task, is_cut) => {
-                task.abort();
-                if *is_cut.lock().expect("a simulation has one thread") {
-                    self.restore(&cuts);
-                }
-            }
-            Undo::Start(_) | Undo::Resume(_) => {}
-        }
-    }
-
-    fn undo_node(&self, undo: Undo) {
-        let view = self.cluster.recorder();
-        match undo {
-            // Somebody else may have started or resumed it meanwhile.
-            Undo::Start(host) => {
-                if !view.with_view(|view| view.node(host).running) {
-                    self.cluster.start(host, &[], None);
-                }
-            }
-            Undo::Resume(host) => {
-                if view.with_view(|view| Needs::Paused.met(view, host)) {
-                    self.cluster.resume(host);
-                }
-            }
-            network => self.undo_network(network),
-        }
-    }
-
-    /// Takes back what a step did, and waits for the agents that this starts.
-    pub(super) async fn undo(&self, index: usize) {
-        let undo = self.take_undo(index);
-        if undo.is_empty() {
-            return;
-        }
-        let mut starting = Vec::new();
-        for undo in undo {
-            if let Undo::Start(host) = undo {
-                starting.push(host);
-            }
-            self.undo_node(undo);
-        }
-        for host in starting {
-            self.started(index, host).await;
-        }
-        self.push(What::StepUndone { step: index as u32 });
-    }
-
     async fn wait(&self, index: usize, step: &Step, wait: &Wait) {
         match wait {
             Wait::For { span, holds: None } => self.sleep(*span).await,
             Wait::For { span, holds: Some(condition) } => {
                 if self.breaks(condition, *span).await {
-                    self.fail(index, format!("`while` stopped holding before {span:?} were over"));
+                    let what = self.shown(condition);
+                    let text = format!("`while`: {what} stopped holding before {span:?} were over");
+                    self.fail(index, text);
                 }
             }
             Wait::Until(condition) => {
                 if !self.becomes(condition, step.within).await && !step.optional {
-                    let within = step.within;
-                    self.fail(index, format!("`until` did not hold within {within:?}"));
+                    let (what, within) = (self.shown(condition), step.within);
+                    self.fail(index, format!("`until`: {what} did not hold within {within:?}"));
                 }
             }
             Wait::UntilEvent(event) => {
@@ -412,16 +222,9 @@ impl Script {
             }
         }
     }
-}
 
-fn shape_name(shape: &Partition) -> &'static str {
-    match shape {
-        Partition::Groups(_) => "groups",
-        Partition::Isolate { .. } => "isolate",
-        Partition::Split => "split",
-        Partition::Bridge => "bridge",
-        Partition::MajoritiesRing => "majorities-ring",
-        Partition::OneWay { .. } => "one-way",
-        Partition::Flapping { .. } => "flapping",
+    /// A condition as it is written.
+    pub(super) fn shown(&self, condition: &Condition) -> String {
+        show_condition(condition, &Names::of(self.cluster.plan()))
     }
 }

@@ -11,8 +11,10 @@
 //! it could not do, is an event of the trace.
 
 mod act;
+mod links;
 pub mod partition;
 mod request;
 pub mod script;
 pub mod settle;
 pub mod targets;
+mod undo;

@@ -23,8 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Script {
     pub(super) async fn http(&self, index: usize, step: &Step, http: &HttpStep) {
+        // Groups and draws mean agents that are up; one that is down gives no answer, which says it.
         let chosen = self.cluster.recorder().with_view(|view| {
-            self.draw(index, Draw::Target, |prng| choose(&http.via, Needs::Nothing, view, prng))
+            self.draw(index, Draw::Target, |prng| choose(&http.via, Needs::Up, view, prng))
         });
         let Some(via) = chosen.first().copied() else {
             if step.optional {

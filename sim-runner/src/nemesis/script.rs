@@ -1,7 +1,7 @@
 //! The script: when each step fires (language section 4).
 //!
 //! Every step is a task of its own. It waits for its trigger, then for its `when`, acts (perhaps
-//! repeatedly), and is finished. Tasks see each other only through [`Progress`]. A step that fails is
+//! repeatedly), and is finished. Tasks see each other only through `Progress`. A step that fails is
 //! finished too: the steps after it go on, and the failure is a violation of `script`.
 
 use std::future::Future;
@@ -17,7 +17,7 @@ use crate::scenario::model::{Condition, EventPattern, Moment, Repeat, Step, Trig
 use crate::trace::conditions::holds;
 use crate::trace::event::{Host, What};
 
-use super::act::Undo;
+use super::undo::Undo;
 
 /// The running script.
 #[derive(Clone)]
@@ -141,8 +141,8 @@ impl Script {
             if step.optional {
                 self.push(What::StepSkipped { step: index as u32 });
             } else {
-                let within = step.within;
-                self.fail(index, format!("`when` did not hold within {within:?}"));
+                let (what, within) = (self.shown(condition), step.within);
+                self.fail(index, format!("`when`: {what} did not hold within {within:?}"));
             }
             self.finish(index);
             return;
@@ -184,20 +184,22 @@ impl Script {
             None => None,
         };
         let mut done = 0;
+        let mut next = self.cluster.now();
         loop {
             self.act(index, step).await;
             done += 1;
             if repeat.times.is_some_and(|times| done >= times) {
                 return;
             }
-            let pause =
+            // From start to start; what takes longer than that is followed at once.
+            next +=
                 self.draw(index, Draw::Rest, |p| p.duration(repeat.every.low, repeat.every.high));
             // No further time fits: finished now, not at the end of a pause that leads nowhere.
-            if until.is_some_and(|end| self.is_past(end, pause)) {
+            if until.is_some_and(|end| self.is_past(end, next)) {
                 return;
             }
-            self.sleep(pause).await;
-            if until.is_some_and(|end| self.is_past(end, Duration::ZERO)) {
+            self.sleep_until(next).await;
+            if until.is_some_and(|end| self.is_past(end, self.cluster.now())) {
                 return;
             }
         }
@@ -210,10 +212,10 @@ impl Script {
         }
     }
 
-    /// Whether that moment will have come after this much more time, as far as one can tell now.
-    fn is_past(&self, moment: &Moment, ahead: Duration) -> bool {
+    /// Whether that moment has come at `at`, as far as one can tell now.
+    fn is_past(&self, moment: &Moment, at: Instant) -> bool {
         match moment {
-            Moment::At(at) => self.cluster.now() + ahead >= self.cluster.recorder().zero() + *at,
+            Moment::At(end) => at >= self.cluster.recorder().zero() + *end,
             Moment::Step(step) => self.cells()[*step].finished.is_some(),
         }
     }

@@ -12,7 +12,7 @@ use crate::cluster::Cluster;
 use crate::scenario::model::{Condition, State};
 use crate::trace::conditions::holds;
 use crate::trace::event::{Host, What};
-use crate::trace::view::View;
+use crate::trace::view::{Named, View};
 
 use super::script::Script;
 
@@ -85,17 +85,19 @@ pub fn missing(cluster: &Cluster, view: &View) -> Option<Missing> {
     let asleep: Vec<&str> =
         started.filter(|host| !view.node(*host).live()).map(|host| cluster.name(host)).collect();
     if !asleep.is_empty() {
-        return Some(("an agent is not running", asleep.join(", ")));
+        return Some(("an agent is not running", format!("not running: {}", asleep.join(", "))));
     }
     let lacks = |state: State| !holds(&Condition::State(state), view);
     let roles = || {
         let describe = |host: Host| {
             let node = view.node(host);
-            let name = cluster.name(host);
-            format!(
-                "{name}: {:?} in term {}, takes {:?} for leader",
-                node.role, node.term, node.leader
-            )
+            let named = match node.leader {
+                Named::Host(leader) => cluster.name(leader),
+                Named::Nobody => "nobody",
+                Named::Stranger => "a stranger",
+            };
+            let (name, role) = (cluster.name(host), format!("{:?}", node.role).to_lowercase());
+            format!("{name} is {role} in term {} and takes {named} for leader", node.term)
         };
         view.servers().map(describe).collect::<Vec<_>>().join("; ")
     };

@@ -10,7 +10,7 @@
 //!
 //! One pass over the trace, whose order is the order of time. Times are virtual µs. What comes by the
 //! thousand is aggregated: messages are left out but for the lost ones, which are counted; a series of
-//! steps longer than [`STEPS`] is thinned; repeated minor moments are merged. The page never needs
+//! steps longer than `STEPS` is thinned; repeated minor moments are merged. The page never needs
 //! what is lost here, and `trace.jsonl` has it.
 //!
 //! Deliberately not here: judging, layout, colours.

@@ -68,6 +68,8 @@ pub struct RunResult {
     pub reproduce: String,
     /// What a reader must know besides, e.g. "settle = 0s: liveness not judged".
     pub notes: Vec<String>,
+    /// What `sometimes` asked for, and whether this run shows it; a range asks for one run that does.
+    pub sometimes: Vec<(String, bool)>,
     /// Where the two executions parted, when they did.
     pub first_difference: Option<FirstDifference>,
 }

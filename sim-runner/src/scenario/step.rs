@@ -16,6 +16,7 @@ use super::model::{
     Action, Condition, EventPattern, Fact, Moment, Repeat, Span, Step, Trigger, Wait,
 };
 use super::reader::Reader;
+use super::target::Setting;
 use super::target::did_you_mean;
 use super::tree::{Item, Kind, Table, Text};
 use super::values::{self, Fault};
@@ -86,14 +87,20 @@ pub fn step(reader: &mut Reader, table: &Table, index: usize, place: String) -> 
         reader.advise(table.place, "this step has no verb", "write do = \"kill\", for example");
         return None;
     };
-    let verb = verb_of(reader, &entry.value)?;
-    check_keys(reader, table, &verb);
-    check_combinations(reader, table, &verb);
+    let verb = verb_of(reader, &entry.value);
+    if let Some(verb) = &verb {
+        check_keys(reader, table, verb);
+        check_combinations(reader, table, verb);
+    } else if let Some(item) = table.get("target") {
+        // What does not depend on the verb is looked at all the same: all errors at once.
+        reader.target(item, "`target`", Setting::Plain);
+    }
     let (trigger, start, link) = trigger(reader, table, index);
     let when = table.get("when").and_then(|item| when(reader, item));
     let within = table.get("within").and_then(|item| reader.duration(item, "`within`"));
     let length = table.get("for").and_then(|item| reader.span(item, "`for`"));
     let optional = table.get("optional").and_then(|item| reader.boolean(item, "`optional`"));
+    let verb = verb?;
     let action = verb::action(reader, table, &verb, length)?;
     let undoable = words::UNDOABLE.contains(&verb.as_str());
     let id = reader.names.steps[index].0.clone();

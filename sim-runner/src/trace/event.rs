@@ -88,6 +88,11 @@ pub enum Role {
     Leader,
 }
 
+/// What stands for the value of a key that was removed.
+pub const REMOVED: u64 = 0;
+/// What stands for the value of all keys under a prefix that were removed at once.
+pub const REMOVED_TREE: u64 = 1;
+
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -175,7 +180,8 @@ pub enum What {
         index: u64,
         /// The key; the prefix of a delete-tree.
         key: String,
-        /// xxh3-64 of the value's bytes; 0 for a removal.
+        /// xxh3-64 of the value's bytes; [`REMOVED`] for a removal, [`REMOVED_TREE`] for that of
+        /// every key under a prefix.
         #[serde(with = "hex")]
         value: u64,
         /// The command's result: false when a comparison failed.

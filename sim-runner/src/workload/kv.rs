@@ -166,6 +166,8 @@ fn seen(output: &Option<Output>) -> Vec<(String, Option<u64>)> {
 
 /// `w1.u2.17`, padded with dots to the size; longer when the size is too small to be unique.
 fn value_of(workload: usize, user: &str, number: u64, bytes: usize) -> String {
-    let name = format!("w{workload}.{user}.{number}");
-    format!("{name:.<bytes$}")
+    let mut value = format!("w{workload}.{user}.{number}");
+    let missing = bytes.saturating_sub(value.len());
+    value.extend(std::iter::repeat_n('.', missing));
+    value
 }

@@ -1,3 +1,5 @@
+//! The dialect, form by form, and garbage.
+
 use proptest::prelude::*;
 
 use super::{DecodeError, Fault, MAX_DEPTH, MAX_MESSAGE, Reader, Writer, streamed};

@@ -1,3 +1,5 @@
+//! A history file: what is refused, with its line, and what survives a round trip.
+
 use super::*;
 
 fn err(text: &str) -> String {

@@ -48,6 +48,7 @@ fn run(judgements: Vec<Judgement>) -> RunResult {
         report: Some("reports/leader_loss-42/report.html".into()),
         reproduce: "sim-runner scenarios/leader_loss.toml --seed 42".into(),
         notes: vec!["settle = 0s: liveness not judged".into()],
+        sometimes: vec![],
         first_difference: None,
     }
 }

@@ -39,6 +39,7 @@ fn run(seed: &str, judgements: Vec<Judgement>) -> RunResult {
         report: None,
         reproduce: format!("sim-runner scenarios/leader_loss.toml --seed {seed}"),
         notes: vec![],
+        sometimes: vec![],
         first_difference: None,
     }
 }

@@ -1,0 +1,117 @@
+//! The agents' processes: configured, started, ended, stopped for a while.
+
+use std::sync::{Arc, MutexGuard};
+
+use proconsul::base::runtime::{Level, Runtime, Signal};
+use proconsul::config::{AGENT_FLAGS, AgentConfig, flags};
+use proconsul::driver::{Exit, Node};
+use serde_json::{Value, json};
+
+use crate::fabric::{HostId, Keep};
+use crate::scenario::model::{Boot, NodePlan};
+use crate::trace::event::{Host, What};
+
+use super::Cluster;
+use super::observers::NodeObserver;
+
+impl Cluster {
+    /// Starts the agent of a node that is down. `added` configuration stays for later starts.
+    pub fn start(&self, host: Host, args: &[String], added: Option<&Value>) {
+        if let Some(added) = added {
+            let mut all = self.lock_added();
+            merge(&mut all[usize::from(host.0)], added);
+        }
+        let config = self.node_config(host, args);
+        let cluster = self.clone();
+        self.push(host, What::Started);
+        self.shared.fabric.boot(HostId(host.0), move |runtime| async move {
+            let recorder = cluster.shared.recorder.clone();
+            let clock = cluster.shared.fabric.clone();
+            let observer = Arc::new(NodeObserver::new(recorder, clock, host));
+            let faults = cluster.shared.faults.clone();
+            let found = match config {
+                Ok(config) => {
+                    let servers = config.servers(&runtime).await;
+                    servers.map(|servers| (config, servers)).map_err(|error| error.to_string())
+                }
+                Err(why) => Err(why),
+            };
+            match found {
+                Ok((config, servers)) => {
+                    // It has logged why it ended.
+                    let _: Exit = Node::run(runtime, config, servers, observer, faults).await;
+                }
+                Err(why) => runtime.log(Level::Error, "agent", format_args!("{why}")),
+            }
+        });
+    }
+
+    fn lock_added(&self) -> MutexGuard<'_, Vec<Value>> {
+        self.shared.added.lock().expect("a simulation has one thread")
+    }
+
+    /// What the node is configured with: the agent's own reader reads a file that we write.
+    fn node_config(&self, host: Host, args: &[String]) -> Result<AgentConfig, String> {
+        let place = usize::from(host.0);
+        let node: &NodePlan = &self.shared.plan.cluster.nodes[place];
+        let ip = self.ip(host);
+        let servers = self.servers();
+        let mut file = json!({
+            "node_name": node.name,
+            "server": node.server,
+            "bind_addr": ip.to_string(),
+            "client_addr": ip.to_string(),
+            "data_dir": "data",
+        });
+        // A manual boot is told nothing of the others but what the scenario says.
+        if self.shared.plan.cluster.boot == Boot::Joined {
+            let addresses = servers.iter().map(|s| self.ip(*s).to_string()).collect::<Vec<_>>();
+            file["bootstrap_expect"] = json!(servers.len());
+            file["retry_join"] = json!(addresses);
+        }
+        merge(&mut file, &node.config);
+        merge(&mut file, &self.lock_added()[place]);
+        self.fill_value(&mut file)?;
+        let args = args.iter().map(|text| self.fill(text)).collect::<Result<Vec<_>, _>>()?;
+        let flags = flags::parse(AGENT_FLAGS, &args).map_err(|error| format!("{error:?}"))?;
+        let name = format!("{}.json", node.name);
+        AgentConfig::from_parts(&[(&name, &file.to_string())], &flags, &node.name)
+            .map_err(|error| error.to_string())
+    }
+
+    /// Cuts the power of a host.
+    pub fn kill(&self, host: Host, keep: Keep) {
+        self.shared.fabric.kill(HostId(host.0), keep);
+    }
+
+    /// Sends a signal to the agent.
+    pub fn signal(&self, host: Host, signal: Signal) {
+        self.shared.recorder.expect_stop(host);
+        self.shared.fabric.signal(HostId(host.0), signal);
+    }
+
+    /// SIGSTOP.
+    pub fn pause(&self, host: Host) {
+        self.push(host, What::Paused);
+        self.shared.fabric.pause(HostId(host.0));
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self, host: Host) {
+        self.push(host, What::Resumed);
+        self.shared.fabric.resume(HostId(host.0));
+    }
+}
+
+/// Objects are merged key by key, everything else is replaced.
+fn merge(into: &mut Value, from: &Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                merge(into.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (_, Value::Null) => {}
+        (into, from) => *into = from.clone(),
+    }
+}

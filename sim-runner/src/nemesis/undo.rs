@@ -1,0 +1,118 @@
+//! How what a step did is taken back: by `for`, by `heal`, by another step, or at the end of the run.
+
+use std::sync::{Arc, Mutex};
+
+use proconsul::base::runtime::{Runtime, Task};
+
+use crate::fabric::SimRuntime;
+use crate::trace::event::{Host, What};
+
+use super::partition::Cuts;
+use super::script::Script;
+use super::targets::Needs;
+
+/// What takes a fault back.
+pub(super) enum Undo {
+    /// The node was killed or stopped.
+    Start(Host),
+    /// The node was paused.
+    Resume(Host),
+    /// These links were cut.
+    Heal(Cuts),
+    /// These links are cut and healed in turn by a task.
+    Flapping(Cuts, <SimRuntime as Runtime>::Task, Arc<Mutex<bool>>),
+}
+
+impl Script {
+    /// Another step has just taken back what these did: they have nothing to undo any more.
+    pub(super) fn undone_by_hand(&self, done: impl Fn(&Undo) -> bool) {
+        for step in 0..self.steps() {
+            let undo = self.take_undo(step);
+            let before = undo.len();
+            let left: Vec<Undo> = undo.into_iter().filter(|undo| !done(undo)).collect();
+            if left.is_empty() && before > 0 {
+                self.push(What::StepUndone { step: step as u32 });
+            }
+            for undo in left {
+                self.remember(step, undo);
+            }
+        }
+    }
+
+    pub(super) fn heal(&self, of: Option<usize>) {
+        let steps = match of {
+            Some(step) => step..step + 1,
+            None => 0..self.steps(),
+        };
+        for step in steps {
+            let (network, other): (Vec<Undo>, Vec<Undo>) = self
+                .take_undo(step)
+                .into_iter()
+                .partition(|undo| matches!(undo, Undo::Heal(_) | Undo::Flapping(..)));
+            let any = !network.is_empty();
+            for undo in network {
+                self.undo_network(undo);
+            }
+            for undo in other {
+                // `heal of` undoes whatever that step did; `heal` alone only what the network suffers.
+                match of {
+                    Some(_) => self.undo_node(undo),
+                    None => self.remember(step, undo),
+                }
+            }
+            if any || of.is_some() {
+                self.push(What::StepUndone { step: step as u32 });
+            }
+        }
+    }
+
+    fn undo_network(&self, undo: Undo) {
+        match undo {
+            Undo::Heal(cuts) => self.restore(&cuts),
+            Undo::Flapping(cuts, task, is_cut) => {
+                task.abort();
+                if *is_cut.lock().expect("a simulation has one thread") {
+                    self.restore(&cuts);
+                }
+            }
+            Undo::Start(_) | Undo::Resume(_) => {}
+        }
+    }
+
+    fn undo_node(&self, undo: Undo) {
+        let view = self.cluster.recorder();
+        match undo {
+            // Somebody else may have started or resumed it meanwhile.
+            Undo::Start(host) => {
+                if !view.with_view(|view| view.node(host).running) {
+                    self.cluster.start(host, &[], None);
+                }
+            }
+            Undo::Resume(host) => {
+                if view.with_view(|view| Needs::Paused.met(view, host)) {
+                    self.cluster.resume(host);
+                }
+            }
+            network => self.undo_network(network),
+        }
+    }
+
+    /// Takes back what a step did, and waits for the agents that this starts.
+    pub(super) async fn undo(&self, index: usize) {
+        let undo = self.take_undo(index);
+        if undo.is_empty() {
+            return;
+        }
+        let mut starting = Vec::new();
+        for undo in undo {
+            if let Undo::Start(host) = undo {
+                starting.push(host);
+            }
+            self.undo_node(undo);
+        }
+        for host in starting {
+            self.started(index, host).await;
+        }
+        self.push(What::StepUndone { step: index as u32 });
+    }
+}

@@ -1,0 +1,63 @@
+//! What goes into and comes out of an [`Agent`](super::Agent).
+
+use crate::base::{CallId, PersistId, ReplyToken, RequestId, ServerAddress};
+use crate::raft;
+
+use super::event::Event;
+use super::types::{Failure, Reply, Request};
+
+/// Everything that can happen to an agent.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// The deadline has come.
+    Wake,
+    /// A peer's Raft request.
+    RaftRequest(ReplyToken, raft::Request),
+    /// The end of a Raft call.
+    RaftReply(CallId, Result<raft::Response, raft::CallError>),
+    /// The disk has it.
+    Persisted(PersistId),
+    /// The disk refused it.
+    PersistFailed(PersistId),
+    /// A front end or another server asks.
+    Ask(RequestId, Request),
+    /// The asker has gone: nobody waits for the answer.
+    Forget(RequestId),
+    /// The end of a forwarded request.
+    Forwarded(CallId, Result<Reply, Failure>),
+    /// The process is about to stop: everything that waits is refused.
+    Stop,
+}
+
+/// Everything an agent asks for.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Write this.
+    Persist(raft::Persist),
+    /// Send this to a peer.
+    RaftCall {
+        /// Names the answer.
+        call: CallId,
+        /// To whom.
+        to: ServerAddress,
+        /// On which connection.
+        lane: raft::Lane,
+        /// What.
+        request: raft::Request,
+    },
+    /// Answer a peer.
+    RaftReply(ReplyToken, raft::Response),
+    /// Ask the leader.
+    Forward {
+        /// Names the answer.
+        call: CallId,
+        /// The leader.
+        to: ServerAddress,
+        /// The question.
+        request: Request,
+    },
+    /// Answer an asker.
+    Answer(RequestId, Result<Reply, Failure>),
+    /// A fact.
+    Event(Event),
+}

@@ -1,0 +1,247 @@
+//! The way of a request: routed, held, proposed, forwarded, and routed again.
+
+use crate::base::{CallId, Instant, RequestId};
+use crate::planted;
+use crate::raft::{self, EntryKind, Proposal, Refusal};
+use crate::state::{Change, CommandResult};
+use crate::wire;
+
+use super::core::Agent;
+use super::event::Event;
+use super::io::Output;
+use super::pending::{Pending, Waiting};
+use super::types::{Failure, ReadMode, Reply, Request};
+
+impl Agent {
+    pub(super) fn on_ask(
+        &mut self,
+        now: Instant,
+        id: RequestId,
+        request: Request,
+        out: &mut Vec<Output>,
+    ) {
+        match request {
+            Request::StatusLeader => {
+                // Oracle: script. Nobody notices but whoever asks and expects an answer.
+                let silent = planted!(self.faults, "status-names-nobody");
+                let leader = self.raft.leader().filter(|_| !silent).cloned();
+                out.push(Output::Answer(id, Ok(Reply::Leader(leader))));
+            }
+            Request::StatusPeers => {
+                let servers = &self.raft.configuration().servers;
+                let peers = servers.iter().map(|server| server.address.clone()).collect();
+                out.push(Output::Answer(id, Ok(Reply::Peers(peers))));
+            }
+            Request::AgentSelf => {
+                let info = Box::new(self.self_info(now));
+                out.push(Output::Answer(id, Ok(Reply::AgentSelf(info))));
+            }
+            Request::Write(_) | Request::Read { .. } => {
+                self.pending.insert(id, Pending::new(now, request));
+                self.route(now, id, out);
+            }
+        }
+    }
+
+    /// Decides who serves a request (spec cluster 9.2, in its order) and sets it going.
+    fn route(&mut self, now: Instant, id: RequestId, out: &mut Vec<Output>) {
+        let Some(pending) = self.pending.get(id) else { return };
+        let request = pending.request.clone();
+        match request {
+            Request::Read { query, options } if self.may_serve_stale(options.mode) => {
+                self.serve(now, id, &query, &options, out);
+            }
+            Request::Read { query, options } if self.raft.is_leader() => {
+                if options.mode == ReadMode::Consistent {
+                    let until = now + self.config.rpc_hold_timeout;
+                    self.pending.wait(id, Waiting::Quorum { until });
+                    self.raft_step(now, raft::Input::Verify(id), out);
+                } else {
+                    self.serve(now, id, &query, &options, out);
+                }
+            }
+            Request::Write(command) if self.raft.is_leader() => {
+                self.pending.wait(id, Waiting::Commit);
+                let data = wire::command::encode(&command, &self.config.datacenter);
+                let proposal = Proposal { id, kind: EntryKind::Command, data };
+                self.raft_step(now, raft::Input::Propose(vec![proposal]), out);
+                // Oracle: durability. A leader that is cut off acknowledges what is lost with it.
+                if planted!(self.faults, "ack-before-commit") {
+                    self.answer(id, Ok(Reply::Written(CommandResult::Flag(true))), out);
+                }
+            }
+            request => self.forward_or_hold(now, id, request, out),
+        }
+    }
+
+    fn may_serve_stale(&self, mode: ReadMode) -> bool {
+        // Oracle: linearizable. A follower answers from its own state what only a leader may.
+        let takes_for_stale =
+            planted!(self.faults, "stale-default-read") && mode == ReadMode::Default;
+        (mode == ReadMode::Stale || takes_for_stale)
+            && (self.raft.is_leader() || self.raft.last_contact().is_some())
+    }
+
+    fn forward_or_hold(
+        &mut self,
+        now: Instant,
+        id: RequestId,
+        request: Request,
+        out: &mut Vec<Output>,
+    ) {
+        let leader = self.raft.leader().filter(|leader| **leader != self.config.raft.address);
+        let Some(to) = leader.cloned() else {
+            self.hold(now, id, Failure::NoLeader, out);
+            return;
+        };
+        let call = self.pending.forward(id, to.clone());
+        out.push(Output::Event(Event::Forwarded { to: to.clone() }));
+        let request = self.remaining_wait(now, id, request);
+        out.push(Output::Forward { call, to, request });
+    }
+
+    /// A blocking query that is routed again waits for what is left of its time.
+    fn remaining_wait(&self, now: Instant, id: RequestId, mut request: Request) -> Request {
+        if let (Request::Read { options, .. }, Some(until)) =
+            (&mut request, self.pending.get(id).and_then(|pending| pending.block_until))
+        {
+            options.max_wait = until.since(now);
+            if options.max_wait.is_zero() {
+                options.min_index = 0;
+            }
+        }
+        request
+    }
+
+    /// Lets a request wait for a leader, or refuses it with `otherwise` once it has waited enough.
+    pub(super) fn hold(
+        &mut self,
+        now: Instant,
+        id: RequestId,
+        otherwise: Failure,
+        out: &mut Vec<Output>,
+    ) {
+        if !self.pending.hold(now, id, self.config.rpc_hold_timeout, &mut self.prng) {
+            self.answer(id, Err(otherwise), out);
+        }
+    }
+
+    pub(super) fn answer(
+        &mut self,
+        id: RequestId,
+        result: Result<Reply, Failure>,
+        out: &mut Vec<Output>,
+    ) {
+        // A request that its asker forgot has no entry any more; its answer goes nowhere.
+        if self.pending.remove(id) {
+            out.push(Output::Answer(id, result));
+        }
+    }
+
+    pub(super) fn on_refused(
+        &mut self,
+        now: Instant,
+        id: RequestId,
+        refusal: Refusal,
+        out: &mut Vec<Output>,
+    ) {
+        match refusal {
+            // Never appended: as if it had found no leader.
+            Refusal::NotLeader => self.hold(now, id, Failure::NotLeader, out),
+            Refusal::LeadershipLost => self.answer(id, Err(Failure::LeadershipLost), out),
+        }
+    }
+
+    pub(super) fn on_forwarded(
+        &mut self,
+        now: Instant,
+        call: CallId,
+        result: Result<Reply, Failure>,
+        out: &mut Vec<Output>,
+    ) {
+        let Some(id) = self.pending.of_call(call) else { return };
+        let Some(pending) = self.pending.get(id) else { return };
+        let is_read = matches!(pending.request, Request::Read { .. });
+        // Oracle: linearizable. The write may have been applied already, and is applied again.
+        let may_repeat = is_read || planted!(self.faults, "forward-retries-write");
+        match result {
+            // Refused before the log, or never sent: safe to try again, for writes too.
+            Err(failure @ (Failure::NoLeader | Failure::NotLeader | Failure::NotSent(_))) => {
+                self.hold(now, id, failure, out)
+            }
+            // The connection broke: only a read may be sent again.
+            Err(failure @ Failure::Rpc(_)) if may_repeat => self.hold(now, id, failure, out),
+            Err(failure) => {
+                let failure = match failure {
+                    Failure::Rpc(_) | Failure::Remote(_) => failure,
+                    other => Failure::Remote(other.to_string()),
+                };
+                self.answer(id, Err(failure), out);
+            }
+            Ok(reply) => self.answer(id, Ok(reply), out),
+        }
+    }
+
+    /// A leader is known, or lost, or it is ourselves: whatever waits for one is routed again. So are
+    /// reads that only a leader may answer and that wait at one that no longer leads.
+    pub(super) fn on_leader_changed(&mut self, now: Instant, out: &mut Vec<Output>) {
+        let leader = self.raft.leader();
+        let leads = self.raft.is_leader();
+        let again = self.pending.select(|pending| match &pending.waiting {
+            Waiting::Leader { .. } => leader.is_some(),
+            Waiting::Change { .. } => !leads && !is_stale(&pending.request),
+            Waiting::Forwarded { to, .. } => {
+                matches!(pending.request, Request::Read { .. })
+                    && leader.is_some_and(|leader| leader != to)
+            }
+            Waiting::Route | Waiting::Commit | Waiting::Quorum { .. } => false,
+        });
+        for id in again {
+            self.route(now, id, out);
+        }
+    }
+
+    /// Re-evaluates the blocked queries that these changes touch.
+    pub(super) fn wake_blocked(&mut self, now: Instant, changes: &[Change], out: &mut Vec<Output>) {
+        if changes.is_empty() {
+            return;
+        }
+        let touched = self.pending.select(|pending| match (&pending.waiting, &pending.request) {
+            (Waiting::Change { .. }, Request::Read { query, .. }) => {
+                changes.iter().any(|change| query.is_touched_by(change))
+            }
+            _ => false,
+        });
+        for id in touched {
+            self.route(now, id, out);
+        }
+    }
+
+    pub(super) fn on_deadlines(&mut self, now: Instant, out: &mut Vec<Output>) {
+        for id in self.pending.due(now) {
+            match self.pending.get(id).map(|pending| &pending.waiting) {
+                // It has waited long enough for a quorum: the leader is not ready.
+                Some(Waiting::Quorum { until }) if *until <= now => {
+                    self.answer(id, Err(Failure::NotReady), out);
+                }
+                // Routing one request can change what another waits for.
+                Some(Waiting::Leader { retry_at: at } | Waiting::Change { until: at })
+                    if *at <= now =>
+                {
+                    self.route(now, id, out);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    pub(super) fn on_stop(&mut self, out: &mut Vec<Output>) {
+        for id in self.pending.select(|_| true) {
+            self.answer(id, Err(Failure::ShuttingDown), out);
+        }
+    }
+}
+
+fn is_stale(request: &Request) -> bool {
+    matches!(request, Request::Read { options, .. } if options.mode == ReadMode::Stale)
+}

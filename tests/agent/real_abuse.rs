@@ -1,0 +1,133 @@
+//! Hostile and broken clients on real sockets: the agent stays, and serves everybody else.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use crate::real_process::{
+    Setup, call, connect, eventually, free_port, loopback, put, read_answer,
+};
+
+fn dev() -> Setup {
+    Setup::new(1, free_port(), "", &["-dev"])
+}
+
+/// Sends this; the answer, or nothing when it is only hung up.
+fn send(at: SocketAddr, bytes: &[u8]) -> Option<u16> {
+    let mut stream = connect(at).expect("it listens");
+    // The agent may have refused and closed before it has read everything.
+    let _ = stream.write_all(bytes);
+    let _ = stream.shutdown(std::net::Shutdown::Write);
+    read_answer(&mut stream).ok().map(|answer| answer.status)
+}
+
+#[test]
+fn malformed_http_harms_nobody() {
+    let mut agent = dev().serve();
+    let at = agent.at;
+    let garbage: Vec<u8> = (0..100_000u32).map(|n| ((n * 7919) >> 3) as u8).collect();
+    assert!(send(at, &garbage).is_none_or(|status| status == 400));
+    assert!(send(at, b"\r\n\r\n\r\n").is_none_or(|status| status == 400));
+    assert_eq!(send(at, b"GET / HTTP/1.1\r\n\r\n"), Some(400), "no Host");
+    assert!(
+        send(at, b"PUT /v1/kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n") != Some(200)
+    );
+    assert!(
+        send(at, b"PUT /v1/kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc") != Some(200)
+    );
+    let long = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(1 << 20));
+    assert!(send(at, long.as_bytes()).is_none_or(|status| status >= 400));
+
+    // A body too large that did not announce its length.
+    let mut unannounced =
+        b"PUT /v1/kv/big HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+    for _ in 0..600 {
+        unannounced.extend_from_slice(b"400\r\n");
+        unannounced.extend_from_slice(&[b'x'; 0x400]);
+        unannounced.extend_from_slice(b"\r\n");
+    }
+    unannounced.extend_from_slice(b"0\r\n\r\n");
+    assert!(send(at, &unannounced).is_none_or(|status| status == 413));
+
+    assert!(put(at, "a", "served"));
+    assert!(agent.is_running());
+}
+
+#[test]
+fn many_connections_leave_room_for_others() {
+    let mut agent = dev().serve();
+    let at = agent.at;
+    let half = |stream: &mut TcpStream| stream.write_all(b"GET /v1/kv/a HTTP/1.1\r\nHo");
+    let mut open: Vec<TcpStream> = (0..199).map(|_| connect(at).expect("it listens")).collect();
+    assert!(open.iter_mut().all(|stream| half(stream).is_ok()));
+    assert!(put(at, "a", "1"), "the two-hundredth is served");
+    let mut last: Vec<TcpStream> = (0..3).map(|_| connect(at).expect("it listens")).collect();
+    let refused = eventually("one too many is told so", || {
+        let answer = read_answer(last.last_mut()?).ok()?;
+        Some(answer.status)
+    });
+    assert_eq!(refused, 429);
+    drop((open, last));
+    eventually("it serves again", || put(at, "a", "2").then_some(()));
+    assert!(agent.is_running());
+}
+
+#[test]
+fn garbage_on_the_server_port_harms_nobody() {
+    let setup = dev();
+    let mut agent = setup.serve();
+    let server = SocketAddr::new(loopback(1), setup.server);
+    let hang_up = |bytes: &[u8]| {
+        let mut stream = connect(server).expect("it listens");
+        let _ = stream.write_all(bytes);
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest);
+        rest
+    };
+    // Each protocol with nonsense, no protocol at all, and lengths that no memory can hold.
+    for purpose in 0..=9 {
+        hang_up(&[purpose, 0xff, 0xc1, 0, 1, 2, 3]);
+    }
+    hang_up(b"GET / HTTP/1.1\r\n\r\n");
+    hang_up(&[1, 0, 0xdf, 0xff, 0xff, 0xff, 0xff, 0xc6, 0xff, 0xff, 0xff, 0xff]);
+    hang_up(&[0, 0xdb, 0xff, 0xff, 0xff, 0xff]);
+    hang_up(&[0, 0xdd, 0x7f, 0xff, 0xff, 0xff]);
+    // A service that does not exist is answered, and the connection lives on.
+    let mut unknown = vec![0];
+    unknown.extend_from_slice(b"\x82\xa3Seq\x01\xadServiceMethod\xa6No.Way\x80");
+    let answer = hang_up(&unknown);
+    assert!(answer.windows(6).any(|window| window == b"No.Way"), "{answer:?}");
+    // A peer that asks and never reads, and one that is silent in the middle.
+    let mut deaf = connect(server).expect("it listens");
+    deaf.write_all(&unknown).expect("written");
+    let mut silent = connect(server).expect("it listens");
+    silent.write_all(&[1, 0, 0x87]).expect("written");
+
+    assert!(put(agent.at, "a", "1"));
+    assert!(agent.is_running());
+    let log = agent.log();
+    assert!(log.contains("bad RPC connection"), "{log}");
+    assert!(!log.contains("panicked"), "{log}");
+}
+
+#[test]
+fn blocked_queries_of_vanished_clients_leave_nothing_behind() {
+    let mut agent = dev().serve();
+    let at = agent.at;
+    assert!(put(at, "a", "1"));
+    let index = call(at, "GET", "/v1/kv/a", b"").expect("an answer").index();
+    // Ten times as many as may be open at once.
+    for _ in 0..10 {
+        let blocked: Vec<TcpStream> = (0..150)
+            .filter_map(|_| {
+                let mut stream = connect(at).ok()?;
+                write!(stream, "GET /v1/kv/a?index={index}&wait=600s HTTP/1.1\r\nHost: x\r\n\r\n")
+                    .ok()?;
+                Some(stream)
+            })
+            .collect();
+        drop(blocked);
+    }
+    eventually("others are served", || put(at, "a", "2").then_some(()));
+    assert!(agent.is_running());
+}

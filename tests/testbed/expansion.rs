@@ -1,0 +1,226 @@
+//! `expand` prints a scenario that is one, runs to the same digest, and expands to itself.
+
+use std::fs;
+use std::path::Path;
+
+use crate::runner::{Desk, THREE, leader_loss, root};
+
+/// Chaos, ranges, drawn targets, every shape, and steps that hang on each other and on events.
+const EVERYTHING: &str = r#"
+[network]
+latency = "1ms..8ms"
+loss = "1/500"
+[time]
+run = "50s"
+settle = "90s"
+[[workload]]
+kind = "kv"
+users = 2
+keys = 3
+rate = "10/s"
+mix = { get = 2, put = 2, delete = 1, cas = 1, list = 1 }
+consistency = { default = 1, consistent = 1, stale = 1 }
+value = "20B"
+between = "1s..45s"
+[[workload]]
+kind = "kv"
+rate = "90/m"
+consistency = "consistent"
+via = ["n1", "n3"]
+timeout = "900ms"
+[[step]]
+id = "any"
+at = "2s..4s"
+do = "kill"
+target = "server:any"
+disk = "some"
+[[step]]
+after = "any + 1s..3s"
+do = "restart"
+target = "last-killed"
+config = { performance = { raft_multiplier = 2 }, node_name = "{n1.name}", log_level = "WARN" }
+[[step]]
+id = "two"
+at = "9s..11s"
+for = "1s..2s"
+do = "pause"
+target = "random:2"
+[[step]]
+do = "partition"
+shape = "bridge"
+for = "2s"
+[[step]]
+do = "partition"
+shape = "one-way"
+target = "follower:any"
+for = "1s"
+[[step]]
+do = "partition"
+groups = [["minority"], ["rest"]]
+[[step]]
+do = "heal"
+[[step]]
+id = "flap"
+do = "partition"
+shape = "flapping"
+target = "any"
+period = "2s"
+for = "4s"
+[[step]]
+every = "3s..5s"
+times = 3
+do = "http"
+via = "server:any"
+request = "PUT /v1/kv/k1"
+body = "quoted \"text\" with \\ and {{brace} and {n2}"
+optional = true
+[[step]]
+after = "leader-change + 500ms"
+do = "note"
+text = "another leader\nsince {n1.id}"
+optional = true
+[[step]]
+every = "4s"
+between = "any..two"
+do = "http"
+via = "follower:any"
+request = "GET /v1/kv/k1?consistent"
+expect = { status = 200, excludes = ["x\ty"], header."X-Consul-KnownLeader" = "true" }
+within = "20s"
+[[step]]
+when = "one-leader and not (term < 1 or leaders > 1) and up(n1)"
+within = "25s"
+do = "wait"
+for = "1s..2s"
+while = "leaders <= 2"
+[[chaos]]
+between = "5s..30s"
+every = "3s..5s"
+for = "1s..2s"
+targets = "server:any"
+faults = { partition = 3, kill = 1, stop = 1, pause = 1, restart = 1 }
+[[chaos]]
+every = "8s"
+faults = { pause = 1, partition = 1 }
+swarm = true
+[[expect]]
+eventually = "one-leader"
+within = "10s..90s"
+of = "any"
+[[expect]]
+eventually = "leaders = 1"
+between = "any..flap"
+for = "100ms"
+[[expect]]
+at_end = "logs-converged"
+[[expect]]
+in_order = ["leader-lost", "leader-elected"]
+[[expect]]
+sometimes = "count(logged(\"a ) b\")) > 3"
+[[expect]]
+skip = "boot"
+because = "to have one of these"
+"#;
+
+/// Run, expanded, run again, expanded again.
+fn assert_round_trip(scenario: &Path, seed: &str) {
+    let desk = Desk::new();
+    let text = fs::read_to_string(scenario).expect("a scenario");
+    let path = scenario.display().to_string();
+    let expanded = desk.run(["expand", &path, "--seed", seed]);
+    assert_eq!(expanded.code, 0, "{expanded:?}");
+    desk.write("expanded.toml", &expanded.out);
+    let quiet = ["--seed", seed, "--json", "--no-replay", "--no-report"];
+    let run = |path: &str| desk.run([path].iter().chain(&quiet));
+    let (first, second) = (run(&path), run("expanded.toml"));
+    assert!(first.code < 2 && second.code < 2, "{first:?}\n{second:?}\n{}", expanded.out);
+    let told = format!("{path}, seed {seed}:\n{text}\n----\n{}", expanded.out);
+    assert_eq!(first.digest(), second.digest(), "{told}");
+    assert_eq!(first.code, second.code, "{told}");
+    for key in ["verdict", "properties", "seen", "operations", "reads", "expected"] {
+        assert_eq!(first.json()[key], second.json()[key], "{key} of {told}");
+    }
+    let again = desk.run(["expand", "expanded.toml", "--seed", seed]);
+    assert_eq!(again.out, expanded.out, "expanding twice changes nothing: {told}");
+    assert!(!expanded.out.contains("[[chaos]]"), "chaos is steps: {told}");
+}
+
+#[test]
+fn the_main_scenario() {
+    for seed in ["1", "42", "0xbeef"] {
+        assert_round_trip(&leader_loss(), seed);
+    }
+}
+
+#[test]
+fn everything_at_once() {
+    let desk = Desk::new();
+    let path = desk.write("everything.toml", format!("{THREE}{EVERYTHING}"));
+    for seed in ["1", "2", "3", "4", "5", "6"] {
+        assert_round_trip(&path, seed);
+    }
+}
+
+#[test]
+fn a_run_whose_length_is_not_written() {
+    let desk = Desk::new();
+    let path = desk.write(
+        "open.toml",
+        format!(
+            "{THREE}[[workload]]\nkind = \"kv\"\n[[step]]\nat = \"2s..9s\"\nfor = \"1s..5s\"\n\
+             do = \"kill\"\ntarget = \"server:any\"\n[[step]]\ndo = \"wait\"\nuntil = \"one-leader\"\n\
+             [[chaos]]\nfaults = {{ pause = 1 }}\n"
+        ),
+    );
+    for seed in ["1", "2"] {
+        assert_round_trip(&path, seed);
+    }
+    let manual = desk.write(
+        "manual.toml",
+        "title = \"manual\"\n[cluster]\nboot = \"manual\"\nservers = [\"x-1\", \"y_2\"]\n\
+         node.servers = { bootstrap_expect = 2, retry_join = [\"{x-1}\", \"{y_2}\"] }\n\
+         node.y_2 = { performance = { raft_multiplier = 1 } }\n[[step]]\ndo = \"start\"\n\
+         target = \"servers\"\n[[step]]\ndo = \"wait\"\nuntil = \"one-leader\"\n",
+    );
+    assert_round_trip(&manual, "1");
+}
+
+#[test]
+fn an_override_is_part_of_what_is_expanded() {
+    let desk = Desk::with_leader_loss();
+    let change = ["--seed", "5", "--set", "step.first-loss.at=5s", "--set", "workload.1.keys=2"];
+    let expanded = desk.run(["expand", "leader_loss.toml"].iter().chain(&change));
+    assert!(
+        expanded.out.contains("at = \"5s\"") && expanded.out.contains("keys = 2"),
+        "{expanded:?}"
+    );
+    desk.write("expanded.toml", &expanded.out);
+    let quiet = ["--json", "--no-replay", "--no-report"];
+    let first = desk.run(["leader_loss.toml"].iter().chain(&change).chain(&quiet));
+    let second = desk.run(["expanded.toml", "--seed", "5"].iter().chain(&quiet));
+    assert_eq!(first.digest(), second.digest());
+}
+
+/// The scenarios that every change is held to; there are more of them as the language grows.
+#[test]
+fn the_fast_scenarios() {
+    let folder = root().join("scenarios/fast");
+    let Ok(entries) = fs::read_dir(&folder) else {
+        println!("skipped: there is no {}", folder.display());
+        return;
+    };
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    paths.sort();
+    for path in paths.iter().filter(|path| path.extension().is_some_and(|end| end == "toml")) {
+        assert_round_trip(path, "3");
+    }
+}
+
+/// What lies beside the evidence of a run is that run.
+#[test]
+fn the_scenario_in_a_folder_is_the_expanded_one() {
+    let desk = Desk::with_leader_loss();
+    desk.run(["leader_loss.toml", "--seed", "9", "--no-replay", "--out", "r"]);
+    let expanded = desk.run(["expand", "leader_loss.toml", "--seed", "9"]);
+    assert_eq!(desk.read("r/scenario.toml"), expanded.out);
+}
