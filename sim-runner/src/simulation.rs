@@ -6,12 +6,14 @@
 //!
 //! Nothing here judges: the run yields a trace and a history, and the checkers read those.
 
+use std::hash::RandomState;
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use proconsul::base;
 use proconsul::base::runtime::{Runtime, Task};
+use proconsul::base::{self, Faults};
+use proconsul::planted;
 
 use crate::cluster::{Cluster, Progress};
 use crate::fabric::simulate;
@@ -46,8 +48,12 @@ pub fn run(plan: Plan, plant: Option<&str>, progress: &Arc<Progress>) -> Result<
     let scheduler_seed = plan.seed.stream("scheduler").next_u64();
     let stopwatch = Stopwatch::start();
     let marks = stopwatch.marks.clone();
+    // Oracle: determinism. The simulator seeds the hash maps that are made inside; these keys come
+    // from outside, so every process has others.
+    let faults = Faults::armed(plant, None);
+    let unseeded = planted!(faults, "hash-order").then(RandomState::new);
     let main = || async move {
-        let cluster = Cluster::new(plan, plant, progress);
+        let cluster = Cluster::new(plan, faults, unseeded, progress);
         let life = Life { script: Script::new(&cluster), cluster, marks };
         life.run().await
     };

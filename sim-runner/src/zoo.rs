@@ -12,14 +12,147 @@ pub struct Plant {
     pub name: &'static str,
     /// The property that must catch it.
     pub property: &'static str,
-    /// The scenario in which it does, below `scenarios/`.
+    /// The scenario in which it does, from the root of the repository.
     pub scenario: &'static str,
     /// What the mistake is, and who made it for real.
     pub story: &'static str,
 }
 
 /// All planted bugs, in the order of the properties.
-pub const PLANTS: &[Plant] = &[];
+pub const PLANTS: &[Plant] = &[
+    Plant {
+        name: "status-names-nobody",
+        property: "script",
+        scenario: "scenarios/zoo/first_questions.toml",
+        story: "a server that knows its leader answers that there is none",
+    },
+    Plant {
+        name: "never-campaigns",
+        property: "boot",
+        scenario: "scenarios/zoo/first_questions.toml",
+        story: "a server whose log is new waits for somebody else to stand for election",
+    },
+    Plant {
+        name: "real-entropy",
+        property: "determinism",
+        scenario: "scenarios/zoo/first_questions.toml",
+        story: "the network takes its latencies from the operating system's entropy",
+    },
+    Plant {
+        name: "hash-order",
+        property: "determinism",
+        scenario: "scenarios/zoo/first_questions.toml",
+        story: "users draw a server from a set that every process orders anew",
+    },
+    Plant {
+        name: "panic-on-truncate",
+        property: "no-panic",
+        scenario: "scenarios/zoo/elections.toml",
+        story: "a follower asserts that its log only grows, and a new leader's log differs",
+    },
+    Plant {
+        name: "cas-ignores-index",
+        property: "linearizable",
+        scenario: "scenarios/zoo/first_questions.toml",
+        story: "check-and-set writes whatever the index is that it was given",
+    },
+    Plant {
+        name: "verify-counts-old-heartbeats",
+        property: "linearizable",
+        scenario: "scenarios/zoo/frozen_leaders.toml",
+        story: "a leader serves consistent reads on the strength of heartbeats answered long ago",
+    },
+    Plant {
+        name: "stale-default-read",
+        property: "linearizable",
+        scenario: "scenarios/zoo/partitions.toml",
+        story: "a follower answers default reads from its own state instead of asking the leader",
+    },
+    Plant {
+        name: "forward-retries-write",
+        property: "linearizable",
+        scenario: "scenarios/zoo/broken_forwards.toml",
+        story: "a forwarded write whose connection broke is sent again, though it may have been applied",
+    },
+    Plant {
+        name: "double-vote",
+        property: "election-safety",
+        scenario: "scenarios/zoo/elections.toml",
+        story: "a server forgets that it has voted in this term",
+    },
+    Plant {
+        name: "append-skips-log-check",
+        property: "log-matching",
+        scenario: "scenarios/zoo/elections.toml",
+        story: "a follower appends to a log that differs from the leader's before the new entries",
+    },
+    Plant {
+        name: "election-ignores-log",
+        property: "leader-completeness",
+        scenario: "scenarios/zoo/elections.toml",
+        story: "a server votes for a candidate whose log is behind its own",
+    },
+    Plant {
+        name: "apply-before-commit",
+        property: "state-machine-safety",
+        scenario: "scenarios/zoo/power_cuts.toml",
+        story: "a leader applies what only its own log holds",
+    },
+    Plant {
+        name: "commit-goes-back",
+        property: "commit-monotonic",
+        scenario: "scenarios/zoo/elections.toml",
+        story: "a follower takes over the lower commit index of a leader that is new",
+    },
+    Plant {
+        name: "commit-older-term",
+        property: "commit-monotonic",
+        scenario: "scenarios/zoo/elections.toml",
+        story: "a leader counts replicas of entries of earlier terms, as in figure 8 of the Raft paper",
+    },
+    Plant {
+        name: "vote-not-persisted",
+        property: "vote-durability",
+        scenario: "scenarios/zoo/power_cuts.toml",
+        story: "a server votes without writing down for whom, and a power cut makes it forget",
+    },
+    Plant {
+        name: "hard-state-not-written",
+        property: "vote-durability",
+        scenario: "scenarios/zoo/power_cuts.toml",
+        story: "term and vote stay in memory",
+    },
+    Plant {
+        name: "storage-skips-sync",
+        property: "durability",
+        scenario: "scenarios/zoo/power_cuts.toml",
+        story: "the log is written but never synced",
+    },
+    Plant {
+        name: "storage-drops-tail-record",
+        property: "durability",
+        scenario: "scenarios/zoo/power_cuts.toml",
+        story: "recovery takes the last record for a torn one, though it is whole",
+    },
+    Plant {
+        name: "ack-before-durable",
+        property: "durability",
+        scenario: "scenarios/zoo/power_cuts.toml",
+        story: "entries are acknowledged when they are in memory, before they are on disk",
+    },
+    Plant {
+        name: "ack-before-commit",
+        property: "durability",
+        scenario: "scenarios/zoo/partitions.toml",
+        story: "a leader acknowledges a write when it has appended it, before a majority has",
+    },
+    Plant {
+        name: "stuck-follower",
+        property: "liveness",
+        scenario: "scenarios/zoo/partitions.toml",
+        story: "a deposed leader never stands for election nor votes again",
+    },
+];
 
 /// The plant of this name.
 #[must_use]

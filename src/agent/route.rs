@@ -1,8 +1,9 @@
 //! The way of a request: routed, held, proposed, forwarded, and routed again.
 
 use crate::base::{CallId, Instant, RequestId};
+use crate::planted;
 use crate::raft::{self, EntryKind, Proposal, Refusal};
-use crate::state::Change;
+use crate::state::{Change, CommandResult};
 use crate::wire;
 
 use super::core::Agent;
@@ -21,7 +22,10 @@ impl Agent {
     ) {
         match request {
             Request::StatusLeader => {
-                out.push(Output::Answer(id, Ok(Reply::Leader(self.raft.leader().cloned()))));
+                // Oracle: script. Nobody notices but whoever asks and expects an answer.
+                let silent = planted!(self.faults, "status-names-nobody");
+                let leader = self.raft.leader().filter(|_| !silent).cloned();
+                out.push(Output::Answer(id, Ok(Reply::Leader(leader))));
             }
             Request::StatusPeers => {
                 let servers = &self.raft.configuration().servers;
@@ -61,13 +65,21 @@ impl Agent {
                 let data = wire::command::encode(&command, &self.config.datacenter);
                 let proposal = Proposal { id, kind: EntryKind::Command, data };
                 self.raft_step(now, raft::Input::Propose(vec![proposal]), out);
+                // Oracle: durability. A leader that is cut off acknowledges what is lost with it.
+                if planted!(self.faults, "ack-before-commit") {
+                    self.answer(id, Ok(Reply::Written(CommandResult::Flag(true))), out);
+                }
             }
             request => self.forward_or_hold(now, id, request, out),
         }
     }
 
     fn may_serve_stale(&self, mode: ReadMode) -> bool {
-        mode == ReadMode::Stale && (self.raft.is_leader() || self.raft.last_contact().is_some())
+        // Oracle: linearizable. A follower answers from its own state what only a leader may.
+        let takes_for_stale =
+            planted!(self.faults, "stale-default-read") && mode == ReadMode::Default;
+        (mode == ReadMode::Stale || takes_for_stale)
+            && (self.raft.is_leader() || self.raft.last_contact().is_some())
     }
 
     fn forward_or_hold(
@@ -150,13 +162,15 @@ impl Agent {
         let Some(id) = self.pending.of_call(call) else { return };
         let Some(pending) = self.pending.get(id) else { return };
         let is_read = matches!(pending.request, Request::Read { .. });
+        // Oracle: linearizable. The write may have been applied already, and is applied again.
+        let may_repeat = is_read || planted!(self.faults, "forward-retries-write");
         match result {
             // Refused before the log, or never sent: safe to try again, for writes too.
             Err(failure @ (Failure::NoLeader | Failure::NotLeader | Failure::NotSent(_))) => {
                 self.hold(now, id, failure, out)
             }
             // The connection broke: only a read may be sent again.
-            Err(failure @ Failure::Rpc(_)) if is_read => self.hold(now, id, failure, out),
+            Err(failure @ Failure::Rpc(_)) if may_repeat => self.hold(now, id, failure, out),
             Err(failure) => {
                 let failure = match failure {
                     Failure::Rpc(_) | Failure::Remote(_) => failure,

@@ -36,6 +36,10 @@ impl Raft {
         if planted!(self.faults, "stuck-follower") && self.was_deposed {
             return;
         }
+        // Oracle: boot. A new cluster waits for somebody to go first, for ever.
+        if planted!(self.faults, "never-campaigns") && self.log.last_index() <= LogIndex(1) {
+            return;
+        }
         match self.membership.candidacy(&self.config.address) {
             Candidacy::Eligible => {
                 out.push(Output::Event(Event::HeartbeatTimeout { leader: last_leader }));

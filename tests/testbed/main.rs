@@ -26,3 +26,4 @@ mod report_page;
 mod runner;
 mod runtime_suite;
 mod runtime_suite_cases;
+mod zoo;

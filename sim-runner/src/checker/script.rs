@@ -21,7 +21,8 @@ use super::oracle::{Oracle, Seen};
 #[derive(Default)]
 struct Progress {
     verb: String,
-    open: i64,
+    /// Nothing of it is under way. A repeated step starts each time and finishes once, after the
+    /// last.
     done: bool,
 }
 
@@ -64,9 +65,7 @@ impl Script {
     }
 
     fn run_ends(&mut self, at: i64) {
-        let unfinished = |step: &&u32| {
-            self.progress.get(step).is_none_or(|progress| !progress.done || progress.open > 0)
-        };
+        let unfinished = |step: &&u32| self.progress.get(step).is_none_or(|it| !it.done);
         self.unfinished = self.owed.keys().filter(unfinished).copied().collect();
         self.ended = Some(at);
     }
@@ -79,16 +78,10 @@ impl Oracle for Script {
                 self.findings.judge(1);
                 let progress = self.progress.entry(*step).or_default();
                 progress.verb.clone_from(verb);
-                progress.open += 1;
+                progress.done = false;
             }
-            What::StepFinished { step } => {
-                let progress = self.progress.entry(*step).or_default();
-                progress.open -= 1;
-                progress.done = true;
-            }
-            What::StepSkipped { step } => {
-                let progress = self.progress.entry(*step).or_default();
-                (progress.open, progress.done) = (0, true);
+            What::StepFinished { step } | What::StepSkipped { step } => {
+                self.progress.entry(*step).or_default().done = true;
             }
             What::StepFailed { step, id, message } => self.failed(*step, id, message, seen),
             What::SettleBegan => self.run_ends(seen.event.at),

@@ -18,10 +18,12 @@ mod recorder;
 mod texts;
 
 use std::collections::BTreeMap;
+use std::hash::RandomState;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use proconsul::base::{Duration, Faults, Instant, Ratio};
+use proconsul::planted;
 use serde_json::Value;
 
 use crate::fabric::{DiskPolicy, Fabric, HostId, LinkPolicy, SimRuntime};
@@ -46,7 +48,8 @@ struct Shared {
     fabric: Fabric,
     recorder: Recorder,
     faults: Faults,
-    plant: Option<String>,
+    /// Set for the planted non-determinism only: keys that differ in every process.
+    unseeded: Option<RandomState>,
     hosts: Vec<HostInfo>,
     /// The operating systems of hosts that no agent runs on.
     outside: BTreeMap<Host, SimRuntime>,
@@ -57,9 +60,14 @@ struct Shared {
 }
 
 impl Cluster {
-    /// All hosts of the plan, with nothing running on them.
+    /// All hosts of the plan, with nothing running on them. `unseeded` is a planted bug of its own.
     #[must_use]
-    pub fn new(plan: Plan, plant: Option<&str>, progress: &Arc<Progress>) -> Self {
+    pub fn new(
+        plan: Plan,
+        faults: Faults,
+        unseeded: Option<RandomState>,
+        progress: &Arc<Progress>,
+    ) -> Self {
         let hosts = hosts_of(&plan);
         let recorder = Recorder::new(header_of(&plan, &hosts), &plan, progress.clone());
         let streams = plan.seed.stream("fabric");
@@ -69,7 +77,8 @@ impl Cluster {
         };
         let observer = Arc::new(FabricObserver::new(recorder.clone()));
         let fabric = Fabric::new(&streams, network, observer);
-        fabric.set_nondeterministic(plant == Some("real-entropy"));
+        // Oracle: determinism. Latencies that no seed explains.
+        fabric.set_nondeterministic(planted!(faults, "real-entropy"));
         let mut outside = BTreeMap::new();
         for info in &hosts {
             let ip = info.address.parse().expect("addresses are made by hosts_of");
@@ -80,8 +89,8 @@ impl Cluster {
         }
         let cluster = Self {
             shared: Arc::new(Shared {
-                faults: Faults::armed(plant, None),
-                plant: plant.map(str::to_owned),
+                faults,
+                unseeded,
                 added: Mutex::new(vec![Value::Null; plan.cluster.nodes.len()]),
                 cuts: Mutex::default(),
                 outside,
@@ -116,12 +125,6 @@ impl Cluster {
     #[must_use]
     pub fn recorder(&self) -> &Recorder {
         &self.shared.recorder
-    }
-
-    /// The name of the planted bug, if any.
-    #[must_use]
-    pub fn plant(&self) -> Option<&str> {
-        self.shared.plant.as_deref()
     }
 
     /// The operating system of a host that no agent runs on.
@@ -194,9 +197,21 @@ impl Cluster {
     /// The agents of a target that are up, for a workload's choice.
     #[must_use]
     pub fn up(&self, target: &Target) -> Vec<Host> {
-        self.shared.recorder.with_view(|view: &View| {
+        let mut up: Vec<Host> = self.shared.recorder.with_view(|view: &View| {
             let whom = resolve(target, view);
             whom.hosts.into_iter().filter(|host| view.node(*host).running).collect()
-        })
+        });
+        if let Some(keys) = &self.shared.unseeded {
+            up = in_hash_order(up, keys);
+        }
+        up
     }
+}
+
+/// For the planted bug: as a hash set gives them, so that the same draw hits another node.
+#[expect(clippy::disallowed_types, reason = "the planted bug is what this type does")]
+fn in_hash_order(hosts: Vec<Host>, keys: &RandomState) -> Vec<Host> {
+    let mut set = std::collections::HashSet::with_hasher(keys.clone());
+    set.extend(hosts);
+    set.into_iter().collect()
 }

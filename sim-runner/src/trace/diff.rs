@@ -17,7 +17,7 @@ pub struct FirstDifference {
     pub index: usize,
     /// The event of the first trace; none when it has ended.
     pub left: Option<TraceEvent>,
-    /// The event of the second.
+    /// The event of the second, in the time of the first.
     pub right: Option<TraceEvent>,
     /// The last equal events before it.
     pub context: Vec<TraceEvent>,
@@ -27,18 +27,30 @@ pub struct FirstDifference {
 
 /// Compares events, not headers (two runs of one scenario may be titled differently); none when all
 /// are equal.
+///
+/// Time zero is the end of the boot. When two boots part, every event before that would differ by its
+/// time alone, so both traces are compared in the time since their first event.
 #[must_use]
 pub fn diff(left: &Recording, right: &Recording) -> Option<FirstDifference> {
-    let both = left.events.iter().zip(&right.events);
-    let equal = both.take_while(|(a, b)| a == b).count();
-    let (a, b) = (left.events.get(equal), right.events.get(equal));
-    if a.is_none() && b.is_none() {
+    if left.events == right.events {
         return None;
+    }
+    let start = |recording: &Recording| recording.events.first().map_or(0, |event| event.at);
+    let shift = start(left).saturating_sub(start(right));
+    let shifted =
+        |event: &TraceEvent| TraceEvent { at: event.at.saturating_add(shift), ..event.clone() };
+    let both = left.events.iter().zip(&right.events);
+    let mut equal = both.take_while(|(a, b)| **a == shifted(b)).count();
+    let (mut a, mut b) = (left.events.get(equal).cloned(), right.events.get(equal).map(shifted));
+    if a.is_none() && b.is_none() {
+        // They differ in nothing but where time zero lies.
+        equal = 0;
+        (a, b) = (left.events.first().cloned(), right.events.first().cloned());
     }
     Some(FirstDifference {
         index: equal,
-        left: a.cloned(),
-        right: b.cloned(),
+        left: a,
+        right: b,
         context: left.events[equal.saturating_sub(CONTEXT)..equal].to_vec(),
         left_header: left.header.clone(),
         right_header: right.header.clone(),
