@@ -2,7 +2,7 @@
 //!
 //! A scenario as the first argument means `run`: `sim-runner scenarios/leader_loss.toml --seed 42`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -168,6 +168,11 @@ pub fn with_default_command(arguments: Vec<String>) -> Vec<String> {
     let first = arguments.get(1).map(String::as_str).unwrap_or("--help");
     let is_command = COMMANDS.contains(&first) || first == replay::COMMAND;
     if is_command || matches!(first, "-h" | "--help" | "-V" | "--version") {
+        return arguments;
+    }
+    // A bare word that is no file is a misspelt command; clap knows the nearest.
+    let word = !first.starts_with('-') && !first.contains(['.', '/']);
+    if word && !Path::new(first).exists() {
         return arguments;
     }
     let mut all = arguments;
