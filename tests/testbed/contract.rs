@@ -330,7 +330,7 @@ fn two_runs_are_compared_by_their_first_different_event() {
     for right in ["c", "c/trace.jsonl"] {
         let other = desk.run(["diff", "a", right]);
         assert_eq!(other.code, 1, "{other:?}");
-        for part in ["event 0", "left", "right", "started", "n1"] {
+        for part in ["differ from event", "left", "right", "started", "n1"] {
             assert!(other.out.contains(part), "{part}: {other:?}");
         }
     }
