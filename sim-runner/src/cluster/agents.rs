@@ -23,6 +23,7 @@ impl Cluster {
         }
         let config = self.node_config(host, args);
         let cluster = self.clone();
+        self.shared.recorder.forget_stop(host);
         self.push(host, What::Started);
         self.shared.fabric.boot(HostId(host.0), move |runtime| async move {
             let recorder = cluster.shared.recorder.clone();

@@ -150,6 +150,17 @@ impl Recorder {
         self.lock().stopping.insert(host);
     }
 
+    /// Whether it is still on its way out.
+    #[must_use]
+    pub fn is_stopping(&self, host: Host) -> bool {
+        self.lock().stopping.contains(&host)
+    }
+
+    /// A new process has nothing to do with the signals of the old one.
+    pub fn forget_stop(&self, host: Host) {
+        self.lock().stopping.remove(&host);
+    }
+
     /// Whether it was, since the process started.
     #[must_use]
     pub fn stop_was_expected(&self, host: Host) -> bool {

@@ -173,7 +173,7 @@ impl Script {
         }
     }
 
-    async fn stopped(&self, index: usize, host: Host) {
+    pub(super) async fn stopped(&self, index: usize, host: Host) {
         let gone = self.cluster.recorder().until(|view| !view.node(host).running);
         if self.runtime.timeout(PATIENCE, gone).await.is_err() {
             let name = self.cluster.name(host);

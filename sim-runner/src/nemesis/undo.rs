@@ -97,6 +97,11 @@ impl Script {
         }
     }
 
+    fn is_on_its_way_out(&self, host: Host) -> bool {
+        let recorder = self.cluster.recorder();
+        recorder.is_stopping(host) && recorder.with_view(|view| view.node(host).running)
+    }
+
     /// Takes back what a step did, and waits for the agents that this starts.
     pub(super) async fn undo(&self, index: usize) {
         let undo = self.take_undo(index);
@@ -106,6 +111,10 @@ impl Script {
         let mut starting = Vec::new();
         for undo in undo {
             if let Undo::Start(host) = undo {
+                // One that was told to stop and has not yet: it cannot be started before it is gone.
+                if self.is_on_its_way_out(host) {
+                    self.stopped(index, host).await;
+                }
                 starting.push(host);
             }
             self.undo_node(undo);
