@@ -17,6 +17,8 @@ use crate::trace::record::Recording;
 pub struct Judged {
     /// One per property.
     pub judgements: Vec<Judgement>,
+    /// Virtual ns from the first event to the last.
+    pub span_ns: i64,
     /// Events of the language that occurred.
     pub seen: Vec<String>,
     /// What `sometimes` asked for, and whether this run shows it.
@@ -44,12 +46,15 @@ pub fn judge_recording(
                 .map_or(0, |starts| starts.partition_point(|start| *start <= at) as u64)
         },
     };
+    let times = |event: Option<&crate::trace::TraceEvent>| event.map_or(0, |event| event.at);
+    let span_ns = times(evidence.events.last()) - times(evidence.events.first());
     let report = linearizable::check(history, &known, Budget::default());
     let events = evidence.events.len() as u64;
     let given = vec![report.judgement, replayed.judgement(events)];
     let outcome = checker::judge(&evidence, plan, &windows, given);
     Judged {
         judgements: outcome.judgements,
+        span_ns,
         seen: outcome.seen,
         sometimes: outcome.sometimes,
         reads: report.reads,

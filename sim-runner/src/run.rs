@@ -145,38 +145,56 @@ fn result_of(
     judged: Judged,
     replayed: &Replayed,
 ) -> RunResult {
-    let header = simulated.trace.header();
-    let mut times = simulated.trace.events().map(|event| event.at);
-    let first = times.next().unwrap_or(0);
-    let last = times.last().unwrap_or(first);
     let wall_s = simulated.run_wall.as_secs_f64();
+    let run_s = simulated.trace.header().run_ns as f64 / 1e9;
     let operations = simulated.history.operations();
     let mut notes = Vec::new();
     if plan.time.settle.is_zero() {
         notes.push("settle = \"0s\": faults were not undone, liveness is not judged".to_owned());
     }
     RunResult {
-        title: plan.title.clone(),
-        story: plan.story.clone(),
-        scenario: job.scenario.display().to_string(),
-        seed: job.seed.text.clone(),
-        plant: job.plant.clone(),
         verdict: RunVerdict::of(&judged.judgements),
         trace: simulated.trace.digest(),
         replayed: !matches!(replayed, Replayed::No),
-        virtual_s: (last - first) as f64 / 1e9,
+        virtual_s: judged.span_ns as f64 / 1e9,
         wall_s,
-        speed: if wall_s > 0.0 { header.run_ns as f64 / 1e9 / wall_s } else { 0.0 },
+        speed: if wall_s > 0.0 { run_s / wall_s } else { 0.0 },
         events: simulated.trace.count(),
         operations: OperationTally::of(operations),
         reads: ReadTally::of(operations, judged.reads.in_window),
         judgements: judged.judgements,
         seen: judged.seen,
-        report: None,
-        reproduce: job.reproduce(),
         notes,
         sometimes: judged.sometimes,
         first_difference: first_difference(replayed),
+        ..not_judged(job, plan)
+    }
+}
+
+/// What is known of a run before it is judged.
+fn not_judged(job: &Job, plan: &Plan) -> RunResult {
+    RunResult {
+        title: plan.title.clone(),
+        story: plan.story.clone(),
+        scenario: job.scenario.display().to_string(),
+        seed: job.seed.text.clone(),
+        plant: job.plant.clone(),
+        verdict: RunVerdict::Undecided,
+        trace: "0".repeat(32),
+        replayed: false,
+        virtual_s: 0.0,
+        wall_s: 0.0,
+        speed: 0.0,
+        events: 0,
+        operations: OperationTally::default(),
+        reads: ReadTally::default(),
+        judgements: Vec::new(),
+        seen: Vec::new(),
+        report: None,
+        reproduce: job.reproduce(),
+        notes: Vec::new(),
+        sometimes: Vec::new(),
+        first_difference: None,
     }
 }
 
@@ -200,27 +218,10 @@ fn gave_up(job: &Job, plan: &Plan, detail: String) -> RunResult {
         violations: Vec::new(),
     };
     RunResult {
-        title: plan.title.clone(),
-        story: plan.story.clone(),
-        scenario: job.scenario.display().to_string(),
-        seed: job.seed.text.clone(),
-        plant: job.plant.clone(),
-        verdict: RunVerdict::Undecided,
-        trace: "0".repeat(32),
-        replayed: false,
-        virtual_s: 0.0,
         wall_s: STUCK_AFTER.as_secs_f64(),
-        speed: 0.0,
-        events: 0,
-        operations: OperationTally::default(),
-        reads: ReadTally::default(),
         judgements: vec![judgement],
-        seen: Vec::new(),
-        report: None,
-        reproduce: job.reproduce(),
         notes: vec![detail],
-        sometimes: Vec::new(),
-        first_difference: None,
+        ..not_judged(job, plan)
     }
 }
 

@@ -8,6 +8,7 @@ use proconsul::driver::{Exit, Node};
 use serde_json::{Value, json};
 
 use crate::fabric::{HostId, Keep};
+use crate::scenario::merge_config;
 use crate::scenario::model::{Boot, NodePlan};
 use crate::trace::event::{Host, What};
 
@@ -19,7 +20,7 @@ impl Cluster {
     pub fn start(&self, host: Host, args: &[String], added: Option<&Value>) {
         if let Some(added) = added {
             let mut all = self.lock_added();
-            merge(&mut all[usize::from(host.0)], added);
+            merge_config(&mut all[usize::from(host.0)], added);
         }
         let config = self.node_config(host, args);
         let cluster = self.clone();
@@ -70,8 +71,8 @@ impl Cluster {
             file["bootstrap_expect"] = json!(servers.len());
             file["retry_join"] = json!(addresses);
         }
-        merge(&mut file, &node.config);
-        merge(&mut file, &self.lock_added()[place]);
+        merge_config(&mut file, &node.config);
+        merge_config(&mut file, &self.lock_added()[place]);
         self.fill_value(&mut file)?;
         let args = args.iter().map(|text| self.fill(text)).collect::<Result<Vec<_>, _>>()?;
         let flags = flags::parse(AGENT_FLAGS, &args).map_err(|error| format!("{error:?}"))?;
@@ -101,18 +102,5 @@ impl Cluster {
     pub fn resume(&self, host: Host) {
         self.push(host, What::Resumed);
         self.shared.fabric.resume(HostId(host.0));
-    }
-}
-
-/// Objects are merged key by key, everything else is replaced.
-fn merge(into: &mut Value, from: &Value) {
-    match (into, from) {
-        (Value::Object(into), Value::Object(from)) => {
-            for (key, value) in from {
-                merge(into.entry(key.clone()).or_insert(Value::Null), value);
-            }
-        }
-        (_, Value::Null) => {}
-        (into, from) => *into = from.clone(),
     }
 }

@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex};
 
 use proconsul::base::{Duration, Faults, Instant, Ratio};
 use proconsul::planted;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::fabric::{DiskPolicy, Fabric, HostId, LinkPolicy, SimRuntime};
 use crate::scenario::model::{Plan, Target};
@@ -91,7 +91,7 @@ impl Cluster {
             shared: Arc::new(Shared {
                 faults,
                 unseeded,
-                added: Mutex::new(vec![Value::Null; plan.cluster.nodes.len()]),
+                added: Mutex::new(vec![json!({}); plan.cluster.nodes.len()]),
                 cuts: Mutex::default(),
                 outside,
                 plan,

@@ -41,6 +41,7 @@ mod verb;
 mod words;
 mod workload;
 
+pub use cluster::merge as merge_config;
 pub use condition::show as show_condition;
 pub use diagnostic::Diagnostics;
 pub use expand::expand;
