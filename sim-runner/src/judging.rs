@@ -11,7 +11,6 @@ use crate::property::Judgement;
 use crate::replay::Replayed;
 use crate::scenario::model::Plan;
 use crate::trace::event::What;
-use crate::trace::record::Recording;
 
 /// What the checkers say.
 pub struct Judged {
@@ -29,15 +28,14 @@ pub struct Judged {
 
 /// Judges a run from its evidence.
 #[must_use]
-pub fn judge_recording(
+pub fn judge(
     plan: &Plan,
-    recording: Recording,
+    evidence: &checker::Evidence,
     history: &History,
     replayed: &Replayed,
 ) -> Judged {
-    let evidence = checker::Evidence::new(recording, history.operations().to_vec());
     let windows = windows(&evidence.header, &evidence.events, &evidence.history);
-    let lives = lives(&evidence);
+    let lives = lives(evidence);
     let known = linearizable::Evidence {
         window: &|operation: &Operation| windows.get(&operation.id).map(window),
         life: &|server: &str, at: i64| {
@@ -51,7 +49,7 @@ pub fn judge_recording(
     let report = linearizable::check(history, &known, Budget::default());
     let events = evidence.events.len() as u64;
     let given = vec![report.judgement, replayed.judgement(events)];
-    let outcome = checker::judge(&evidence, plan, &windows, given);
+    let outcome = checker::judge(evidence, plan, &windows, given);
     Judged {
         judgements: outcome.judgements,
         span_ns,

@@ -38,6 +38,20 @@ pub enum Verdict {
     Expected,
 }
 
+impl Verdict {
+    /// As JSON and tables have it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Verdict::Holds => "holds",
+            Verdict::Violated => "violated",
+            Verdict::Undecided => "undecided",
+            Verdict::Skipped => "skipped",
+            Verdict::Expected => "expected",
+        }
+    }
+}
+
 /// One property's judgement.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Judgement {

@@ -12,7 +12,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::judging::{Judged, judge_recording};
+use crate::checker;
+use crate::judging::{Judged, judge};
 use crate::property::{Judgement, Verdict};
 use crate::replay::{self, Replayed};
 use crate::report::folder::{self, File};
@@ -21,10 +22,9 @@ use crate::report::{FirstDifference, OperationTally, ReadTally, RunResult, html}
 use crate::scenario::model::{Plan, Seed};
 use crate::scenario::{Source, expand, load, lower};
 use crate::simulation;
-use crate::trace::event::What;
+use crate::trace::event::{Header, Host, TraceEvent, What};
 use crate::trace::file;
 use crate::trace::json::Lines;
-use crate::trace::record::Recording;
 use crate::watchdog::{STUCK_AFTER, Simulated, simulate_watched};
 
 /// What to run, and how.
@@ -87,10 +87,12 @@ pub fn run(job: &Job) -> Result<RunResult, Failed> {
     } else {
         Replayed::No
     };
-    let recording = simulated.trace.recording();
-    let judged = judge_recording(&plan, recording, &simulated.history, &replayed);
+    // Decoded once, for the judges and for the report.
+    let history = simulated.history.operations().to_vec();
+    let evidence = checker::Evidence::new(simulated.trace.recording(), history);
+    let judged = judge(&plan, &evidence, &simulated.history, &replayed);
     let mut result = result_of(job, &plan, &simulated, judged, &replayed);
-    write_report(job, &source, &simulated, &mut result)?;
+    write_report(job, &source, &simulated, &evidence, &mut result)?;
     Ok(result)
 }
 
@@ -229,6 +231,7 @@ fn write_report(
     job: &Job,
     source: &Source,
     simulated: &simulation::Evidence,
+    evidence: &checker::Evidence,
     result: &mut RunResult,
 ) -> Result<(), Failed> {
     let Some(folder) = job.folder() else { return Ok(()) };
@@ -236,16 +239,15 @@ fn write_report(
         return Ok(());
     }
     result.report = Some(folder.join(folder::REPORT).display().to_string());
-    let recording = simulated.trace.recording();
-    let resolved = resolved_targets(&recording);
+    let resolved = resolved_targets(&evidence.header, &evidence.events);
     let expanded = expand(source, &job.seed, &resolved)
         .map_err(|error| Failed::Testbed(format!("cannot expand the scenario: {error}")))?;
-    let evidence = html::Evidence {
-        header: &recording.header,
-        events: &recording.events,
-        history: simulated.history.operations(),
+    let drawn = html::Evidence {
+        header: &evidence.header,
+        events: &evidence.events,
+        history: &evidence.history,
     };
-    let page = html::page(result, evidence);
+    let page = html::page(result, drawn);
     let verdict = VerdictObject::of(result).to_file();
     let history = crate::history::file::write(&simulated.history);
     let trace = &simulated.trace;
@@ -261,11 +263,11 @@ fn write_report(
 
 /// By step id: whom a step acted on, for `expand`.
 #[must_use]
-pub fn resolved_targets(recording: &Recording) -> BTreeMap<String, Vec<String>> {
-    let name = |host: &crate::trace::Host| recording.header.hosts[usize::from(host.0)].name.clone();
+pub fn resolved_targets(header: &Header, events: &[TraceEvent]) -> BTreeMap<String, Vec<String>> {
+    let name = |host: &Host| header.hosts[usize::from(host.0)].name.clone();
     let mut resolved: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut repeated = BTreeSet::new();
-    for event in &recording.events {
+    for event in events {
         if let What::StepStarted { id, targets, .. } = &event.what {
             let targets: Vec<String> = targets.iter().map(name).collect();
             // A step that fires again draws again: its target stays as it is written.

@@ -98,3 +98,29 @@ name! {
     /// A Raft server's address as it stands in configurations and on the wire: `10.0.0.1:8300`.
     ServerAddress
 }
+
+/// Sixteen random bytes in the form of a UUID, as Consul makes its ids: no bits are set aside.
+#[must_use]
+pub fn uuid(bytes: [u8; 16]) -> String {
+    let number = u128::from_be_bytes(bytes);
+    let group = |shift: u32, digits: u32| (number >> shift) & ((1 << (4 * digits)) - 1);
+    format!(
+        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+        group(96, 8),
+        group(80, 4),
+        group(64, 4),
+        group(48, 4),
+        group(0, 12)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::uuid;
+
+    #[test]
+    fn a_uuid_shows_every_byte_in_order() {
+        let bytes = std::array::from_fn(|at| at as u8 * 17);
+        assert_eq!(uuid(bytes), "00112233-4455-6677-8899-aabbccddeeff");
+    }
+}

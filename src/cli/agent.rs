@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use crate::base::ids::uuid;
 use crate::base::runtime::{Disk, File, Level, Runtime};
 use crate::cli::{NodeRunner, Terminal, parse_flags};
 use crate::config::{AGENT_FLAGS, AgentConfig, is_uuid};
@@ -78,14 +79,7 @@ async fn node_id<R: Runtime>(runtime: &R, config: &AgentConfig) -> std::io::Resu
 fn new_uuid<R: Runtime>(runtime: &R) -> String {
     let mut bytes = [0; 16];
     runtime.entropy(&mut bytes);
-    let mut text = String::with_capacity(36);
-    for (at, byte) in bytes.iter().enumerate() {
-        if matches!(at, 4 | 6 | 8 | 10) {
-            text.push('-');
-        }
-        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
-    }
-    text
+    uuid(bytes)
 }
 
 fn banner(config: &AgentConfig) -> String {

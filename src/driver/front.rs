@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use crate::agent::{Failure, Reply, Request};
+use crate::base::ids::uuid;
 use crate::base::{Duration, Prng};
 use crate::config;
 use crate::http::{self, Identity};
@@ -43,7 +44,7 @@ impl http::Backend for Front {
 fn identity(config: &config::AgentConfig, prng: &Prng) -> Identity {
     Identity {
         node_name: config.node_name.clone(),
-        node_id: config.node_id.clone().unwrap_or_else(|| uuid(&mut prng.fork("node id"))),
+        node_id: config.node_id.clone().unwrap_or_else(|| drawn_id(prng)),
         datacenter: config.datacenter.clone(),
         version: crate::CONSUL_VERSION.to_owned(),
         server: config.server,
@@ -55,15 +56,8 @@ fn identity(config: &config::AgentConfig, prng: &Prng) -> Identity {
     }
 }
 
-/// A random UUID in its usual form (version 4).
-fn uuid(prng: &mut Prng) -> String {
-    let (high, low) = (prng.next_u64(), prng.next_u64());
-    format!(
-        "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
-        high >> 32,
-        high >> 16 & 0xffff,
-        high & 0xfff,
-        low >> 48 & 0x3fff | 0x8000,
-        low & 0xffff_ffff_ffff
-    )
+fn drawn_id(prng: &Prng) -> String {
+    let mut bytes = [0; 16];
+    prng.fork("node id").fill(&mut bytes);
+    uuid(bytes)
 }

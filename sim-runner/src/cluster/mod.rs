@@ -34,7 +34,6 @@ use crate::trace::view::View;
 
 use hosts::{header_of, hosts_of};
 use observers::FabricObserver;
-pub use observers::mode_name;
 pub use recorder::{Progress, Recorder};
 
 /// Cheap to clone; all clones act on the same cluster.

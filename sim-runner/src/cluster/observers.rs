@@ -219,8 +219,7 @@ fn role_of(role: raft::Role) -> Role {
 }
 
 /// As histories and traces spell it.
-#[must_use]
-pub fn mode_name(mode: ReadMode) -> &'static str {
+fn mode_name(mode: ReadMode) -> &'static str {
     match mode {
         ReadMode::Default => "default",
         ReadMode::Consistent => "consistent",

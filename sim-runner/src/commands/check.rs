@@ -5,15 +5,18 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use crate::checker::Evidence;
 use crate::checker::linearizable::{self, Budget};
 use crate::cli::{Check, Diff};
 use crate::history::{History, file as history_file};
-use crate::judging::judge_recording;
+use crate::judging::judge;
 use crate::property::{Judgement, Verdict};
 use crate::replay::Replayed;
 use crate::report::OperationTally;
 use crate::report::folder::{HISTORY, SCENARIO, TRACE, VERDICT};
-use crate::report::verdict::{RunVerdict, VerdictObject, exit_code};
+use crate::report::verdict::{
+    PropertyObject, RunVerdict, VerdictObject, ViolationObject, exit_code,
+};
 use crate::run::Failed;
 use crate::scenario::model::Seed;
 use crate::scenario::{load, lower};
@@ -36,20 +39,8 @@ pub fn check(options: &Check) -> Result<u8, Failed> {
     };
     let verdict = RunVerdict::of(&judgements);
     if options.json {
-        let properties: Vec<_> = judgements
-            .iter()
-            .map(|j| json!({ "name": j.property, "verdict": j.verdict, "judged": j.judged }))
-            .collect();
-        let violations: Vec<_> = violations(&judgements)
-            .map(|v| {
-                json!({
-                    "property": v.property,
-                    "at_s": v.at as f64 / 1e9,
-                    "summary": v.summary,
-                    "signature": v.signature,
-                })
-            })
-            .collect();
+        let properties: Vec<_> = judgements.iter().map(PropertyObject::of).collect();
+        let violations: Vec<_> = violations(&judgements).map(ViolationObject::of).collect();
         let object = json!({
             "path": options.path.display().to_string(),
             "verdict": verdict.word(),
@@ -71,13 +62,7 @@ fn text(path: &Path, verdict: RunVerdict, judgements: &[Judgement]) -> String {
     let mut text = format!("{}  {}\n\n", verdict.word(), path.display());
     let width = judgements.iter().map(|j| j.property.len()).max().unwrap_or(0);
     for judgement in judgements {
-        let word = match judgement.verdict {
-            Verdict::Holds => "holds",
-            Verdict::Violated => "violated",
-            Verdict::Undecided => "undecided",
-            Verdict::Skipped => "skipped",
-            Verdict::Expected => "expected",
-        };
+        let word = judgement.verdict.word();
         text += &format!("  {:width$}  {word:9}  {:>7}", judgement.property, judgement.judged);
         match &judgement.because {
             Some(because) => text += &format!("  {because}\n"),
@@ -106,7 +91,8 @@ fn check_folder(folder: &Path) -> Result<Vec<Judgement>, Failed> {
     let source = load(&folder.join(SCENARIO), &[]).map_err(|error| usage(&error))?;
     let seed = Seed::parse(&recording.header.seed).map_err(Failed::Usage)?;
     let plan = lower(&source, &seed).map_err(|error| usage(&error))?;
-    let mut judged = judge_recording(&plan, recording, &history, &Replayed::No).judgements;
+    let evidence = Evidence::new(recording, history.operations().to_vec());
+    let mut judged = judge(&plan, &evidence, &history, &Replayed::No).judgements;
     if let Some(told) = told.and_then(told_determinism)
         && let Some(own) = judged.iter_mut().find(|j| j.property == "determinism")
     {

@@ -17,7 +17,8 @@ pub fn expand(options: &Expand) -> Result<u8, Failed> {
     let seed = seed(which, false)?;
     let plant = which.plant.as_deref();
     let (source, _, evidence) = simulate_once(&which.scenario, &seed, &which.overrides, plant)?;
-    let resolved = resolved_targets(&evidence.trace.recording());
+    let recording = evidence.trace.recording();
+    let resolved = resolved_targets(&recording.header, &recording.events);
     let text = crate::scenario::expand(&source, &seed, &resolved)
         .map_err(|error| Failed::Usage(error.to_string()))?;
     print(&text)?;

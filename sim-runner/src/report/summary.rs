@@ -150,7 +150,7 @@ fn property_table(out: &mut String, judgements: &[Judgement], style: Style) {
     for judgement in judgements {
         rows.push([
             shown(&judgement.property),
-            word(judgement.verdict).to_owned(),
+            judgement.verdict.word().to_owned(),
             grouped(judgement.judged),
             judgement.because.as_deref().map(shown).unwrap_or_default(),
         ]);
@@ -163,16 +163,6 @@ fn property_table(out: &mut String, judgements: &[Judgement], style: Style) {
             Some(Verdict::Holds | Verdict::Expected) => "0",
         };
         line(out, &style.paint(colour, &row));
-    }
-}
-
-fn word(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Holds => "holds",
-        Verdict::Violated => "violated",
-        Verdict::Undecided => "undecided",
-        Verdict::Skipped => "skipped",
-        Verdict::Expected => "expected",
     }
 }
 

@@ -152,11 +152,6 @@ impl VerdictObject {
         let objects = |violations: Vec<&Violation>| {
             violations.into_iter().map(ViolationObject::of).collect::<Vec<_>>()
         };
-        let property = |j: &Judgement| PropertyObject {
-            name: j.property.clone(),
-            verdict: j.verdict,
-            judged: j.judged,
-        };
         Self {
             scenario: run.scenario.clone(),
             seed: run.seed.clone(),
@@ -169,7 +164,7 @@ impl VerdictObject {
             events: run.events,
             operations: run.operations,
             reads: run.reads,
-            properties: run.judgements.iter().map(property).collect(),
+            properties: run.judgements.iter().map(PropertyObject::of).collect(),
             violations: objects(run.violations()),
             expected: objects(run.expected()),
             seen: run.seen.clone(),
@@ -194,8 +189,22 @@ impl VerdictObject {
     }
 }
 
+impl PropertyObject {
+    /// Of a judgement.
+    #[must_use]
+    pub fn of(judgement: &Judgement) -> Self {
+        Self {
+            name: judgement.property.clone(),
+            verdict: judgement.verdict,
+            judged: judgement.judged,
+        }
+    }
+}
+
 impl ViolationObject {
-    fn of(violation: &Violation) -> Self {
+    /// Of a counter-example.
+    #[must_use]
+    pub fn of(violation: &Violation) -> Self {
         Self {
             property: violation.property.clone(),
             at_s: rounded(violation.at as f64 / 1e9, 1e9),
