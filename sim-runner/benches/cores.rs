@@ -78,7 +78,11 @@ impl Servers {
         let core = |number: usize| {
             let config = RaftConfig::with_multiplier(name(number).into(), name(number).into(), 1)
                 .expect("1 is a multiplier");
-            let restored = Restored { hard_state: hard_state.clone(), entries: entries.clone() };
+            let restored = Restored {
+                hard_state: hard_state.clone(),
+                entries: entries.clone(),
+                ..Restored::default()
+            };
             let membership = Box::new(StaticMembership::new(configuration.clone()));
             let prng = Prng::new(number as u64);
             let mut out = Vec::new();

@@ -93,6 +93,16 @@ impl Agent {
                 self.told.asked(token, &request);
                 self.raft_step(now, raft::Input::Request { token, request }, out);
             }
+            Input::InstallSnapshot(token, request, _) => {
+                let request = raft::Request::InstallSnapshot(request);
+                self.raft_step(now, raft::Input::Request { token, request }, out);
+            }
+            Input::SnapshotSaved(meta) => {
+                self.raft_step(now, raft::Input::SnapshotSaved(meta), out);
+            }
+            Input::SnapshotFailed(index) => {
+                self.raft_step(now, raft::Input::SnapshotFailed(index), out);
+            }
             Input::RaftReply(call, result) => {
                 self.raft_step(now, raft::Input::Reply { call, result }, out);
             }
@@ -166,7 +176,7 @@ impl Agent {
             let mut leader_changed = false;
             for output in batch {
                 match output {
-                    raft::Output::Persist(persist) => out.push(Output::Persist(persist)),
+                    raft::Output::Persist(persist) => out.push(Output::Persist(persist, None)),
                     raft::Output::Call { call, to, lane, request } => {
                         out.extend(self.told.asks(&request).map(Output::Event));
                         out.push(Output::RaftCall { call, to, lane, request });
@@ -180,6 +190,9 @@ impl Agent {
                     raft::Output::Verified { id, result } => {
                         self.on_verified(now, id, result, out);
                     }
+                    raft::Output::TakeSnapshot(_)
+                    | raft::Output::Installed { .. }
+                    | raft::Output::Transferred { .. } => {}
                     raft::Output::Event(event) => {
                         leader_changed |= matches!(event, raft::Event::LeaderChanged(_));
                         out.push(Output::Event(Event::Raft(event)));

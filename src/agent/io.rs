@@ -1,10 +1,10 @@
 //! What goes into and comes out of an [`Agent`](super::Agent).
 
-use crate::base::{CallId, PersistId, ReplyToken, RequestId, ServerAddress};
+use crate::base::{CallId, LogIndex, PersistId, ReplyToken, RequestId, ServerAddress};
 use crate::raft;
 
 use super::event::Event;
-use super::types::{Failure, Reply, Request};
+use super::types::{Failure, Reply, Request, StateImage};
 
 /// Everything that can happen to an agent.
 #[derive(Clone, Debug)]
@@ -13,6 +13,12 @@ pub enum Input {
     Wake,
     /// A peer's Raft request.
     RaftRequest(ReplyToken, raft::Request),
+    /// A peer's InstallSnapshot, whose bytes are on disk and say this.
+    InstallSnapshot(ReplyToken, raft::InstallSnapshot, StateImage),
+    /// The snapshot that [`Output::SaveSnapshot`] asked for is durable.
+    SnapshotSaved(raft::SnapshotMeta),
+    /// It could not be written.
+    SnapshotFailed(LogIndex),
     /// The end of a Raft call.
     RaftReply(CallId, Result<raft::Response, raft::CallError>),
     /// The disk has it.
@@ -32,8 +38,12 @@ pub enum Input {
 /// Everything an agent asks for.
 #[derive(Clone, Debug)]
 pub enum Output {
-    /// Write this.
-    Persist(raft::Persist),
+    /// Write this. The image is the state of a snapshot that an operator gave, when the batch
+    /// installs one.
+    Persist(raft::Persist, Option<StateImage>),
+    /// Write a snapshot of this state, beside everything else; then [`Input::SnapshotSaved`] or
+    /// [`Input::SnapshotFailed`].
+    SaveSnapshot(raft::SnapshotMeta, StateImage),
     /// Send this to a peer.
     RaftCall {
         /// Names the answer.

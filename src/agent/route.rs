@@ -40,6 +40,14 @@ impl Agent {
                 self.pending.insert(id, Pending::new(now, request));
                 self.route(now, id, out);
             }
+            Request::RaftConfiguration { .. }
+            | Request::RemoveRaftPeer(_)
+            | Request::TransferLeadership { .. }
+            | Request::SnapshotSave { .. }
+            | Request::SnapshotRestore(_) => {
+                let failure = Failure::Raft(Refusal::NotSupported);
+                out.push(Output::Answer(id, Err(failure)));
+            }
         }
     }
 
@@ -149,6 +157,7 @@ impl Agent {
             // Never appended: as if it had found no leader.
             Refusal::NotLeader => self.hold(now, id, Failure::NotLeader, out),
             Refusal::LeadershipLost => self.answer(id, Err(Failure::LeadershipLost), out),
+            other => self.answer(id, Err(Failure::Raft(other)), out),
         }
     }
 

@@ -36,7 +36,10 @@ impl Told {
                 let last = LogIndex(append.prev_index.0 + append.entries.len() as u64);
                 self.asked.insert(token, Asked::Append { last });
             }
-            Request::AppendEntries(_) => {}
+            Request::InstallSnapshot(install) => {
+                self.asked.insert(token, Asked::Append { last: install.snapshot.index });
+            }
+            Request::AppendEntries(_) | Request::RequestPreVote(_) | Request::TimeoutNow => {}
         }
     }
 
@@ -51,6 +54,12 @@ impl Told {
             {
                 self.acked = (append.term, last);
                 Some(Event::Acked { index: last, term: append.term })
+            }
+            (Asked::Append { last }, Response::InstallSnapshot(install))
+                if install.success && (install.term, last) > self.acked =>
+            {
+                self.acked = (install.term, last);
+                Some(Event::Acked { index: last, term: install.term })
             }
             _ => None,
         }

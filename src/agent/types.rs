@@ -5,8 +5,9 @@
 
 use std::fmt;
 
-use crate::base::{Duration, LogIndex, ServerAddress, Term};
-use crate::state::{Answer, Command, CommandResult, Query};
+use crate::base::{Duration, LogIndex, ServerAddress, ServerId, Term};
+use crate::raft::{self, SnapshotMeta};
+use crate::state::{Answer, Command, CommandResult, Query, StateStore};
 
 /// How fresh a read must be (spec cluster 9.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,6 +50,70 @@ pub enum Request {
     StatusPeers,
     /// `/v1/agent/self`: this agent's own state; never forwarded.
     AgentSelf,
+    /// `Operator.RaftGetConfiguration`: the set of servers; the leader's, or with `stale` that of
+    /// whoever is asked.
+    RaftConfiguration {
+        /// Any server may answer.
+        stale: bool,
+    },
+    /// `Operator.RaftRemovePeerByID`, `Operator.RaftRemovePeerByAddress`.
+    RemoveRaftPeer(PeerName),
+    /// Leadership goes to another server; none: to the one that is furthest.
+    TransferLeadership {
+        /// To whom.
+        to: Option<ServerId>,
+    },
+    /// `GET /v1/snapshot`: the state of the leader, or with `stale` of whoever is asked.
+    SnapshotSave {
+        /// Any server may answer.
+        stale: bool,
+    },
+    /// `PUT /v1/snapshot`: this state takes the place of the cluster's.
+    SnapshotRestore(StateImage),
+}
+
+/// A state machine on its way: an O(1) copy, never compared, shown or copied deeply.
+#[derive(Clone)]
+pub struct StateImage(pub StateStore);
+
+impl fmt::Debug for StateImage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StateImage({})", self.0.applied())
+    }
+}
+
+impl PartialEq for StateImage {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl Eq for StateImage {}
+
+/// How a server is named that is to be removed from the Raft configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PeerName {
+    /// Its id.
+    Id(ServerId),
+    /// `ip:port`.
+    Address(ServerAddress),
+}
+
+/// One server of [`Reply::RaftConfiguration`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RaftServer {
+    /// Its id.
+    pub id: ServerId,
+    /// Its node name; `(unknown)` for one that gossip does not know.
+    pub node: String,
+    /// `ip:port`.
+    pub address: ServerAddress,
+    /// Whether it leads.
+    pub leader: bool,
+    /// Of Raft: `3`.
+    pub protocol_version: String,
+    /// Whether it votes.
+    pub voter: bool,
 }
 
 /// What an answer to a read says about itself: the `X-Consul-*` headers (spec cluster 9.5).
@@ -103,6 +168,24 @@ pub enum Reply {
     Peers(Vec<ServerAddress>),
     /// This agent.
     AgentSelf(Box<SelfInfo>),
+    /// The Raft configuration.
+    RaftConfiguration {
+        /// In its order.
+        servers: Vec<RaftServer>,
+        /// The entry that carries it.
+        index: LogIndex,
+    },
+    /// Done; nothing to say.
+    Done,
+    /// A snapshot of the state.
+    Snapshot {
+        /// What it stands for; its size is not known yet.
+        snapshot: SnapshotMeta,
+        /// The state.
+        state: StateImage,
+        /// About it.
+        meta: ReadMeta,
+    },
 }
 
 /// Why there is no answer. `Display` is Consul's text.
@@ -114,6 +197,9 @@ pub enum Failure {
     NotLeader,
     /// Appended, then leadership was lost: outcome unknown.
     LeadershipLost,
+    /// Raft refused: why. Without effect but for [`raft::Refusal::SnapshotRestored`] and
+    /// [`raft::Refusal::TransferTimeout`].
+    Raft(raft::Refusal),
     /// A leader that has not applied its predecessors' entries yet held the read too long.
     NotReady,
     /// No connection to the server that was to be asked: certainly without effect.
@@ -132,6 +218,7 @@ impl fmt::Display for Failure {
             Failure::NoLeader => f.write_str("No cluster leader"),
             Failure::NotLeader => f.write_str("node is not the leader"),
             Failure::LeadershipLost => f.write_str("leadership lost while committing log"),
+            Failure::Raft(refusal) => refusal.fmt(f),
             Failure::NotReady => f.write_str("Not ready to serve consistent reads"),
             Failure::NotSent(text) => {
                 write!(f, "rpc error getting client: failed to get conn: {text}")

@@ -9,6 +9,7 @@ use crate::base::runtime::Level;
 use crate::config::error::ConfigError;
 use crate::config::settings::Settings;
 use crate::config::{AgentConfig, Ports, RaftTimers};
+use crate::raft::config::{SNAPSHOT_INTERVAL, SNAPSHOT_THRESHOLD, TRAILING_LOGS};
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const ANY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
@@ -217,7 +218,27 @@ fn raft_timers(said: &Settings, dev: bool) -> Result<RaftTimers, ConfigError> {
         election_timeout: Duration::from_millis(election) * factor,
         leader_lease_timeout: Duration::from_millis(lease) * factor,
         commit_timeout: Duration::from_millis(50),
+        snapshot_interval: snapshot_interval(said)?,
+        // As in Consul, zero means what nobody has said.
+        snapshot_threshold: or_default(said.raft_snapshot_threshold, SNAPSHOT_THRESHOLD),
+        trailing_logs: or_default(said.raft_trailing_logs, TRAILING_LOGS),
+        pre_vote: !said.raft_prevote_disabled.unwrap_or(true),
     })
+}
+
+fn or_default(said: Option<u64>, default: u64) -> u64 {
+    said.filter(|&said| said > 0).unwrap_or(default)
+}
+
+fn snapshot_interval(said: &Settings) -> Result<Duration, ConfigError> {
+    match said.raft_snapshot_interval {
+        Some(interval) if interval == Duration::ZERO => Ok(SNAPSHOT_INTERVAL),
+        Some(interval) if interval < Duration::from_millis(5) => {
+            refuse(format!("raft_snapshot_interval is {interval:?}: it must be at least 5ms"))
+        }
+        Some(interval) => Ok(interval),
+        None => Ok(SNAPSHOT_INTERVAL),
+    }
 }
 
 fn log_level(text: Option<&str>, dev: bool) -> Result<Level, ConfigError> {

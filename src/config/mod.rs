@@ -96,7 +96,7 @@ pub struct Ports {
     pub serf_wan: Option<u16>,
 }
 
-/// Raft's timers (spec cluster 4.2).
+/// Raft's timers and sizes (spec cluster 4.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are Raft's")]
 pub struct RaftTimers {
@@ -104,6 +104,10 @@ pub struct RaftTimers {
     pub election_timeout: Duration,
     pub leader_lease_timeout: Duration,
     pub commit_timeout: Duration,
+    pub snapshot_interval: Duration,
+    pub snapshot_threshold: u64,
+    pub trailing_logs: u64,
+    pub pre_vote: bool,
 }
 
 impl AgentConfig {

@@ -126,7 +126,8 @@ impl<R: Runtime> EventLoop<R> {
         let mut end = None;
         for output in out.drain(..) {
             match output {
-                Output::Persist(persist) => {
+                Output::SaveSnapshot(..) => {}
+                Output::Persist(persist, _) => {
                     if self.disk.send(persist).is_err() {
                         // It ends early only by a panic, or after it has said why.
                         let why = "the task that writes the Raft log is gone".to_owned();

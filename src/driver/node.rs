@@ -184,6 +184,11 @@ fn agent_config(
         commit_timeout: config.raft.commit_timeout,
         max_append_entries: MAX_APPEND_ENTRIES,
         max_inflight: MAX_INFLIGHT,
+        max_append_bytes: raft::config::MAX_APPEND_BYTES,
+        snapshot_interval: config.raft.snapshot_interval,
+        snapshot_threshold: config.raft.snapshot_threshold,
+        trailing_logs: config.raft.trailing_logs,
+        pre_vote: config.raft.pre_vote,
     };
     raft.validate().map_err(|error| error.to_string())?;
     Ok(AgentConfig {
@@ -219,13 +224,13 @@ async fn open_storage<R: Runtime>(
         let first = raft::Persist {
             id: PersistId(0),
             hard_state: Some(hard_state.clone()),
-            truncate_from: None,
             append: entries.clone(),
+            ..raft::Persist::default()
         };
         if let Storage::Durable(store) = &mut storage {
             store.write(&[first]).await.map_err(|error| error.to_string())?;
         }
-        restored = Restored { hard_state, entries };
+        restored = Restored { hard_state, entries, ..Restored::default() };
     }
     Ok((storage, restored))
 }

@@ -26,7 +26,26 @@ pub struct RaftConfig {
     pub max_append_entries: usize,
     /// AppendEntries to one follower that may wait for answers.
     pub max_inflight: usize,
+    /// Bytes of entries in one AppendEntries, at most; one entry always goes.
+    pub max_append_bytes: usize,
+    /// After this long (and up to twice) a server looks whether a snapshot is due.
+    pub snapshot_interval: Duration,
+    /// A snapshot is due when the log has grown by this many entries since the last.
+    pub snapshot_threshold: u64,
+    /// Entries that stay in the log behind a snapshot, for followers that are not far behind.
+    pub trailing_logs: u64,
+    /// Ask for pre-votes before an election (off in Consul 1.9.8; thesis 9.6).
+    pub pre_vote: bool,
 }
+
+/// Consul's snapshot settings (spec cluster 4.2).
+pub const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(30);
+/// See [`RaftConfig::snapshot_threshold`].
+pub const SNAPSHOT_THRESHOLD: u64 = 16_384;
+/// See [`RaftConfig::trailing_logs`].
+pub const TRAILING_LOGS: u64 = 10_240;
+/// See [`RaftConfig::max_append_bytes`]: 8 ms of a link of 1 Gbit/s.
+pub const MAX_APPEND_BYTES: usize = 1 << 20;
 
 /// Why a [`RaftConfig`] is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +106,11 @@ impl RaftConfig {
             commit_timeout: Duration::from_millis(50),
             max_append_entries: 64,
             max_inflight: 64,
+            max_append_bytes: MAX_APPEND_BYTES,
+            snapshot_interval: SNAPSHOT_INTERVAL,
+            snapshot_threshold: SNAPSHOT_THRESHOLD,
+            trailing_logs: TRAILING_LOGS,
+            pre_vote: false,
         })
     }
 
@@ -102,6 +126,11 @@ impl RaftConfig {
             commit_timeout: Duration::from_millis(50),
             max_append_entries: 64,
             max_inflight: 64,
+            max_append_bytes: MAX_APPEND_BYTES,
+            snapshot_interval: SNAPSHOT_INTERVAL,
+            snapshot_threshold: SNAPSHOT_THRESHOLD,
+            trailing_logs: TRAILING_LOGS,
+            pre_vote: false,
         }
     }
 

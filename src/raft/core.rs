@@ -9,12 +9,13 @@ use crate::invariant;
 use crate::planted;
 use crate::raft::config::RaftConfig;
 use crate::raft::durability::{Durability, Promise};
+use crate::raft::event::{Event, Role, StepDown};
 use crate::raft::leader::Leadership;
 use crate::raft::log::RaftLog;
 use crate::raft::membership::Membership;
 use crate::raft::types::{
-    CallError, Committed, Entry, EntryKind, Event, HardState, Input, Lane, Output, Refusal,
-    Request, Response, Restored, Role, StepDown, Vote,
+    CallError, Committed, Entry, EntryKind, HardState, Input, InstallSnapshotResponse, Lane,
+    Output, Refusal, Request, RequestPreVoteResponse, Response, Restored, Vote,
 };
 
 /// What a role knows that the others do not.
@@ -153,12 +154,14 @@ impl Raft {
             Input::Request { token, request } => match request {
                 Request::RequestVote(request) => self.handle_vote(now, token, &request, out),
                 Request::AppendEntries(request) => self.handle_append(now, token, request, out),
+                other => self.refuse(now, Input::Request { token, request: other }, out),
             },
             Input::Reply { call, result } => self.handle_reply(now, call, result, out),
             Input::Persisted(id) => self.handle_persisted(now, id, out),
             Input::PersistFailed(_) => self.handle_disk_failure(now, out),
             Input::Propose(proposals) => self.propose(now, proposals, out),
             Input::Verify(id) => self.verify(now, id, out),
+            other => self.refuse(now, other, out),
         }
         if !self.disk_failed {
             self.handle_timers(now, out);
@@ -370,10 +373,7 @@ impl Raft {
         self.become_follower(now, self.term(), None, StepDown::DiskFailed, out);
         for promise in self.durability.break_all() {
             if let Promise::Reply { token, response } = promise {
-                let response = match response {
-                    Response::RequestVote(_) => self.vote_response(false),
-                    Response::AppendEntries(_) => self.append_response(false, false),
-                };
+                let response = self.denied(response);
                 out.push(Output::Reply { token, response });
             }
         }
@@ -388,6 +388,15 @@ impl Raft {
                 let response = match request {
                     Request::RequestVote(_) => self.vote_response(false),
                     Request::AppendEntries(_) => self.append_response(false, false),
+                    Request::RequestPreVote(_) => {
+                        let term = self.term();
+                        Response::RequestPreVote(RequestPreVoteResponse { term, granted: false })
+                    }
+                    Request::InstallSnapshot(_) => {
+                        let term = self.term();
+                        Response::InstallSnapshot(InstallSnapshotResponse { term, success: false })
+                    }
+                    Request::TimeoutNow => Response::TimeoutNow,
                 };
                 out.push(Output::Reply { token, response });
             }
@@ -401,7 +410,33 @@ impl Raft {
             Input::Reply { call, .. } => {
                 self.handle_reply(now, call, Err(CallError::Unreachable), out);
             }
-            Input::Wake | Input::Persisted(_) | Input::PersistFailed(_) => {}
+            Input::ChangeConfiguration { id, .. } | Input::Restore { id, .. } => {
+                out.push(Output::Refused { id, refusal: Refusal::NotLeader });
+            }
+            Input::TransferLeadership { id, .. } => {
+                out.push(Output::Transferred { id, result: Err(Refusal::NotLeader) });
+            }
+            Input::Wake
+            | Input::Persisted(_)
+            | Input::PersistFailed(_)
+            | Input::SnapshotSaved(_)
+            | Input::SnapshotFailed(_) => {}
+        }
+    }
+
+    /// What an answer becomes whose promise cannot be kept.
+    fn denied(&self, response: Response) -> Response {
+        let term = self.term();
+        match response {
+            Response::RequestVote(_) => self.vote_response(false),
+            Response::AppendEntries(_) => self.append_response(false, false),
+            Response::RequestPreVote(_) => {
+                Response::RequestPreVote(RequestPreVoteResponse { term, granted: false })
+            }
+            Response::InstallSnapshot(_) => {
+                Response::InstallSnapshot(InstallSnapshotResponse { term, success: false })
+            }
+            Response::TimeoutNow => Response::TimeoutNow,
         }
     }
 
@@ -419,6 +454,9 @@ fn term_of(response: &Response) -> Term {
     match response {
         Response::AppendEntries(response) => response.term,
         Response::RequestVote(response) => response.term,
+        Response::RequestPreVote(response) => response.term,
+        Response::InstallSnapshot(response) => response.term,
+        Response::TimeoutNow => Term(0),
     }
 }
 
@@ -428,6 +466,8 @@ fn has_absurd_term(input: &Input) -> bool {
     let term = match input {
         Input::Request { request: Request::AppendEntries(request), .. } => request.term,
         Input::Request { request: Request::RequestVote(request), .. } => request.term,
+        Input::Request { request: Request::RequestPreVote(request), .. } => request.term,
+        Input::Request { request: Request::InstallSnapshot(request), .. } => request.term,
         Input::Reply { result: Ok(response), .. } => term_of(response),
         _ => return false,
     };

@@ -1,15 +1,15 @@
-//! One line for everything: the notation of transcripts, and Consul's log lines.
+//! One line for everything: the notation of transcripts.
 //!
 //! `7@4` is entry 7 of term 4, `7@4 noop` says its kind, a command shows its data. Addresses stand as
 //! they are. `n1 -> n2 Append#12 term=4 prev=6@3 [7@4 "x"] commit=6` is a call.
 
 use std::fmt::Write as _;
 
-use crate::base::runtime::Level;
 use crate::base::{LogIndex, ServerAddress, Term};
+use crate::raft::event::Event;
 use crate::raft::types::{
-    CallError, Entry, EntryKind, Event, Input, Output, Persist, Request, Response, Role, StepDown,
-    VoteRefusal,
+    CallError, Change, Configuration, Entry, EntryKind, Input, Output, Persist, Request, Response,
+    SnapshotMeta, Suffrage,
 };
 
 /// `7@4 "x"`.
@@ -48,6 +48,19 @@ pub fn describe_request(request: &Request) -> String {
             position(vote.last_log_index, vote.last_log_term),
             if vote.leadership_transfer { " transfer" } else { "" }
         ),
+        Request::RequestPreVote(vote) => format!(
+            "RequestPreVote term={} candidate={} last={}",
+            vote.term,
+            vote.candidate,
+            position(vote.last_log_index, vote.last_log_term)
+        ),
+        Request::InstallSnapshot(install) => format!(
+            "InstallSnapshot term={} leader={} {}",
+            install.term,
+            install.leader,
+            describe_snapshot(&install.snapshot)
+        ),
+        Request::TimeoutNow => "TimeoutNow".to_owned(),
     }
 }
 
@@ -65,6 +78,14 @@ pub fn describe_response(response: &Response) -> String {
         Response::RequestVote(vote) => {
             format!("{} term={}", if vote.granted { "Granted" } else { "Refused" }, vote.term)
         }
+        Response::RequestPreVote(vote) => {
+            format!("Pre-{} term={}", if vote.granted { "granted" } else { "refused" }, vote.term)
+        }
+        Response::InstallSnapshot(install) => {
+            let done = if install.success { "Installed" } else { "NotInstalled" };
+            format!("{done} term={}", install.term)
+        }
+        Response::TimeoutNow => "Standing".to_owned(),
     }
 }
 
@@ -92,6 +113,14 @@ pub fn describe_input(input: &Input) -> String {
             format!("propose {}", ids.join(" "))
         }
         Input::Verify(id) => format!("verify r{id}"),
+        Input::ChangeConfiguration { id, change } => {
+            format!("change r{id} {}", describe_change(change))
+        }
+        Input::TransferLeadership { id, to: Some(to) } => format!("transfer r{id} to {to}"),
+        Input::TransferLeadership { id, to: None } => format!("transfer r{id}"),
+        Input::SnapshotSaved(meta) => format!("saved {}", describe_snapshot(meta)),
+        Input::SnapshotFailed(index) => format!("snapshot {index} failed"),
+        Input::Restore { id, size } => format!("restore r{id} size={size}"),
     }
 }
 
@@ -116,6 +145,14 @@ pub fn describe_output(output: &Output) -> String {
             }
             line
         }
+        Output::TakeSnapshot(meta) => format!("take {}", describe_snapshot(meta)),
+        Output::Installed { meta, source } => {
+            format!("state is {} of {source:?}", describe_snapshot(meta))
+        }
+        Output::Transferred { id, result: Ok(()) } => format!("transferred r{id}"),
+        Output::Transferred { id, result: Err(refusal) } => {
+            format!("not transferred r{id}: {refusal}")
+        }
         Output::Refused { id, refusal } => format!("refused r{id}: {refusal}"),
         Output::Verified { id, result: Ok(index) } => format!("verified r{id} at {index}"),
         Output::Verified { id, result: Err(refusal) } => format!("not verified r{id}: {refusal}"),
@@ -131,8 +168,22 @@ fn describe_persist(persist: &Persist) -> String {
             let _ = write!(line, " vote={}@{}", vote.candidate, vote.term);
         }
     }
+    if let Some(install) = &persist.install {
+        let log = if install.keeps_log { "kept" } else { "dropped" };
+        let _ = write!(line, " install={} log={log}", describe_snapshot(&install.meta));
+    }
     if let Some(from) = persist.truncate_from {
         let _ = write!(line, " truncate={from}");
+    }
+    if let Some(to) = persist.compact_to {
+        let _ = write!(line, " compact={to}");
+    }
+    if let Some(peers) = &persist.peers {
+        let peers: Vec<&str> = peers.iter().map(ServerAddress::as_str).collect();
+        let _ = write!(line, " peers=[{}]", peers.join(" "));
+    }
+    if persist.healed {
+        line.push_str(" healed");
     }
     if !persist.append.is_empty() {
         let _ = write!(line, " append={}", entries(&persist.append));
@@ -165,87 +216,57 @@ pub fn describe_event(event: &Event) -> String {
         Event::PipelineAborted(peer) => format!("* pipeline to {peer} aborted"),
         Event::ContactLost { peer, silent } => format!("* no contact with {peer} for {silent:?}"),
         Event::SteppedDown(why) => format!("* stepped down: {why:?}"),
+        Event::ConfigurationInForce { index, configuration } => {
+            format!("* configuration {index} {}", describe_configuration(configuration))
+        }
+        Event::ConfigurationChanging { change, configuration } => format!(
+            "* changing configuration: {} gives {}",
+            describe_change(change),
+            describe_configuration(configuration)
+        ),
+        Event::PeerAdded(peer) => format!("* replicating to {peer}"),
+        Event::PeerRemoved(peer) => format!("* no longer replicating to {peer}"),
+        Event::SnapshotStarted(index) => format!("* snapshot {index} begun"),
+        Event::SnapshotTaken(index) => format!("* snapshot {index} taken"),
+        Event::SnapshotFailed(index) => format!("* snapshot {index} failed"),
+        Event::Compacted(index) => format!("* compacted to {index}"),
+        Event::SnapshotSent { peer, index } => format!("* snapshot {index} goes to {peer}"),
+        Event::SnapshotInstalled { index, term } => {
+            format!("* snapshot {} installed", position(*index, *term))
+        }
+        Event::SnapshotRestored(index) => format!("* operator's snapshot at {index}"),
+        Event::TransferStarted(peer) => format!("* handing over to {peer}"),
+        Event::TimeoutNow => "* told to stand".to_owned(),
+        Event::PreVoteStarted(term) => format!("* pre-vote for {term}"),
+        Event::PreVoteFailed(term) => format!("* pre-vote for {term} lost"),
+        Event::Abstaining => "* abstains".to_owned(),
+        Event::Healed => "* healed".to_owned(),
     }
 }
 
-/// The line that Consul 1.9.8 logs for this event (module `agent.server.raft`); none for events it
-/// does not mention. `me` is the server that logs.
+/// `snapshot 8@3 [n1 n2 n3-] configuration=1`.
 #[must_use]
-pub fn log_line(event: &Event, me: &ServerAddress) -> Option<(Level, String)> {
-    let line = match event {
-        Event::RoleChanged { role: Role::Follower, .. } => (
-            Level::Info,
-            format!("entering follower state: follower=\"Node at {me} [Follower]\" leader="),
-        ),
-        Event::RoleChanged { role: Role::Candidate, term } => (
-            Level::Info,
-            format!("entering candidate state: node=\"Node at {me} [Candidate]\" term={term}"),
-        ),
-        Event::RoleChanged { role: Role::Leader, .. } => {
-            (Level::Info, format!("entering leader state: leader=\"Node at {me} [Leader]\""))
-        }
-        Event::HeartbeatTimeout { leader } => (
-            Level::Warn,
-            format!(
-                "heartbeat timeout reached, starting election: last-leader={}",
-                leader.as_ref().map_or("", ServerAddress::as_str)
-            ),
-        ),
-        Event::NoKnownPeers => (Level::Warn, "no known peers, aborting election".to_owned()),
-        Event::ElectionTimeout(_) => {
-            (Level::Warn, "Election timeout reached, restarting election".to_owned())
-        }
-        Event::ElectionWon { tally, .. } => (Level::Info, format!("election won: tally={tally}")),
-        Event::VoteRefused { candidate, term, why } => vote_refusal_line(candidate, *term, *why)?,
-        Event::AppendRejected { peer, next } => (
-            Level::Warn,
-            format!("appendEntries rejected, sending older logs: peer={peer} next={next}"),
-        ),
-        Event::Pipelining(peer) => (Level::Info, format!("pipelining replication: peer={peer}")),
-        Event::PipelineAborted(peer) => {
-            (Level::Info, format!("aborting pipeline replication: peer={peer}"))
-        }
-        Event::ContactLost { peer, silent } => {
-            (Level::Warn, format!("failed to contact: server-id={peer} time={silent:?}"))
-        }
-        Event::SteppedDown(StepDown::LeaseExpired) => {
-            (Level::Warn, "failed to contact quorum of nodes, stepping down".to_owned())
-        }
-        Event::SteppedDown(StepDown::NewerTerm) => {
-            (Level::Error, "peer has newer term, stopping replication".to_owned())
-        }
-        Event::SteppedDown(StepDown::DiskFailed) => {
-            (Level::Error, "failed to commit logs".to_owned())
-        }
-        Event::Truncated(from) => (Level::Warn, format!("clearing log suffix: from={from}")),
-        Event::TermChanged(_)
-        | Event::Voted(_)
-        | Event::LeaderChanged(_)
-        | Event::Appended(_)
-        | Event::CommitAdvanced(_) => return None,
-    };
-    Some(line)
+pub fn describe_snapshot(meta: &SnapshotMeta) -> String {
+    format!(
+        "snapshot {} {} configuration={}",
+        position(meta.index, meta.term),
+        describe_configuration(&meta.configuration),
+        meta.configuration_index
+    )
 }
 
-fn vote_refusal_line(
-    candidate: &ServerAddress,
-    term: Term,
-    why: VoteRefusal,
-) -> Option<(Level, String)> {
-    let because = match why {
-        VoteRefusal::NotInConfiguration => "node is not in configuration",
-        VoteRefusal::LeaderKnown => "we have a leader",
-        VoteRefusal::NotVoter => "node is not a voter",
-        VoteRefusal::LogBehind => "our log is ahead",
-        VoteRefusal::AlreadyVoted => {
-            return Some((
-                Level::Info,
-                format!("duplicate requestVote for same term: term={term}"),
-            ));
-        }
-        VoteRefusal::OldTerm => return None,
-    };
-    Some((Level::Warn, format!("rejecting vote request since {because}: from={candidate}")))
+/// `[n1 n2 n3-]`: voters by address, the others with a minus.
+#[must_use]
+pub fn describe_configuration(configuration: &Configuration) -> String {
+    let servers = configuration.servers.iter().map(|server| {
+        let mark = if server.suffrage == Suffrage::Voter { "" } else { "-" };
+        format!("{}{mark}", server.address)
+    });
+    format!("[{}]", servers.collect::<Vec<_>>().join(" "))
+}
+
+fn describe_change(change: &Change) -> String {
+    format!("{:?} {} at {}", change.command, change.id, change.address)
 }
 
 fn position(index: LogIndex, term: Term) -> String {
@@ -259,53 +280,4 @@ fn entries(entries: &[Entry]) -> String {
 
 fn name(leader: Option<&ServerAddress>) -> &str {
     leader.map_or("nobody", ServerAddress::as_str)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn log_lines_are_consuls() {
-        let me = ServerAddress::from("10.0.0.1:8300");
-        let peer = ServerAddress::from("10.0.0.2:8300");
-        let silent = std::time::Duration::from_millis(510);
-        let cases = [
-            (
-                Event::RoleChanged { role: Role::Follower, term: Term(1) },
-                "entering follower state: follower=\"Node at 10.0.0.1:8300 [Follower]\" leader=",
-            ),
-            (
-                Event::RoleChanged { role: Role::Candidate, term: Term(2) },
-                "entering candidate state: node=\"Node at 10.0.0.1:8300 [Candidate]\" term=2",
-            ),
-            (
-                Event::HeartbeatTimeout { leader: None },
-                "heartbeat timeout reached, starting election: last-leader=",
-            ),
-            (Event::ElectionWon { term: Term(2), tally: 2 }, "election won: tally=2"),
-            (Event::Pipelining(peer.clone()), "pipelining replication: peer=10.0.0.2:8300"),
-            (
-                Event::ContactLost { peer: peer.clone(), silent },
-                "failed to contact: server-id=10.0.0.2:8300 time=510ms",
-            ),
-            (
-                Event::SteppedDown(StepDown::LeaseExpired),
-                "failed to contact quorum of nodes, stepping down",
-            ),
-            (
-                Event::VoteRefused {
-                    candidate: peer,
-                    term: Term(3),
-                    why: VoteRefusal::LeaderKnown,
-                },
-                "rejecting vote request since we have a leader: from=10.0.0.2:8300",
-            ),
-        ];
-        for (event, text) in cases {
-            let (_, line) = log_line(&event, &me).expect("Consul logs it");
-            assert_eq!(line, text);
-        }
-        assert_eq!(log_line(&Event::CommitAdvanced(LogIndex(1)), &me), None);
-    }
 }

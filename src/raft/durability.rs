@@ -101,6 +101,7 @@ impl Durability {
             hard_state: changed.then(|| hard_state.clone()),
             truncate_from,
             append: std::mem::take(&mut self.append),
+            ..Persist::default()
         })
     }
 

@@ -16,10 +16,10 @@ use crate::invariant;
 use crate::planted;
 use crate::raft::core::{Campaign, Raft, State, Waiting};
 use crate::raft::durability::Promise;
+use crate::raft::event::{Event, Role, StepDown, VoteRefusal};
 use crate::raft::membership::Candidacy;
 use crate::raft::types::{
-    Event, Lane, Output, Request, RequestVote, RequestVoteResponse, Response, Role, StepDown,
-    Suffrage, VoteRefusal,
+    Lane, Output, Request, RequestVote, RequestVoteResponse, Response, Suffrage,
 };
 
 impl Raft {

@@ -13,9 +13,8 @@ use crate::base::{Instant, LogIndex, ReplyToken};
 use crate::invariant;
 use crate::planted;
 use crate::raft::core::Raft;
-use crate::raft::types::{
-    AppendEntries, AppendEntriesResponse, Entry, Event, Output, Response, Role, StepDown,
-};
+use crate::raft::event::{Event, Role, StepDown};
+use crate::raft::types::{AppendEntries, AppendEntriesResponse, Entry, Output, Response};
 
 impl Raft {
     /// Answers a leader.

@@ -11,8 +11,8 @@ use crate::base::{LogIndex, Term};
 use crate::invariant;
 use crate::planted;
 use crate::raft::core::{Raft, State};
+use crate::raft::event::Role;
 use crate::raft::progress::Mode;
-use crate::raft::types::Role;
 
 /// Steps between two deep checks.
 const DEEP_CHECK_STEPS: u64 = 256;

@@ -13,11 +13,12 @@ use crate::base::quorum::committed_index;
 use crate::base::{CallId, Duration, Instant, LogIndex, RequestId};
 use crate::planted;
 use crate::raft::core::{Raft, State, Waiting};
+use crate::raft::event::{Event, StepDown};
 use crate::raft::progress::Progress;
 use crate::raft::reads::Reads;
 use crate::raft::types::{
-    AppendEntries, AppendEntriesResponse, Entry, EntryKind, Event, Lane, Output, Proposal, Refusal,
-    Request, StepDown,
+    AppendEntries, AppendEntriesResponse, Entry, EntryKind, Lane, Output, Proposal, Refusal,
+    Request,
 };
 
 /// The lease is never checked again sooner than this (spec cluster 4.7).

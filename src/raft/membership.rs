@@ -8,7 +8,7 @@ use std::fmt;
 
 use crate::base::quorum::majority;
 use crate::base::{LogIndex, ServerAddress};
-use crate::raft::types::{Configuration, Entry, Suffrage};
+use crate::raft::types::{Configuration, Entry, SnapshotMeta, Suffrage};
 
 /// Whether a server may stand for election (spec cluster 4.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,12 @@ pub trait Membership: fmt::Debug + Send + Sync {
 
     /// A configuration entry is committed.
     fn committed(&mut self, entry: &Entry);
+
+    /// A snapshot took the place of the log (at start, or from a leader or an operator).
+    fn installed(&mut self, snapshot: &SnapshotMeta);
+
+    /// The committed configuration and the entry that brought it, for a snapshot.
+    fn for_snapshot(&self) -> (Configuration, LogIndex);
 
     /// Whether this address is a member.
     fn contains(&self, address: &ServerAddress) -> bool {
@@ -93,6 +99,12 @@ impl Membership for StaticMembership {
     fn truncated(&mut self, _: LogIndex) {}
 
     fn committed(&mut self, _: &Entry) {}
+
+    fn installed(&mut self, _: &SnapshotMeta) {}
+
+    fn for_snapshot(&self) -> (Configuration, LogIndex) {
+        (self.0.clone(), LogIndex(1))
+    }
 }
 
 #[cfg(test)]

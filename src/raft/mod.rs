@@ -37,18 +37,21 @@
 //! Not here: snapshots, membership changes, leadership transfer (a request that carries its flag is
 //! honoured), pre-vote. Encoding is `wire`'s, files and sockets are the driver's.
 //!
-//! Reading order: [`types`], [`config`], [`log`], `durability`, [`core`], `election`,
-//! `follower`, `leader`, `progress`, `reads`, [`membership`], `status`, `invariants`, [`describe`].
+//! Reading order: [`types`], [`event`], [`config`], [`log`], `durability`, [`core`], `election`,
+//! `follower`, `leader`, `progress`, `reads`, [`membership`], `status`, `invariants`, [`describe`],
+//! [`log_line`](mod@log_line).
 
 pub mod config;
 pub mod core;
 pub mod describe;
 mod durability;
 mod election;
+pub mod event;
 mod follower;
 mod invariants;
 mod leader;
 pub mod log;
+pub mod log_line;
 pub mod membership;
 mod progress;
 mod reads;
@@ -57,6 +60,8 @@ pub mod types;
 
 pub use self::config::{ConfigError, RaftConfig};
 pub use self::core::{Raft, bootstrap};
-pub use self::describe::{describe_input, describe_output, log_line};
+pub use self::describe::{describe_input, describe_output};
+pub use self::log_line::log_line;
 pub use self::membership::{Candidacy, Membership, StaticMembership};
+pub use event::*;
 pub use types::*;

@@ -3,7 +3,8 @@
 
 use crate::base::{Instant, LogIndex, ServerAddress, Term};
 use crate::raft::core::{Raft, State};
-use crate::raft::types::{Configuration, Role};
+use crate::raft::event::Role;
+use crate::raft::types::Configuration;
 
 impl Raft {
     /// When [`Input::Wake`](crate::raft::Input::Wake) is due; none when only other inputs can move this core.

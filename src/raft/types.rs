@@ -6,8 +6,9 @@
 use bytes::Bytes;
 
 use crate::base::{
-    CallId, Duration, LogIndex, PersistId, ReplyToken, RequestId, ServerAddress, ServerId, Term,
+    CallId, LogIndex, PersistId, ReplyToken, RequestId, ServerAddress, ServerId, Term,
 };
+use crate::raft::event::Event;
 
 /// Whether a server votes (spec cluster 4.1; the wire numbers are 0, 1, 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,18 +89,64 @@ pub struct HardState {
     pub vote: Option<Vote>,
 }
 
-/// A batch for the disk: hard state, then truncation, then append; durable together when
-/// [`Input::Persisted`] comes back with its id. Batches complete in the order of their ids.
+/// What a snapshot of the state machine stands for (spec cluster 4.11).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SnapshotMeta {
+    /// The last entry that is in it.
+    pub index: LogIndex,
+    /// That entry's term.
+    pub term: Term,
+    /// The set of servers as of that entry.
+    pub configuration: Configuration,
+    /// The entry that brought this set; 0 when it was there from the start.
+    pub configuration_index: LogIndex,
+    /// Bytes of the encoded state; 0 while it is not written yet.
+    pub size: u64,
+}
+
+/// Where the state of a snapshot comes from that replaces what this server has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SnapshotSource {
+    /// It came with this InstallSnapshot request, and waits on disk under that name.
+    Received(ReplyToken),
+    /// An operator's: it came with this [`Input::Restore`].
+    Operator(RequestId),
+}
+
+/// A snapshot that replaces the state machine and takes the place of the log's beginning.
 #[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Install {
+    /// What it stands for.
+    pub meta: SnapshotMeta,
+    /// Where its bytes are.
+    pub source: SnapshotSource,
+    /// Whether the log agrees with it at its index and keeps what comes after. Otherwise the whole
+    /// log goes and begins anew after the snapshot (Raft paper, figure 13, rules 6 and 7).
+    pub keeps_log: bool,
+}
+
+/// A batch for the disk: hard state, then a snapshot, truncation, compaction, append; durable
+/// together when [`Input::Persisted`] comes back with its id. Batches complete in the order of their
+/// ids.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Persist {
     /// Its name.
     pub id: PersistId,
     /// The new hard state, when it changed.
     pub hard_state: Option<HardState>,
+    /// This snapshot is the newest one from now on. It is durable before the log changes.
+    pub install: Option<Install>,
     /// Delete this index and all after it first.
     pub truncate_from: Option<LogIndex>,
+    /// This index and all before it may go: a snapshot that is durable already covers them.
+    pub compact_to: Option<LogIndex>,
     /// Then append these, contiguous.
     pub append: Vec<Entry>,
+    /// The live peer set of the `legacy` discipline, for `peers.json` (spec cluster 4.15); itself
+    /// included. None when it has not changed.
+    pub peers: Option<Vec<ServerAddress>>,
+    /// The server has caught up with what damage on its disk had taken: see [`Restored::abstains`].
+    pub healed: bool,
 }
 
 /// What was found on disk at start.
@@ -107,8 +154,18 @@ pub struct Persist {
 pub struct Restored {
     /// Term and vote; default on a fresh disk.
     pub hard_state: HardState,
-    /// The whole log, from index 1, contiguous.
+    /// The newest snapshot that can be read; the state machine is as it says.
+    pub snapshot: Option<SnapshotMeta>,
+    /// The log, contiguous; from index 1, or from any index up to the one after the snapshot's. It ends
+    /// at or after the snapshot's index, or is empty.
     pub entries: Vec<Entry>,
+    /// Something that this server may have acknowledged was damaged and is gone, while term and
+    /// vote are known. It neither votes nor stands until a leader has brought it back to where it was:
+    /// its log reaches what the leader took for stored here when it first sent to this life, and holds
+    /// an entry of that leader's own term. Then it says so with [`Persist::healed`].
+    pub abstains: bool,
+    /// The `legacy` peer set (peers.json as found); None under the `modern` discipline.
+    pub peers: Option<Vec<ServerAddress>>,
 }
 
 /// AppendEntries (spec cluster 5.2). A heartbeat has prev 0/0, no entries and commit 0 (5.3).
@@ -177,12 +234,60 @@ pub struct RequestVoteResponse {
     pub granted: bool,
 }
 
+/// RequestPreVote (spec cluster 4.4; thesis 9.6): would you vote for me?
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestPreVote {
+    /// The term that the candidate would stand in: its own plus one.
+    pub term: Term,
+    /// The candidate.
+    pub candidate: ServerAddress,
+    /// Its last entry.
+    pub last_log_index: LogIndex,
+    /// That entry's term.
+    pub last_log_term: Term,
+}
+
+/// The answer to RequestPreVote. It promises nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestPreVoteResponse {
+    /// The voter's term, or the asked one when that is higher.
+    pub term: Term,
+    /// Whether it would vote for the candidate.
+    pub granted: bool,
+}
+
+/// InstallSnapshot (spec cluster 4.11, 5.2). The bytes of the state travel beside it: the driver of
+/// the sender attaches those of its snapshot with this index and term, the driver of the receiver
+/// puts them on disk before the core sees the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstallSnapshot {
+    /// The leader's term.
+    pub term: Term,
+    /// The leader.
+    pub leader: ServerAddress,
+    /// What it stands for.
+    pub snapshot: SnapshotMeta,
+}
+
+/// The answer to InstallSnapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InstallSnapshotResponse {
+    /// The follower's term.
+    pub term: Term,
+    /// Whether it has the snapshot, durably.
+    pub success: bool,
+}
+
 /// A request between servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the types say it")]
 pub enum Request {
     AppendEntries(AppendEntries),
     RequestVote(RequestVote),
+    RequestPreVote(RequestPreVote),
+    InstallSnapshot(InstallSnapshot),
+    /// Stand for election at once (leadership transfer, spec cluster 4.9).
+    TimeoutNow,
 }
 
 /// A response between servers.
@@ -191,6 +296,9 @@ pub enum Request {
 pub enum Response {
     AppendEntries(AppendEntriesResponse),
     RequestVote(RequestVoteResponse),
+    RequestPreVote(RequestPreVoteResponse),
+    InstallSnapshot(InstallSnapshotResponse),
+    TimeoutNow,
 }
 
 /// Why an RPC has no response. Whether the peer acted on it is unknown.
@@ -209,7 +317,10 @@ pub enum CallError {
 pub enum Lane {
     Heartbeat,
     Replication,
+    /// Votes, pre-votes and TimeoutNow.
     Vote,
+    /// InstallSnapshot: its bytes would hold up everything else.
+    Snapshot,
 }
 
 /// Everything that can happen to the core.
@@ -239,6 +350,58 @@ pub enum Input {
     Propose(Vec<Proposal>),
     /// Confirm with a quorum, by heartbeats sent from now on, that this server leads.
     Verify(RequestId),
+    /// Change the set of servers; ends in [`Output::Commit`] with its id or in [`Output::Refused`].
+    /// It waits while another change is under way (spec cluster 4.8).
+    ChangeConfiguration {
+        /// Names the outcome.
+        id: RequestId,
+        /// How.
+        change: Change,
+    },
+    /// Hand leadership over (spec cluster 4.9); ends in [`Output::Transferred`].
+    TransferLeadership {
+        /// Names the outcome.
+        id: RequestId,
+        /// To whom; none: to the voter that is furthest.
+        to: Option<ServerId>,
+    },
+    /// The snapshot that [`Output::TakeSnapshot`] asked for is durable; its `size` is known.
+    SnapshotSaved(SnapshotMeta),
+    /// It could not be written. The server goes on and tries again after its interval.
+    SnapshotFailed(LogIndex),
+    /// An operator's snapshot takes the place of everything (spec cluster 4.11, user restore): on the
+    /// leader only. Ends in [`Output::Commit`] with its id (of the Noop after it) or [`Output::Refused`].
+    Restore {
+        /// Names the outcome.
+        id: RequestId,
+        /// Bytes of the encoded state.
+        size: u64,
+    },
+}
+
+/// A change of the set of servers (spec cluster 4.8).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// What to do.
+    pub command: ChangeCommand,
+    /// Whom it concerns.
+    pub id: ServerId,
+    /// Its address; needed to add.
+    pub address: ServerAddress,
+    /// Refused unless the latest configuration is of this index; 0: whatever it is.
+    pub prev_index: LogIndex,
+}
+
+/// The kinds of [`Change`]. `legacy` knows AddVoter (its AddPeer) and RemoveServer (RemovePeer).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are hashicorp/raft's")]
+pub enum ChangeCommand {
+    AddVoter,
+    AddNonvoter,
+    DemoteVoter,
+    RemoveServer,
+    /// A server of suffrage Staging becomes a voter.
+    Promote,
 }
 
 /// Something to append to the log.
@@ -259,6 +422,27 @@ pub enum Refusal {
     NotLeader,
     /// Appended, then leadership was lost: it may still commit.
     LeadershipLost,
+    /// Not appended: leadership is being handed over.
+    TransferInProgress,
+    /// The transfer did not end in time; whether it still happens is unknown.
+    TransferTimeout,
+    /// There is nobody to hand leadership to, or nobody of that name votes.
+    NoSuchPeer,
+    /// Leadership cannot be handed to oneself.
+    TransferToSelf,
+    /// Appended, then an operator's snapshot took its place: it may have been committed.
+    SnapshotRestored,
+    /// The change asked for another configuration than the latest.
+    ConfigurationChanged {
+        /// What it asked for.
+        since: LogIndex,
+        /// What there is.
+        latest: LogIndex,
+    },
+    /// The change would leave a configuration that must not be.
+    BadConfiguration(&'static str),
+    /// The peer-set discipline in force has no such operation.
+    NotSupported,
 }
 
 impl std::fmt::Display for Refusal {
@@ -266,6 +450,16 @@ impl std::fmt::Display for Refusal {
         f.write_str(match self {
             Refusal::NotLeader => "node is not the leader",
             Refusal::LeadershipLost => "leadership lost while committing log",
+            Refusal::TransferInProgress => "leadership transfer in progress",
+            Refusal::TransferTimeout => "leadership transfer timeout",
+            Refusal::NoSuchPeer => "cannot find peer",
+            Refusal::TransferToSelf => "cannot transfer leadership to itself",
+            Refusal::SnapshotRestored => "snapshot restored while committing log",
+            Refusal::ConfigurationChanged { since, latest } => {
+                return write!(f, "configuration changed since {since} (latest is {latest})");
+            }
+            Refusal::BadConfiguration(text) => text,
+            Refusal::NotSupported => "operation not supported with current protocol version",
         })
     }
 }
@@ -305,7 +499,24 @@ pub enum Output {
     },
     /// Newly committed entries, contiguous, each exactly once in a process life.
     Commit(Vec<Committed>),
-    /// A proposal failed.
+    /// Make a snapshot of the state machine as it is now, after all commits handed out so far; then
+    /// [`Input::SnapshotSaved`] or [`Input::SnapshotFailed`].
+    TakeSnapshot(SnapshotMeta),
+    /// The state machine is this snapshot's from now on; the commits that follow go on from there.
+    Installed {
+        /// What it stands for.
+        meta: SnapshotMeta,
+        /// Where it came from.
+        source: SnapshotSource,
+    },
+    /// A transfer of leadership ended.
+    Transferred {
+        /// Which.
+        id: RequestId,
+        /// `Ok`: this server no longer leads.
+        result: Result<(), Refusal>,
+    },
+    /// A proposal or a change failed.
     Refused {
         /// Which.
         id: RequestId,
@@ -321,104 +532,4 @@ pub enum Output {
     },
     /// For transcripts, trace and logs; nothing depends on it.
     Event(Event),
-}
-
-/// A server's role.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Role {
-    Follower,
-    Candidate,
-    Leader,
-}
-
-/// Why a vote was refused, in the order of the rules (spec cluster 4.5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum VoteRefusal {
-    NotInConfiguration,
-    LeaderKnown,
-    OldTerm,
-    NotVoter,
-    AlreadyVoted,
-    LogBehind,
-}
-
-/// Why a leader stepped down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum StepDown {
-    NewerTerm,
-    LeaseExpired,
-    DiskFailed,
-}
-
-/// What happened inside, as facts: the one stream that feeds transcripts, trace, report and logs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// The current term rose (or was restored at start).
-    TermChanged(Term),
-    /// A vote was given, own ones too. Emitted when it is decided; no message tells of it before it
-    /// is durable.
-    Voted(Vote),
-    /// The role changed.
-    RoleChanged {
-        /// The new role.
-        role: Role,
-        /// In this term.
-        term: Term,
-    },
-    /// Whom this server takes for leader; itself when it leads.
-    LeaderChanged(Option<ServerAddress>),
-    /// Entries were added to the log in memory (not yet durable).
-    Appended(Vec<Entry>),
-    /// This index and all after it were deleted ("clearing log suffix").
-    Truncated(LogIndex),
-    /// The commit index rose.
-    CommitAdvanced(LogIndex),
-    /// The follower's timer ran out without contact.
-    HeartbeatTimeout {
-        /// The leader that went silent.
-        leader: Option<ServerAddress>,
-    },
-    /// Nothing to elect among (logged once per follower period).
-    NoKnownPeers,
-    /// A candidate's timer ran out.
-    ElectionTimeout(Term),
-    /// A majority voted for this server.
-    ElectionWon {
-        /// In which term.
-        term: Term,
-        /// With how many votes.
-        tally: usize,
-    },
-    /// This server refused to vote.
-    VoteRefused {
-        /// Who asked.
-        candidate: ServerAddress,
-        /// In which term.
-        term: Term,
-        /// Why.
-        why: VoteRefusal,
-    },
-    /// A follower's log does not match; older entries go next.
-    AppendRejected {
-        /// The follower.
-        peer: ServerAddress,
-        /// Where the leader goes on.
-        next: LogIndex,
-    },
-    /// The leader sends to this follower without waiting for answers.
-    Pipelining(ServerAddress),
-    /// And no longer.
-    PipelineAborted(ServerAddress),
-    /// The leader has not heard from this peer for longer than its lease.
-    ContactLost {
-        /// The silent one.
-        peer: ServerAddress,
-        /// For how long.
-        silent: Duration,
-    },
-    /// A leader gave up leading.
-    SteppedDown(StepDown),
 }

@@ -58,7 +58,7 @@ impl Bench {
         };
         let mut out = Vec::new();
         let (prng, now) = (Prng::new(seed), Instant::ZERO);
-        let restored = Restored { hard_state, entries };
+        let restored = Restored { hard_state, entries, ..Restored::default() };
         let agent = Agent::new(config, restored, &prng, Faults::none(), now, &mut out);
         let mut bench = Self {
             agent,
@@ -86,9 +86,9 @@ impl Bench {
     fn take(&mut self, out: Vec<Output>) {
         for output in out {
             match output {
-                Output::Persist(persist) => self.writing.push_back(persist.id),
+                Output::Persist(persist, _) => self.writing.push_back(persist.id),
                 Output::RaftCall { call, request, .. } => self.calls.push_back((call, request)),
-                Output::RaftReply(..) => {}
+                Output::RaftReply(..) | Output::SaveSnapshot(..) => {}
                 Output::Forward { call, to, request } => {
                     self.transcript.push(format!("{call} -> {}: {}", name(&to), shown(&request)));
                     self.forwards.insert(call, request);
@@ -160,6 +160,7 @@ impl Bench {
                     no_retry_backoff: false,
                 })
             }
+            other => panic!("nothing asks for {other:?} yet"),
         };
         let result = if reached { Ok(response) } else { Err(CallError::Unreachable) };
         self.step(Input::RaftReply(call, result));
@@ -265,6 +266,7 @@ fn answer(result: &Result<Reply, Failure>) -> String {
         Ok(Reply::AgentSelf(info)) => {
             format!("self {} term={} applied={}", info.raft_state, info.term, info.applied_index)
         }
+        Ok(other) => format!("{other:?}"),
         Err(failure) => format!("refused: {failure}"),
     }
 }

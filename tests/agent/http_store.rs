@@ -103,6 +103,7 @@ impl Backend for StoreBackend {
                 last_contact: Some(Duration::ZERO),
                 leader: Some(own),
             })),
+            other => panic!("no test asks this yet: {other:?}"),
         })
     }
 

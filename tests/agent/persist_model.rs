@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use proconsul::base::{Faults, LogIndex, PersistId, Prng, ServerAddress, Term};
+use proconsul::base::{Faults, LogIndex, Prng, ServerAddress, Term};
 use proconsul::driver::persist::{LogStore, Options, StorageError};
 use proconsul::raft::{Entry, EntryKind, HardState, Persist, Restored, Vote};
 
@@ -44,7 +44,7 @@ impl Model {
                 data: Bytes::from(data),
             })
             .collect();
-        Persist { id: PersistId(0), hard_state: None, truncate_from: None, append }
+        Persist { append, ..Persist::default() }
     }
 }
 

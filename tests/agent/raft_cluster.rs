@@ -156,7 +156,11 @@ impl Cluster {
         config.max_append_entries = self.shape.max_append_entries;
         config.max_inflight = self.shape.max_inflight;
         let prng = Prng::new(self.shape.seed).fork(&format!("{}/{}", node.address, node.life));
-        let restored = Restored { hard_state: node.hard_state.clone(), entries: node.disk.clone() };
+        let restored = Restored {
+            hard_state: node.hard_state.clone(),
+            entries: node.disk.clone(),
+            ..Restored::default()
+        };
         node.log.clone_from(&node.disk);
         let mut out = Vec::new();
         let faults = self.shape.faults.clone();

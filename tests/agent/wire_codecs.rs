@@ -87,6 +87,9 @@ fn rpc_of(response: &Response) -> Rpc {
     match response {
         Response::AppendEntries(_) => Rpc::AppendEntries,
         Response::RequestVote(_) => Rpc::RequestVote,
+        Response::RequestPreVote(_) => Rpc::RequestPreVote,
+        Response::InstallSnapshot(_) => Rpc::InstallSnapshot,
+        Response::TimeoutNow => Rpc::TimeoutNow,
     }
 }
 

@@ -67,6 +67,7 @@ fn request_shown(request: &Request, vector: &Value) -> Value {
             "LeadershipTransfer": vote.leadership_transfer,
             "Term": vote.term.0,
         }),
+        other => panic!("{other:?} is not decoded yet"),
     }
 }
 
@@ -79,6 +80,7 @@ fn response_shown(response: &Response) -> Value {
             "Term": append.term.0,
         }),
         Response::RequestVote(vote) => json!({ "Granted": vote.granted, "Term": vote.term.0 }),
+        other => panic!("{other:?} is not decoded yet"),
     }
 }
 

@@ -72,7 +72,24 @@ impl NodeObserver {
                 let term = self.term.load(Ordering::Relaxed);
                 What::StepDown { term, why: format!("{why:?}") }
             }
-            raft::Event::NoKnownPeers
+            raft::Event::ConfigurationInForce { .. }
+            | raft::Event::ConfigurationChanging { .. }
+            | raft::Event::PeerAdded(_)
+            | raft::Event::PeerRemoved(_)
+            | raft::Event::SnapshotStarted(_)
+            | raft::Event::SnapshotTaken(_)
+            | raft::Event::SnapshotFailed(_)
+            | raft::Event::Compacted(_)
+            | raft::Event::SnapshotSent { .. }
+            | raft::Event::SnapshotInstalled { .. }
+            | raft::Event::SnapshotRestored(_)
+            | raft::Event::TransferStarted(_)
+            | raft::Event::TimeoutNow
+            | raft::Event::PreVoteStarted(_)
+            | raft::Event::PreVoteFailed(_)
+            | raft::Event::Abstaining
+            | raft::Event::Healed
+            | raft::Event::NoKnownPeers
             | raft::Event::Pipelining(_)
             | raft::Event::PipelineAborted(_)
             | raft::Event::ContactLost { .. } => return,

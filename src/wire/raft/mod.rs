@@ -36,6 +36,9 @@ pub const PROTOCOL_VERSION: u64 = 3;
 pub enum Rpc {
     AppendEntries,
     RequestVote,
+    InstallSnapshot,
+    TimeoutNow,
+    RequestPreVote,
 }
 
 impl Rpc {
@@ -45,6 +48,9 @@ impl Rpc {
         match request {
             Request::AppendEntries(_) => Rpc::AppendEntries,
             Request::RequestVote(_) => Rpc::RequestVote,
+            Request::InstallSnapshot(_) => Rpc::InstallSnapshot,
+            Request::TimeoutNow => Rpc::TimeoutNow,
+            Request::RequestPreVote(_) => Rpc::RequestPreVote,
         }
     }
 
@@ -52,6 +58,9 @@ impl Rpc {
         match self {
             Rpc::AppendEntries => 0,
             Rpc::RequestVote => 1,
+            Rpc::InstallSnapshot => 2,
+            Rpc::TimeoutNow => 3,
+            Rpc::RequestPreVote => 4,
         }
     }
 }

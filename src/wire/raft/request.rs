@@ -22,6 +22,9 @@ pub fn encode_request(request: &Request, out: &mut Vec<u8>) {
             writer.key("ProtocolVersion").uint(PROTOCOL_VERSION);
             writer.key("Term").uint(vote.term.0);
         }
+        Request::InstallSnapshot(_) | Request::TimeoutNow | Request::RequestPreVote(_) => {
+            unreachable!("no core sends these yet")
+        }
     }
 }
 

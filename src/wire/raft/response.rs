@@ -2,7 +2,10 @@
 
 use super::{PROTOCOL_VERSION, Rpc};
 use crate::base::{LogIndex, Term};
-use crate::raft::{AppendEntriesResponse, CallError, RequestVoteResponse, Response};
+use crate::raft::{
+    AppendEntriesResponse, CallError, InstallSnapshotResponse, RequestPreVoteResponse,
+    RequestVoteResponse, Response,
+};
 use crate::wire::msgpack::{DecodeError, Reader, Writer, streamed};
 
 /// Appends a response.
@@ -24,6 +27,9 @@ pub fn encode_response(response: &Response, out: &mut Vec<u8>) {
             writer.key("Peers").nil();
             writer.key("ProtocolVersion").uint(PROTOCOL_VERSION);
             writer.key("Term").uint(vote.term.0);
+        }
+        Response::InstallSnapshot(_) | Response::TimeoutNow | Response::RequestPreVote(_) => {
+            unreachable!("none of these is asked for yet")
         }
     }
 }
@@ -58,6 +64,18 @@ fn read_answer(rpc: Rpc, reader: &mut Reader<'_>) -> Result<Answer, DecodeError>
     Ok(Ok(match rpc {
         Rpc::AppendEntries => Response::AppendEntries(read_append_entries_response(reader)?),
         Rpc::RequestVote => Response::RequestVote(read_request_vote_response(reader)?),
+        Rpc::RequestPreVote => {
+            let RequestVoteResponse { term, granted } = read_request_vote_response(reader)?;
+            Response::RequestPreVote(RequestPreVoteResponse { term, granted })
+        }
+        Rpc::InstallSnapshot => {
+            let AppendEntriesResponse { term, success, .. } = read_append_entries_response(reader)?;
+            Response::InstallSnapshot(InstallSnapshotResponse { term, success })
+        }
+        Rpc::TimeoutNow => {
+            reader.skip()?;
+            Response::TimeoutNow
+        }
     }))
 }
 

@@ -26,7 +26,14 @@ pub(super) fn write_request(request: &Request, datacenter: &str, writer: &mut Wr
     match request {
         Request::Write(Command::Kv(change)) => kv::write_command(change, datacenter, writer),
         Request::Read { query, options } => write_query(query, options, datacenter, writer),
-        Request::StatusLeader | Request::StatusPeers | Request::AgentSelf => {}
+        Request::StatusLeader
+        | Request::StatusPeers
+        | Request::AgentSelf
+        | Request::RaftConfiguration { .. }
+        | Request::RemoveRaftPeer(_)
+        | Request::TransferLeadership { .. }
+        | Request::SnapshotSave { .. }
+        | Request::SnapshotRestore(_) => {}
     }
 }
 

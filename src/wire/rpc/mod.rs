@@ -61,7 +61,14 @@ impl Method {
             Request::Read { query: Query::KvGet { .. }, .. } => Some(Method::KvsGet),
             Request::Read { query: Query::KvList { .. }, .. } => Some(Method::KvsList),
             Request::Read { query: Query::KvKeys { .. }, .. } => Some(Method::KvsListKeys),
-            Request::StatusLeader | Request::StatusPeers | Request::AgentSelf => None,
+            Request::StatusLeader
+            | Request::StatusPeers
+            | Request::AgentSelf
+            | Request::RaftConfiguration { .. }
+            | Request::RemoveRaftPeer(_)
+            | Request::TransferLeadership { .. }
+            | Request::SnapshotSave { .. }
+            | Request::SnapshotRestore(_) => None,
         }
     }
 }

@@ -1,0 +1,206 @@
+//! Consul's log lines for what happens in the core (module `agent.server.raft`): the texts that people
+//! search for.
+
+use crate::base::runtime::Level;
+use crate::base::{ServerAddress, Term};
+use crate::raft::event::{Event, Role, StepDown, VoteRefusal};
+use crate::raft::types::Configuration;
+
+/// The line that Consul 1.9.8 logs for this event (module `agent.server.raft`); none for events it
+/// does not mention. `me` is the server that logs.
+#[must_use]
+pub fn log_line(event: &Event, me: &ServerAddress) -> Option<(Level, String)> {
+    let line = match event {
+        Event::RoleChanged { role: Role::Follower, .. } => (
+            Level::Info,
+            format!("entering follower state: follower=\"Node at {me} [Follower]\" leader="),
+        ),
+        Event::RoleChanged { role: Role::Candidate, term } => (
+            Level::Info,
+            format!("entering candidate state: node=\"Node at {me} [Candidate]\" term={term}"),
+        ),
+        Event::RoleChanged { role: Role::Leader, .. } => {
+            (Level::Info, format!("entering leader state: leader=\"Node at {me} [Leader]\""))
+        }
+        Event::HeartbeatTimeout { leader } => (
+            Level::Warn,
+            format!(
+                "heartbeat timeout reached, starting election: last-leader={}",
+                leader.as_ref().map_or("", ServerAddress::as_str)
+            ),
+        ),
+        Event::NoKnownPeers => (Level::Warn, "no known peers, aborting election".to_owned()),
+        Event::ElectionTimeout(_) => {
+            (Level::Warn, "Election timeout reached, restarting election".to_owned())
+        }
+        Event::ElectionWon { tally, .. } => (Level::Info, format!("election won: tally={tally}")),
+        Event::VoteRefused { candidate, term, why } => vote_refusal_line(candidate, *term, *why)?,
+        Event::AppendRejected { peer, next } => (
+            Level::Warn,
+            format!("appendEntries rejected, sending older logs: peer={peer} next={next}"),
+        ),
+        Event::Pipelining(peer) => (Level::Info, format!("pipelining replication: peer={peer}")),
+        Event::PipelineAborted(peer) => {
+            (Level::Info, format!("aborting pipeline replication: peer={peer}"))
+        }
+        Event::ContactLost { peer, silent } => {
+            (Level::Warn, format!("failed to contact: server-id={peer} time={silent:?}"))
+        }
+        Event::SteppedDown(StepDown::LeaseExpired) => {
+            (Level::Warn, "failed to contact quorum of nodes, stepping down".to_owned())
+        }
+        Event::SteppedDown(StepDown::NewerTerm) => {
+            (Level::Error, "peer has newer term, stopping replication".to_owned())
+        }
+        Event::SteppedDown(StepDown::DiskFailed) => {
+            (Level::Error, "failed to commit logs".to_owned())
+        }
+        Event::SteppedDown(StepDown::Removed) => {
+            (Level::Info, "removed ourself, transitioning to follower".to_owned())
+        }
+        _ => return membership_line(event).or_else(|| snapshot_line(event)),
+    };
+    Some(line)
+}
+
+/// Of the set of servers and of who leads it.
+fn membership_line(event: &Event) -> Option<(Level, String)> {
+    Some(match event {
+        Event::ConfigurationChanging { change, configuration } => (
+            Level::Info,
+            format!(
+                "updating configuration: command={:?} server-id={} server-addr={} servers=\"{}\"",
+                change.command,
+                change.id,
+                change.address,
+                server_list(configuration)
+            ),
+        ),
+        Event::PeerAdded(peer) => {
+            (Level::Info, format!("added peer, starting replication: peer={peer}"))
+        }
+        Event::PeerRemoved(peer) => {
+            (Level::Info, format!("removed peer, stopping replication: peer={peer}"))
+        }
+        Event::PreVoteFailed(term) => (
+            Level::Info,
+            format!("pre-vote campaign failed, waiting for election timeout: term={term}"),
+        ),
+        Event::TransferStarted(peer) => {
+            (Level::Info, format!("starting leadership transfer: id={peer}"))
+        }
+        _ => return None,
+    })
+}
+
+/// Of the log, its damage and its snapshots.
+fn snapshot_line(event: &Event) -> Option<(Level, String)> {
+    Some(match event {
+        Event::SnapshotStarted(index) => {
+            (Level::Info, format!("starting snapshot up to: index={index}"))
+        }
+        Event::SnapshotTaken(index) => {
+            (Level::Info, format!("snapshot complete up to: index={index}"))
+        }
+        Event::SnapshotFailed(index) => {
+            (Level::Error, format!("failed to take snapshot: index={index}"))
+        }
+        Event::Compacted(to) => (Level::Info, format!("compacting logs: to={to}")),
+        Event::SnapshotSent { peer, index } => {
+            (Level::Info, format!("sending snapshot: peer={peer} index={index}"))
+        }
+        Event::SnapshotInstalled { index, .. } => {
+            (Level::Info, format!("installed remote snapshot: index={index}"))
+        }
+        Event::SnapshotRestored(index) => {
+            (Level::Info, format!("restored user snapshot: index={index}"))
+        }
+        Event::Abstaining => (
+            Level::Warn,
+            "the log was damaged: neither voting nor standing until a leader has restored it"
+                .to_owned(),
+        ),
+        Event::Healed => (Level::Info, "the log is whole again".to_owned()),
+        Event::Truncated(from) => (Level::Warn, format!("clearing log suffix: from={from}")),
+        _ => return None,
+    })
+}
+
+fn vote_refusal_line(
+    candidate: &ServerAddress,
+    term: Term,
+    why: VoteRefusal,
+) -> Option<(Level, String)> {
+    let because = match why {
+        VoteRefusal::NotInConfiguration => "node is not in configuration",
+        VoteRefusal::LeaderKnown => "we have a leader",
+        VoteRefusal::NotVoter => "node is not a voter",
+        VoteRefusal::LogBehind => "our log is ahead",
+        VoteRefusal::Abstains => "our log was damaged",
+        VoteRefusal::AlreadyVoted => {
+            return Some((
+                Level::Info,
+                format!("duplicate requestVote for same term: term={term}"),
+            ));
+        }
+        VoteRefusal::OldTerm => return None,
+    };
+    Some((Level::Warn, format!("rejecting vote request since {because}: from={candidate}")))
+}
+
+/// `{Voter ID ADDR} {Nonvoter ID ADDR}`.
+fn server_list(configuration: &Configuration) -> String {
+    let servers = configuration.servers.iter();
+    let servers = servers.map(|it| format!("{{{:?} {} {}}}", it.suffrage, it.id, it.address));
+    servers.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::LogIndex;
+
+    #[test]
+    fn log_lines_are_consuls() {
+        let me = ServerAddress::from("10.0.0.1:8300");
+        let peer = ServerAddress::from("10.0.0.2:8300");
+        let silent = std::time::Duration::from_millis(510);
+        let cases = [
+            (
+                Event::RoleChanged { role: Role::Follower, term: Term(1) },
+                "entering follower state: follower=\"Node at 10.0.0.1:8300 [Follower]\" leader=",
+            ),
+            (
+                Event::RoleChanged { role: Role::Candidate, term: Term(2) },
+                "entering candidate state: node=\"Node at 10.0.0.1:8300 [Candidate]\" term=2",
+            ),
+            (
+                Event::HeartbeatTimeout { leader: None },
+                "heartbeat timeout reached, starting election: last-leader=",
+            ),
+            (Event::ElectionWon { term: Term(2), tally: 2 }, "election won: tally=2"),
+            (Event::Pipelining(peer.clone()), "pipelining replication: peer=10.0.0.2:8300"),
+            (
+                Event::ContactLost { peer: peer.clone(), silent },
+                "failed to contact: server-id=10.0.0.2:8300 time=510ms",
+            ),
+            (
+                Event::SteppedDown(StepDown::LeaseExpired),
+                "failed to contact quorum of nodes, stepping down",
+            ),
+            (
+                Event::VoteRefused {
+                    candidate: peer,
+                    term: Term(3),
+                    why: VoteRefusal::LeaderKnown,
+                },
+                "rejecting vote request since we have a leader: from=10.0.0.2:8300",
+            ),
+        ];
+        for (event, text) in cases {
+            let (_, line) = log_line(&event, &me).expect("Consul logs it");
+            assert_eq!(line, text);
+        }
+        assert_eq!(log_line(&Event::CommitAdvanced(LogIndex(1)), &me), None);
+    }
+}
