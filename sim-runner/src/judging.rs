@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::checker;
+use crate::checker::findings::skipped;
 use crate::checker::linearizable::{self, Budget, ReadCounts, WindowKind};
 use crate::checker::windows::{ReadWindow, windows};
 use crate::history::History;
@@ -47,8 +48,12 @@ pub fn judge(
     let times = |event: Option<&crate::trace::TraceEvent>| event.map_or(0, |event| event.at);
     let span_ns = times(evidence.events.last()) - times(evidence.events.first());
     let report = linearizable::check(history, &known, Budget::default());
+    let judgement = match restored(evidence) {
+        true => skipped("linearizable", "an operator's snapshot took the place of every key"),
+        false => report.judgement,
+    };
     let events = evidence.events.len() as u64;
-    let given = vec![report.judgement, replayed.judgement(events)];
+    let given = vec![judgement, replayed.judgement(events)];
     let outcome = checker::judge(evidence, plan, &windows, given);
     Judged {
         judgements: outcome.judgements,
@@ -57,6 +62,12 @@ pub fn judge(
         sometimes: outcome.sometimes,
         reads: report.reads,
     }
+}
+
+/// Whether a step brought a state into the cluster that no user wrote.
+fn restored(evidence: &checker::Evidence) -> bool {
+    let by_operator = |what: &What| matches!(what, What::SnapshotInstalled { operator: true, .. });
+    evidence.events.iter().any(|event| by_operator(&event.what))
 }
 
 fn window(window: &ReadWindow) -> linearizable::ReadWindow {

@@ -19,6 +19,7 @@ pub const PROPERTIES: &[&str] = &[
     "commit-monotonic",
     "vote-durability",
     "durability",
+    "storage-recovery",
     "liveness",
 ];
 

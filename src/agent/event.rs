@@ -5,7 +5,7 @@ use crate::base::{LogIndex, ServerAddress, Term};
 use crate::raft;
 use crate::state::{Command, CommandResult};
 
-use super::types::ReadMode;
+use super::types::{ReadMode, StateImage};
 
 /// One fact.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +48,22 @@ pub enum Event {
         /// The leader's term.
         term: Term,
     },
+    /// A snapshot of the state machine as it is now is being written.
+    SnapshotBegun {
+        /// What it stands for.
+        meta: raft::SnapshotMeta,
+        /// Its content.
+        state: StateImage,
+    },
+    /// A snapshot has replaced the state machine.
+    StateReplaced {
+        /// What it stands for.
+        meta: raft::SnapshotMeta,
+        /// An operator's; otherwise a leader's.
+        operator: bool,
+        /// Its content.
+        state: StateImage,
+    },
     /// A request went to the leader.
     Forwarded {
         /// The leader.
@@ -78,6 +94,8 @@ impl Event {
             | Event::Served { .. }
             | Event::VoteTold { .. }
             | Event::Acked { .. }
+            | Event::SnapshotBegun { .. }
+            | Event::StateReplaced { .. }
             | Event::Forwarded { .. } => None,
         }
     }

@@ -13,6 +13,7 @@ use crate::base::{Duration, Faults, PersistId, Prng, ServerAddress};
 use crate::config;
 use crate::http;
 use crate::raft::{self, Configuration, RaftConfig, Restored, Server, Suffrage};
+use crate::state::StateStore;
 use crate::wire;
 
 use super::disk_task::{self, Storage};
@@ -111,7 +112,7 @@ async fn start<R: Runtime>(
     let agent_config = agent_config(config, servers)?;
     let lock = lock_data_folder(runtime, config).await?;
     let (storage, restored) = open_storage(runtime, config, &agent_config.servers, &faults).await?;
-    observer.recovered(&restored);
+    observer.recovered(&restored, &StateStore::new());
     let server_at = SocketAddr::new(config.bind_addr, config.ports.server);
     let server_port = listen(runtime, server_at).await?;
     let mut http_ports = Vec::new();

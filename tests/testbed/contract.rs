@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::runner::{Desk, Done, THREE, root};
 
 /// Every property that a run of this version judges, in the order of the language.
-const PROPERTIES: [&str; 13] = [
+const PROPERTIES: [&str; 14] = [
     "script",
     "boot",
     "determinism",
@@ -20,6 +20,7 @@ const PROPERTIES: [&str; 13] = [
     "commit-monotonic",
     "vote-durability",
     "durability",
+    "storage-recovery",
     "liveness",
 ];
 

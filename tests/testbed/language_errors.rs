@@ -110,15 +110,15 @@ fn words_that_are_not_built_say_so() {
                  lose-unsynced torn-write bit-rot misdirect io-error disk-full slow-fsync fsync-lies file \
                  dns cli register deregister service-down service-up repeat parallel";
     let kinds = "lock session catalog health dns watch event txn";
-    let properties = "storage-recovery gossip-completeness gossip-accuracy incarnation-monotonic \
+    let properties = "gossip-completeness gossip-accuracy incarnation-monotonic \
                       no-stale-resurrection views-converge catalog-unique catalog-matches-agents \
                       no-resurrection serf-health no-orphan-checks lock-exclusion session-lifetime \
                       index-monotonic watch-complete dns-sound transactions";
     let conditions = "alive(n1) failed(n1) left(n1) member(n1) members-converged catalog-converged \
                       registered(web) passing(web) critical(web) locked(a) members=3 instances(web)=1 \
-                      healthy(web)=1 count(promoted(n1))=1 count(snapshot-taken)=1";
-    let events = "member-joined(n1) member-failed(n1) member-left(n1) promoted(n1) snapshot-taken \
-                  snapshot-installed recovered-from-peers-json";
+                      healthy(web)=1 count(promoted(n1))=1";
+    let events = "member-joined(n1) member-failed(n1) member-left(n1) promoted(n1) \
+                  recovered-from-peers-json";
     let mut texts = Vec::new();
     texts.extend(verbs.split_whitespace().map(|w| format!("[[step]]\ndo = '{w}'")));
     texts.extend(kinds.split_whitespace().map(|w| format!("[[workload]]\nkind = '{w}'")));

@@ -1,7 +1,7 @@
 //! Each oracle over the Raft events catches what it is for, and accepts what only looks like it.
 
 use sim_runner::property::Verdict;
-use sim_runner::trace::event::{Ending, EntryRef, Role, What};
+use sim_runner::trace::event::{Ending, EntryRef, Role, SnapshotRef, What, key_digest};
 
 use crate::oracle_story::{N1, N2, N3, Story, TESTBED, address, entry};
 
@@ -249,11 +249,15 @@ fn vote_durability_catches_what_recovery_forgot() {
 #[test]
 fn a_vote_decided_but_not_durable_before_the_crash_binds_nobody() {
     let mut story = Story::led();
-    story.at(1000).push(N3, What::Voted { term: 2, candidate: address(N1) }).kill(N3);
+    story.at(1000).push(N3, What::Term { term: 2 });
+    story.push(N3, What::Voted { term: 2, candidate: address(N1) }).kill(N3);
     story.at(2000).start(N3, 1, None, &[entry(1, 1)]);
     story.push(N3, What::Voted { term: 2, candidate: address(N2) });
     story.push(N3, What::VoteTold { term: 2, candidate: address(N2) }).kill(N3);
     // More than what was told is fine too: a vote that was durable but never left.
+    story.at(2500).start(N3, 2, Some((2, N2)), &[entry(1, 1)]);
+    story.push(N3, What::Term { term: 3 });
+    story.push(N3, What::Voted { term: 3, candidate: address(N1) }).kill(N3);
     story.at(3000).start(N3, 3, Some((3, N1)), &[entry(1, 1)]);
     story.settled();
     story.assert_accepted();
@@ -344,4 +348,66 @@ fn liveness_is_undecided_or_skipped_when_nothing_was_shown() {
     let mut story = Story::led();
     story.header.settle_ns = 0;
     assert_eq!(story.judgement("liveness").verdict, Verdict::Skipped);
+}
+
+#[test]
+fn storage_recovery_catches_what_was_never_on_that_disk() {
+    let mut entries = Story::led();
+    entries.replicate(&[N3], &[entry(2, 1)]).kill(N3);
+    let torn = EntryRef { hash: 99, ..entry(2, 1) };
+    entries.at(1000).start(N3, 1, None, &[entry(1, 1), torn]);
+    entries.assert_caught("storage-recovery: recovery found an entry that it never appended");
+
+    let mut votes = Story::led();
+    votes.at(1000).kill(N3);
+    votes.start(N3, 1, Some((1, N2)), &[entry(1, 1)]);
+    votes.assert_caught("storage-recovery: recovery found a vote that it never gave");
+}
+
+/// n1 and n2 commit entries 2 and 3, n3 gets them as a snapshot and restarts from it.
+fn caught_up_by_a_snapshot(state: u64) -> Story {
+    let mut story = Story::led();
+    story.replicate(&[N1, N2], &[entry(2, 1), entry(3, 1)]);
+    story.commits(N1, 3).applies(N1, entry(2, 1));
+    story.push(N1, What::Wrote { index: 2, key: "a".into(), value: 5, done: true });
+    story.applies(N1, entry(3, 1));
+    let snapshot = SnapshotRef { index: 3, term: 1, state: key_digest("a", 5) };
+    story.push(N1, What::SnapshotBegun { snapshot });
+    let installed = SnapshotRef { state, ..snapshot };
+    story.push(N3, What::SnapshotInstalled { snapshot: installed, operator: false });
+    story.replicate(&[N1, N2, N3], &[entry(4, 1)]).kill(N3).at(1000).push(N3, What::Started);
+    story.push(
+        N3,
+        What::Recovered {
+            term: 1,
+            vote_term: 0,
+            vote_for: String::new(),
+            snapshot: Some(installed),
+            log: vec![entry(4, 1)],
+            abstains: false,
+        },
+    );
+    story
+}
+
+#[test]
+fn a_log_goes_on_after_a_snapshot() {
+    let mut story = caught_up_by_a_snapshot(key_digest("a", 5));
+    for host in [N1, N2, N3] {
+        story.commits(host, 4);
+        if host == N2 {
+            story.applies(N2, entry(2, 1)).applies(N2, entry(3, 1));
+        }
+        story.applies(host, entry(4, 1));
+    }
+    story.settled();
+    story.assert_accepted();
+}
+
+#[test]
+fn state_machine_safety_catches_a_snapshot_with_another_content() {
+    let story = caught_up_by_a_snapshot(key_digest("a", 4));
+    story.assert_caught(
+        "state-machine-safety: a snapshot holds another state than its entries make",
+    );
 }

@@ -133,7 +133,17 @@ impl Story {
             Some((term, candidate)) => (term, address(candidate)),
             None => (0, String::new()),
         };
-        self.push(host, What::Recovered { term, vote_term, vote_for, log: log.to_vec() });
+        self.push(
+            host,
+            What::Recovered {
+                term,
+                vote_term,
+                vote_for,
+                snapshot: None,
+                log: log.to_vec(),
+                abstains: false,
+            },
+        );
     }
 
     pub fn kill(&mut self, host: Host) -> &mut Self {

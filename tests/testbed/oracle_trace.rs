@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use sim_runner::checker::determinism;
 use sim_runner::property::Verdict;
 use sim_runner::trace::diff::diff;
-use sim_runner::trace::event::{Ending, EntryRef, Host, Role, TraceEvent, What};
+use sim_runner::trace::event::{Ending, EntryRef, Host, Role, SnapshotRef, TraceEvent, What};
 use sim_runner::trace::file::{from_binary, parse_jsonl, read, to_binary, write_jsonl};
 use sim_runner::trace::json::Lines;
 use sim_runner::trace::{Recording, Trace};
@@ -17,13 +17,21 @@ use crate::oracle_story::{N1, N2, Story, header};
 fn every_kind(a: u64, b: u64, text: &str, host: Host, flag: bool) -> Vec<What> {
     let text = || text.to_owned();
     let entry = EntryRef { index: a, term: b, hash: a ^ b };
+    let snapshot = SnapshotRef { index: a, term: b, state: a ^ b };
     let step = a as u32;
     vec![
         What::Started,
         What::Ended { how: Ending::Killed, detail: text() },
         What::Paused,
         What::Resumed,
-        What::Recovered { term: a, vote_term: b, vote_for: text(), log: vec![entry, entry] },
+        What::Recovered {
+            term: a,
+            vote_term: b,
+            vote_for: text(),
+            snapshot: Some(snapshot),
+            log: vec![entry, entry],
+            abstains: true,
+        },
         What::Term { term: a },
         What::Voted { term: a, candidate: text() },
         What::VoteTold { term: a, candidate: text() },
@@ -35,6 +43,12 @@ fn every_kind(a: u64, b: u64, text: &str, host: Host, flag: bool) -> Vec<What> {
         What::Commit { index: a },
         What::Apply { index: a, term: b, hash: a },
         What::Wrote { index: a, key: text(), value: b, done: flag },
+        What::Configuration { index: a, voters: vec![text(), text()], others: vec![] },
+        What::SnapshotBegun { snapshot },
+        What::SnapshotTaken { index: a },
+        What::SnapshotInstalled { snapshot, operator: flag },
+        What::LogHealed,
+        What::TransferStarted { to: text() },
         What::ElectionWon { term: a, tally: step },
         What::ElectionFailed { term: a },
         What::HeartbeatTimeout,

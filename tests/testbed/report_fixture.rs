@@ -181,8 +181,14 @@ impl World {
             self.event(range.end * 1_000, host, What::Started);
             let log = vec![EntryRef { index: 1, term: 1, hash: 7 }];
             let term = if range.start < 30_000 { 1 } else { 4 };
-            let recovered =
-                What::Recovered { term, vote_term: term, vote_for: "10.0.0.1:8300".into(), log };
+            let recovered = What::Recovered {
+                term,
+                vote_term: term,
+                vote_for: "10.0.0.1:8300".into(),
+                snapshot: None,
+                log,
+                abstains: false,
+            };
             self.event(range.end * 1_000 + 3_000, host, recovered);
             let (leader, term) = reign(range.end).expect("somebody leads when a server comes back");
             self.event(range.end * 1_000 + 40_000, host, What::Term { term });

@@ -3,7 +3,7 @@
 //! paper 5.4.2 and figure 2; spec cluster 11.1, 6 and 8).
 //!
 //! No stricter than the truth: all three start anew with the process, except that the term is what
-//! recovery found; a leader that was told to step down moves its commit index as a follower.
+//! recovery found, and the others what its snapshot stands for; a leader that was told to step down moves its commit index as a follower.
 
 use std::collections::BTreeMap;
 
@@ -80,7 +80,16 @@ impl Oracle for CommitMonotonic {
         let reached = self.reached.get(&host).copied().unwrap_or_default();
         let now = match seen.event.what {
             What::Started => Reached::default(),
-            What::Recovered { term, .. } => Reached { term, ..reached },
+            What::Recovered { term, ref snapshot, .. } => {
+                let index = snapshot.map_or(0, |snapshot| snapshot.index);
+                Reached { term, commit: index, applied: index }
+            }
+            What::SnapshotInstalled { ref snapshot, .. } => {
+                self.went_back("applied index", reached.applied, snapshot.index, seen);
+                let index = snapshot.index;
+                let (commit, applied) = (reached.commit.max(index), reached.applied.max(index));
+                Reached { commit, applied, ..reached }
+            }
             What::Term { term } | What::Role { term, .. } => {
                 self.went_back("term", reached.term, term, seen);
                 Reached { term: term.max(reached.term), ..reached }

@@ -5,12 +5,13 @@
 //! * every write that a user saw acknowledged was applied, between its call and its answer;
 //! * what recovery finds holds every entry that this server had told a leader it holds, unless the
 //!   entry was truncated since ([`What::Acked`]; the leader counted on it);
-//! * at the end a majority of the servers holds every committed entry.
+//! * at the end a majority of the voters holds every committed entry.
 //!
 //! No stricter than the truth: writes without an answer are not judged; of a server that is down the
 //! log in memory counts, which is never less than what it wrote; an acknowledged entry that a later
 //! leader had truncated was never committed, and whether the truncation itself survived the crash does
-//! not matter.
+//! not matter; a data directory that a step wiped owes nothing; a server that found damage and abstains
+//! until a leader has healed it has said so.
 
 use std::collections::BTreeMap;
 
@@ -65,6 +66,16 @@ impl Durability {
         }
     }
 
+    /// A snapshot stands for what was acknowledged up to it; what it dropped behind was another
+    /// history.
+    fn replaced(&mut self, seen: Seen<'_>) {
+        let Some((index, chain)) = self.acked.get(&seen.event.host).copied() else { return };
+        let log = &seen.view.node(seen.event.host).log;
+        if log.get(index).is_none_or(|slot| slot.chain != chain) {
+            self.must_keep(index.min(log.last_index()), seen);
+        }
+    }
+
     fn recovers(&mut self, seen: Seen<'_>) {
         let Some((index, chain)) = self.acked.get(&seen.event.host).copied() else { return };
         self.findings.judge(index);
@@ -108,9 +119,10 @@ impl Durability {
     }
 
     fn at_the_end(&mut self, view: &View) {
-        let servers = view.servers().count();
+        let voters = view.voters();
+        let servers = voters.len();
         let holders = |index: u64, slot| {
-            view.servers().filter(|host| view.node(*host).log.get(index) == Some(slot)).count()
+            voters.iter().filter(|host| view.node(**host).log.get(index) == Some(slot)).count()
         };
         self.findings.judge(self.committed.last());
         let mut lost = self
@@ -144,7 +156,16 @@ impl Oracle for Durability {
             {
                 self.must_keep(from.saturating_sub(1), seen);
             }
+            // What damage took is brought back by a leader; until then the server counts for nothing
+            // but what it stores anew.
+            What::Recovered { abstains: true, .. } => {
+                self.must_keep(seen.view.node(seen.event.host).log.last_index(), seen);
+            }
             What::Recovered { .. } => self.recovers(seen),
+            What::SnapshotInstalled { .. } => self.replaced(seen),
+            What::StepStarted { ref verb, ref targets, .. } if verb == "wipe" => {
+                self.acked.retain(|host, _| !targets.contains(host));
+            }
             What::Apply { .. } => self.applied = true,
             What::Wrote { .. } => self.wrote = true,
             _ => {}

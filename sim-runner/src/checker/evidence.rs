@@ -27,6 +27,7 @@ use super::no_panic::NoPanic;
 use super::oracle::{Oracle, pass};
 use super::script::Script;
 use super::state_machine_safety::StateMachineSafety;
+use super::storage_recovery::StorageRecovery;
 use super::vote_durability::VoteDurability;
 use super::windows::{ReadWindow, stale_reads};
 
@@ -102,6 +103,7 @@ fn oracles(plan: &Plan) -> Vec<Box<dyn Oracle>> {
         Box::new(CommitMonotonic::new()),
         Box::new(VoteDurability::new()),
         Box::new(Durability::new()),
+        Box::new(StorageRecovery::new()),
         Box::new(Liveness::new()),
     ]
 }

@@ -10,6 +10,7 @@
 //! oracle states its property at the top of its file, with the source and the reason why it is no
 //! stricter than the truth: a false alarm costs more trust than a missed bug.
 
+mod applied_state;
 mod boot;
 mod commit_monotonic;
 mod committed;
@@ -28,6 +29,7 @@ mod no_panic;
 pub mod oracle;
 mod script;
 mod state_machine_safety;
+mod storage_recovery;
 mod vote_durability;
 pub mod windows;
 

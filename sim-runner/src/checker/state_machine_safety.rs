@@ -6,16 +6,18 @@
 //! a majority of the servers holds it. Logs in memory count, also those of processes that are gone:
 //! whoever acknowledged an entry durably had it in memory first, so fewer holders than a majority
 //! prove that no quorum acknowledged it.
-//! No stricter than the truth: a restarted process applies again from index 1.
+//! And the content of every snapshot, when it is made, installed or recovered, is what the entries up
+//! to its index have made elsewhere.
+//! No stricter than the truth: a restarted process applies again from its snapshot on, or from index
+//! 1; a majority is that of the smallest configuration in force anywhere.
 
 use std::collections::BTreeMap;
 
-use proconsul::base::quorum::majority;
-
 use crate::property::Judgement;
-use crate::trace::event::{Host, What};
+use crate::trace::event::{Host, SnapshotRef, What};
 use crate::trace::view::View;
 
+use super::applied_state::AppliedState;
 use super::evidence::Evidence;
 use super::findings::Findings;
 use super::oracle::{Oracle, Seen};
@@ -28,6 +30,7 @@ pub struct StateMachineSafety {
     effects: BTreeMap<u64, (Effect, Host)>,
     /// The last index applied in this process life.
     last: BTreeMap<Host, u64>,
+    state: AppliedState,
     findings: Findings,
 }
 
@@ -37,6 +40,7 @@ impl StateMachineSafety {
             applied: BTreeMap::new(),
             effects: BTreeMap::new(),
             last: BTreeMap::new(),
+            state: AppliedState::default(),
             findings: Findings::new("state-machine-safety"),
         }
     }
@@ -56,6 +60,7 @@ impl StateMachineSafety {
         match self.applied.get(&index) {
             None => {
                 self.applied.insert(index, (term, hash, seen.event.host));
+                self.state.applied(index);
                 self.first_applied(index, term, hash, seen);
             }
             Some((other_term, other_hash, other)) if (*other_term, *other_hash) != (term, hash) => {
@@ -82,7 +87,7 @@ impl StateMachineSafety {
         let servers = seen.view.servers().count();
         let holds = |host: &Host| seen.view.node(*host).log.get(index).copied() == slot;
         let holders = seen.view.servers().filter(holds).count();
-        if holders < majority(servers) {
+        if holders < seen.view.smallest_quorum() {
             let summary = format!(
                 "{} applied entry {index} of term {term} at {}, which only {holders} of {servers} \
                  servers hold",
@@ -95,6 +100,9 @@ impl StateMachineSafety {
 
     fn wrote(&mut self, index: u64, effect: Effect, seen: Seen<'_>) {
         let host = seen.event.host;
+        if !self.effects.contains_key(&index) {
+            self.state.wrote(index, &effect.0, effect.1, effect.2);
+        }
         let (first, other) = self.effects.entry(index).or_insert_with(|| (effect.clone(), host));
         if *first == effect {
             return;
@@ -111,6 +119,22 @@ impl StateMachineSafety {
         self.report("one entry with different effects", summary, seen);
     }
 
+    /// The state machine is, or is written down as, this snapshot's.
+    fn snapshot(&mut self, snapshot: SnapshotRef, seen: Seen<'_>) {
+        self.findings.judge(1);
+        if self.state.after(snapshot.index).is_none_or(|state| state == snapshot.state) {
+            return;
+        }
+        let summary = format!(
+            "the snapshot of {} up to entry {} ({}) does not hold what the entries up to there have \
+             made",
+            seen.name(),
+            snapshot.index,
+            seen.time()
+        );
+        self.report("a snapshot holds another state than its entries make", summary, seen);
+    }
+
     fn report(&mut self, fact: &str, summary: String, seen: Seen<'_>) {
         self.findings.violation(seen.event.at, fact, summary, Some(seen.index));
     }
@@ -121,6 +145,18 @@ impl Oracle for StateMachineSafety {
         match &seen.event.what {
             What::Started => {
                 self.last.remove(&seen.event.host);
+            }
+            What::Recovered { snapshot: Some(snapshot), .. } => {
+                self.last.insert(seen.event.host, snapshot.index);
+                self.snapshot(*snapshot, seen);
+            }
+            What::SnapshotBegun { snapshot } => self.snapshot(*snapshot, seen),
+            What::SnapshotInstalled { snapshot, operator } => {
+                self.last.insert(seen.event.host, snapshot.index);
+                if *operator {
+                    self.state.replaced();
+                }
+                self.snapshot(*snapshot, seen);
             }
             What::Apply { index, term, hash } => self.applies(*index, *term, *hash, seen),
             What::Wrote { index, key, value, done } => {

@@ -104,6 +104,10 @@ impl Oracle for VoteDurability {
             What::Recovered { term, vote_term, vote_for, .. } => {
                 self.recovers(*term, (*vote_term, vote_for), seen);
             }
+            // The data directory was deleted: by the operator, not by a crash.
+            What::StepStarted { verb, targets, .. } if verb == "wipe" => {
+                self.ballots.retain(|host, _| !targets.contains(host));
+            }
             What::Started => {
                 self.ballots.entry(seen.event.host).or_default().decided.clear();
             }

@@ -7,12 +7,14 @@ use proconsul::agent::{self, ReadMode};
 use proconsul::base::Instant;
 use proconsul::base::runtime::Level;
 use proconsul::driver;
-use proconsul::raft::{self, Entry, Restored};
-use proconsul::state::{Command, CommandResult, KvCommand};
+use proconsul::raft::{self, Entry, Restored, SnapshotMeta, Suffrage};
+use proconsul::state::{Command, CommandResult, KvCommand, Query, Rows, StateStore};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::fabric::{Ended, Fabric, HostId, Message, Observer, Why};
-use crate::trace::event::{Ending, EntryRef, Host, REMOVED, REMOVED_TREE, Role, What};
+use crate::trace::event::{
+    Ending, EntryRef, Host, REMOVED, REMOVED_TREE, Role, SnapshotRef, What, state_digest,
+};
 
 use super::recorder::Recorder;
 
@@ -72,23 +74,32 @@ impl NodeObserver {
                 let term = self.term.load(Ordering::Relaxed);
                 What::StepDown { term, why: format!("{why:?}") }
             }
-            raft::Event::ConfigurationInForce { .. }
+            raft::Event::ConfigurationInForce { index, configuration } => {
+                let of = |votes: bool| {
+                    let servers = configuration.servers.iter();
+                    let servers =
+                        servers.filter(move |it| (it.suffrage == Suffrage::Voter) == votes);
+                    servers.map(|server| server.address.to_string()).collect()
+                };
+                What::Configuration { index: index.0, voters: of(true), others: of(false) }
+            }
+            raft::Event::SnapshotTaken(index) => What::SnapshotTaken { index: index.0 },
+            raft::Event::Healed => What::LogHealed,
+            raft::Event::TransferStarted(to) => What::TransferStarted { to: to.to_string() },
+            // The agent tells of these with the state beside them.
+            raft::Event::SnapshotStarted(_)
+            | raft::Event::SnapshotInstalled { .. }
+            | raft::Event::SnapshotRestored(_)
             | raft::Event::ConfigurationChanging { .. }
             | raft::Event::PeerAdded(_)
             | raft::Event::PeerRemoved(_)
-            | raft::Event::SnapshotStarted(_)
-            | raft::Event::SnapshotTaken(_)
             | raft::Event::SnapshotFailed(_)
             | raft::Event::Compacted(_)
             | raft::Event::SnapshotSent { .. }
-            | raft::Event::SnapshotInstalled { .. }
-            | raft::Event::SnapshotRestored(_)
-            | raft::Event::TransferStarted(_)
             | raft::Event::TimeoutNow
             | raft::Event::PreVoteStarted(_)
             | raft::Event::PreVoteFailed(_)
             | raft::Event::Abstaining
-            | raft::Event::Healed
             | raft::Event::NoKnownPeers
             | raft::Event::Pipelining(_)
             | raft::Event::PipelineAborted(_)
@@ -99,13 +110,15 @@ impl NodeObserver {
 }
 
 impl driver::Observer for NodeObserver {
-    fn recovered(&self, restored: &Restored) {
+    fn recovered(&self, restored: &Restored, state: &StateStore) {
         let vote = restored.hard_state.vote.as_ref();
         self.push(What::Recovered {
             term: restored.hard_state.term.0,
             vote_term: vote.map_or(0, |vote| vote.term.0),
             vote_for: vote.map(|vote| vote.candidate.to_string()).unwrap_or_default(),
+            snapshot: restored.snapshot.as_ref().map(|meta| snapshot_ref(meta, state)),
             log: restored.entries.iter().map(entry_ref).collect(),
+            abstains: restored.abstains,
         });
     }
 
@@ -137,6 +150,13 @@ impl driver::Observer for NodeObserver {
             }
             agent::Event::Acked { index, term } => {
                 self.push(What::Acked { index: index.0, term: term.0 });
+            }
+            agent::Event::SnapshotBegun { meta, state } => {
+                self.push(What::SnapshotBegun { snapshot: snapshot_ref(meta, &state.0) });
+            }
+            agent::Event::StateReplaced { meta, operator, state } => {
+                let (snapshot, operator) = (snapshot_ref(meta, &state.0), *operator);
+                self.push(What::SnapshotInstalled { snapshot, operator });
             }
             agent::Event::Forwarded { to } => self.push(What::Forwarded { to: to.to_string() }),
             agent::Event::LeadershipEstablished | agent::Event::LeadershipLost => {}
@@ -214,6 +234,14 @@ pub fn host(id: HostId) -> Host {
 fn entry_ref(entry: &Entry) -> EntryRef {
     let hash = xxh3_64_with_seed(&entry.data, entry.kind as u64);
     EntryRef { index: entry.index.0, term: entry.term.0, hash }
+}
+
+fn snapshot_ref(meta: &SnapshotMeta, state: &StateStore) -> SnapshotRef {
+    let Rows::Entries(entries) = state.query(&Query::KvList { prefix: String::new() }).rows else {
+        unreachable!("a list of entries is asked for")
+    };
+    let keys = entries.iter().map(|entry| (entry.key.as_str(), xxh3_64(&entry.value)));
+    SnapshotRef { index: meta.index.0, term: meta.term.0, state: state_digest(keys) }
 }
 
 /// Key and hash of the value; 0 for a removal.

@@ -87,6 +87,11 @@ pub fn missing(cluster: &Cluster, view: &View) -> Option<Missing> {
     if !asleep.is_empty() {
         return Some(("an agent is not running", format!("not running: {}", asleep.join(", "))));
     }
+    let member = |host: &Host| view.is_member(*host);
+    let abstaining: Vec<&str> = (view.servers().filter(member))
+        .filter(|host| view.node(*host).abstains)
+        .map(|host| cluster.name(host))
+        .collect();
     let lacks = |state: State| !holds(&Condition::State(state), view);
     let roles = || {
         let describe = |host: Host| {
@@ -99,7 +104,7 @@ pub fn missing(cluster: &Cluster, view: &View) -> Option<Missing> {
             let (name, role) = (cluster.name(host), format!("{:?}", node.role).to_lowercase());
             format!("{name} is {role} in term {} and takes {named} for leader", node.term)
         };
-        view.servers().map(describe).collect::<Vec<_>>().join("; ")
+        view.servers().filter(member).map(describe).collect::<Vec<_>>().join("; ")
     };
     if lacks(State::OneLeader) {
         return Some(("no leader that all servers name", roles()));
@@ -113,8 +118,12 @@ pub fn missing(cluster: &Cluster, view: &View) -> Option<Missing> {
             let (name, last) = (cluster.name(host), node.log.last_index());
             format!("{name}: last {last}, commit {}, applied {}", node.commit, node.applied)
         };
-        let logs = view.servers().map(describe).collect::<Vec<_>>().join("; ");
+        let logs = view.servers().filter(member).map(describe).collect::<Vec<_>>().join("; ");
         return Some(("logs or applied states differ", logs));
+    }
+    if !abstaining.is_empty() {
+        let detail = format!("abstaining: {}", abstaining.join(", "));
+        return Some(("a server has not got back what damage took", detail));
     }
     None
 }

@@ -196,6 +196,7 @@ pub fn promise(property: &str) -> &'static str {
         "commit-monotonic" => "a server's commit index never goes back while it lives",
         "vote-durability" => "a server votes for one candidate a term, also across a restart",
         "durability" => "a write that was acknowledged is never lost",
+        "storage-recovery" => "a restart finds on its disk what was put there, and nothing else",
         "liveness" => "once all faults are undone, the cluster agrees and accepts writes in time",
         _ => "as the scenario states it",
     }

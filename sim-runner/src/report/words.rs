@@ -19,6 +19,11 @@ pub(super) fn kind(what: &What) -> Option<&'static str> {
         What::Voted { .. } => "voted",
         What::Leader { .. } => "leader-view",
         What::Truncate { .. } => "truncated",
+        What::Configuration { .. } => "configuration",
+        What::SnapshotTaken { .. } => "snapshot-taken",
+        What::SnapshotInstalled { .. } => "snapshot-installed",
+        What::LogHealed => "healed",
+        What::TransferStarted { .. } => "transfer",
         What::ElectionWon { .. } => "won",
         What::ElectionFailed { .. } => "election-failed",
         What::HeartbeatTimeout => "timeout",
@@ -85,12 +90,18 @@ fn process(what: &What) -> Option<String> {
         }
         What::Paused => "is paused".to_owned(),
         What::Resumed => "is resumed".to_owned(),
-        What::Recovered { term, vote_term, vote_for, log } => {
+        What::Recovered { term, vote_term, vote_for, snapshot, log, abstains } => {
             let vote = match vote_for.as_str() {
                 "" => "no vote".to_owned(),
                 candidate => format!("a vote for {candidate} in term {vote_term}"),
             };
-            format!("recovers term {term}, {vote}, {}", entries(log))
+            let snapshot = snapshot.map(|it| format!("a snapshot up to entry {}, ", it.index));
+            let damage = match abstains {
+                true => "; part of its log was damaged, and it does not vote until that is healed",
+                false => "",
+            };
+            let snapshot = snapshot.unwrap_or_default();
+            format!("recovers term {term}, {vote}, {snapshot}{}{damage}", entries(log))
         }
         What::LostUnsynced { path, bytes } => {
             format!("loses {bytes} unsynced bytes of {path}")
@@ -116,6 +127,27 @@ fn raft(header: &Header, what: &What) -> Option<String> {
         What::Apply { index, term, hash } => {
             format!("applies entry {index} of term {term} ({hash:016x})")
         }
+        What::Configuration { index, voters, others } => {
+            let named = |addresses: &[String]| {
+                let names = addresses.iter().map(|address| host_at(header, address));
+                names.collect::<Vec<_>>().join(", ")
+            };
+            let others = match others.as_slice() {
+                [] => String::new(),
+                others => format!(", without a vote {}", named(others)),
+            };
+            format!("has the configuration of entry {index}: {}{others}", named(voters))
+        }
+        What::SnapshotBegun { snapshot } => {
+            format!("writes a snapshot up to entry {}", snapshot.index)
+        }
+        What::SnapshotTaken { index } => format!("has its snapshot up to entry {index} on disk"),
+        What::SnapshotInstalled { snapshot, operator } => {
+            let whose = if *operator { "an operator's" } else { "its leader's" };
+            format!("takes over {whose} snapshot up to entry {}", snapshot.index)
+        }
+        What::LogHealed => "has again what damage had taken".to_owned(),
+        What::TransferStarted { to } => format!("hands leadership to {}", host_at(header, to)),
         What::ElectionWon { term, tally } => {
             format!("wins the election of term {term} with {tally} votes")
         }

@@ -471,6 +471,8 @@ pub enum EventPattern {
     LeaderChange,
     ElectionFailed,
     StepDown,
+    SnapshotTaken,
+    SnapshotInstalled,
     LogTruncated,
     StaleRead,
     Forwarded,

@@ -282,25 +282,18 @@ pub const EVENTS: Words = words(
         "leader-change",
         "election-failed",
         "step-down",
+        "snapshot-taken",
+        "snapshot-installed",
         "log-truncated",
         "stale-read",
         "forwarded",
         "logged",
     ],
-    &[
-        "member-joined",
-        "member-failed",
-        "member-left",
-        "promoted",
-        "snapshot-taken",
-        "snapshot-installed",
-        "recovered-from-peers-json",
-    ],
+    &["member-joined", "member-failed", "member-left", "promoted", "recovered-from-peers-json"],
 );
 
 /// Properties that are in the language but not judged yet.
 pub const PLANNED_PROPERTIES: &[&str] = &[
-    "storage-recovery",
     "gossip-completeness",
     "gossip-accuracy",
     "incarnation-monotonic",

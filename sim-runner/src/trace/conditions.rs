@@ -8,7 +8,8 @@
 //! A condition is evaluated once per live server, with its eyes; it holds when it holds for all of
 //! them. `not` turns the answer of one pair of eyes, so while servers disagree neither a condition nor
 //! its negation holds. Facts that are no server's opinion (`up`, `writable`, counts) look the same to
-//! all. When no server is live, nobody names a leader, and that is all that can be said.
+//! all. When no server is live, nobody names a leader, and that is all that can be said. A server that
+//! was removed from the configuration has no view of the cluster any more.
 
 use proconsul::base::quorum::majority;
 
@@ -30,7 +31,7 @@ pub fn holds(condition: &Condition, view: &View) -> bool {
 /// The same with other counts: those of a window.
 #[must_use]
 pub fn holds_counting(condition: &Condition, view: &View, counts: &Tallies) -> bool {
-    let mut live = view.live_servers().peekable();
+    let mut live = view.live_servers().filter(|host| view.is_member(*host)).peekable();
     if live.peek().is_none() {
         return Eyes { view, counts, of: None, asked: false }.see(condition);
     }
@@ -104,7 +105,8 @@ impl Eyes<'_> {
             State::Up(target) => resolve(target, view).satisfy(|host| view.node(host).running),
             State::Down(target) => resolve(target, view).satisfy(|host| !view.node(host).running),
             State::Voter(target) => {
-                resolve(target, view).satisfy(|host| view.servers().any(|server| server == host))
+                let voters = self.voters();
+                resolve(target, view).satisfy(|host| voters.contains(&host))
             }
             State::Writable => writable(view),
             State::LogsConverged => logs_converged(view),
@@ -113,6 +115,15 @@ impl Eyes<'_> {
 
     fn named(self) -> Named {
         self.of.map_or(Named::Nobody, |host| self.view.node(host).leader)
+    }
+
+    /// Who votes, in these eyes.
+    fn voters(self) -> Vec<Host> {
+        let own = self.of.and_then(|host| self.view.node(host).configuration.as_ref());
+        match own {
+            Some(configuration) => configuration.voters.iter().copied().collect(),
+            None => self.view.voters(),
+        }
     }
 
     fn leads(self) -> bool {
@@ -142,7 +153,7 @@ impl Eyes<'_> {
             Number::Count(pattern) => whole(self.counts.get(pattern).map_or(0, |t| t.count)),
             Number::Leaders => whole(leader_count(view)),
             Number::LeadersPerTerm => whole(view.most_leaders_per_term()),
-            Number::Voters => whole(view.servers().count() as u64),
+            Number::Voters => whole(self.voters().len() as u64),
             Number::Term => self.of.map(|host| (view.node(host).term, 1)),
             // Before the first answer nothing has failed.
             Number::OkRatio if operations.ended() == 0 => whole(100),
@@ -162,10 +173,13 @@ fn leader_count(view: &View) -> u64 {
 /// that are live, not cut off from it, and follow it in its term. The trace does not show contact
 /// times, so a link counts as silent from the cut on, not a lease later.
 fn writable(view: &View) -> bool {
-    let voters = view.servers().count();
     let leading = view.live_servers().filter(|host| view.node(*host).leads());
     leading.into_iter().any(|leader| {
         let own = view.node(leader);
+        let voters: Vec<Host> = match &own.configuration {
+            Some(configuration) => configuration.voters.iter().copied().collect(),
+            None => view.servers().collect(),
+        };
         let committed = own.log.get(own.commit).is_some_and(|slot| slot.term == own.term);
         let follows = |host: &Host| {
             let node = view.node(*host);
@@ -174,13 +188,15 @@ fn writable(view: &View) -> bool {
                     && node.leader == Named::Host(leader)
                     && view.connected(leader, *host))
         };
-        committed && view.live_servers().filter(follows).count() >= majority(voters)
+        let following = view.live_servers().filter(|host| voters.contains(host)).filter(follows);
+        committed && following.count() >= majority(voters.len())
     })
 }
 
-/// All live servers have the same log, all of it committed, and applied the same part of it.
+/// All live members have the same log, all of it committed, and applied the same part of it.
 fn logs_converged(view: &View) -> bool {
-    let mut states = view.live_servers().map(|host| {
+    let members = view.live_servers().filter(|host| view.is_member(*host));
+    let mut states = members.map(|host| {
         let node = view.node(host);
         let last = node.log.last_index();
         (last, node.log.last().map(|slot| slot.chain), node.commit == last, node.applied)

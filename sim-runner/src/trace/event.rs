@@ -7,6 +7,7 @@
 //! digits in the second, because JSON readers lose the low bits of large numbers.
 
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Index into [`Header::hosts`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -78,6 +79,31 @@ pub struct EntryRef {
     pub hash: u64,
 }
 
+/// A snapshot of a state machine, by identity and content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotRef {
+    /// The last entry that is in it.
+    pub index: u64,
+    /// That entry's term.
+    pub term: u64,
+    /// Digest of the keys and values in it: [`state_digest`].
+    #[serde(with = "hex")]
+    pub state: u64,
+}
+
+/// The digest of a key/value state, given its keys and the hashes of their values (as in
+/// [`What::Wrote`]): a sum, so that it can be kept up key by key.
+#[must_use]
+pub fn state_digest<'a>(entries: impl IntoIterator<Item = (&'a str, u64)>) -> u64 {
+    entries.into_iter().fold(0, |sum, (key, value)| sum.wrapping_add(key_digest(key, value)))
+}
+
+/// What one key adds to a [`state_digest`].
+#[must_use]
+pub fn key_digest(key: &str, value: u64) -> u64 {
+    xxh3_64_with_seed(key.as_bytes(), value)
+}
+
 /// Raft role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -122,12 +148,17 @@ pub enum What {
     },
     Paused,
     Resumed,
-    /// What storage recovery found: term, vote and the whole log.
+    /// What storage recovery found: term, vote, the newest snapshot, and the log, which may begin
+    /// below the snapshot's index and at most right after it.
     Recovered {
         term: u64,
         vote_term: u64,
         vote_for: String,
+        snapshot: Option<SnapshotRef>,
         log: Vec<EntryRef>,
+        /// Damage had taken what the server may have acknowledged: it neither votes nor stands until
+        /// [`What::LogHealed`].
+        abstains: bool,
     },
 
     // --- raft
@@ -186,6 +217,33 @@ pub enum What {
         value: u64,
         /// The command's result: false when a comparison failed.
         done: bool,
+    },
+    /// The set of servers that is in force on this host: by address, in the order of the entry.
+    Configuration {
+        /// Of the entry that carries it.
+        index: u64,
+        voters: Vec<String>,
+        others: Vec<String>,
+    },
+    /// A snapshot of the state machine as it is now is being written.
+    SnapshotBegun {
+        snapshot: SnapshotRef,
+    },
+    /// And is durable.
+    SnapshotTaken {
+        index: u64,
+    },
+    /// A snapshot replaced the state machine, and the log up to its index.
+    SnapshotInstalled {
+        snapshot: SnapshotRef,
+        /// An operator's restore; otherwise a leader sent it.
+        operator: bool,
+    },
+    /// The server has again what damage had taken.
+    LogHealed,
+    /// The leader hands over to this address.
+    TransferStarted {
+        to: String,
     },
     ElectionWon {
         term: u64,

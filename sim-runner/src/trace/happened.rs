@@ -33,6 +33,8 @@ pub fn matches(pattern: &EventPattern, event: &TraceEvent, happened: Happened) -
             (EventPattern::ElectionFailed, What::ElectionFailed { .. })
             | (EventPattern::StepDown, What::StepDown { .. })
             | (EventPattern::LogTruncated, What::Truncate { .. })
+            | (EventPattern::SnapshotTaken, What::SnapshotTaken { .. })
+            | (EventPattern::SnapshotInstalled, What::SnapshotInstalled { .. })
             | (EventPattern::Forwarded, What::Forwarded { .. }) => true,
             (EventPattern::Logged(text), What::Log { text: line, .. }) => line.contains(text),
             (EventPattern::Mark(name), What::Mark { name: mark }) => mark == name,
@@ -50,6 +52,8 @@ pub fn name(pattern: &EventPattern) -> String {
         EventPattern::ElectionFailed => "election-failed".to_owned(),
         EventPattern::StepDown => "step-down".to_owned(),
         EventPattern::LogTruncated => "log-truncated".to_owned(),
+        EventPattern::SnapshotTaken => "snapshot-taken".to_owned(),
+        EventPattern::SnapshotInstalled => "snapshot-installed".to_owned(),
         EventPattern::StaleRead => "stale-read".to_owned(),
         EventPattern::Forwarded => "forwarded".to_owned(),
         EventPattern::Logged(text) => format!("logged({text:?})"),
@@ -67,6 +71,8 @@ pub const PLAIN: &[EventPattern] = &[
     EventPattern::LeaderChange,
     EventPattern::ElectionFailed,
     EventPattern::StepDown,
+    EventPattern::SnapshotTaken,
+    EventPattern::SnapshotInstalled,
     EventPattern::LogTruncated,
     EventPattern::StaleRead,
     EventPattern::Forwarded,

@@ -8,6 +8,8 @@
 //! ```
 //!
 //! So "these two logs are identical up to i" is one comparison, at any length.
+//!
+//! Compaction does not shorten it: what a snapshot stands for is still what the log said.
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -44,7 +46,7 @@ pub struct NodeLog {
 }
 
 impl NodeLog {
-    /// The log that recovery found.
+    /// The log that recovery found, from its first index.
     #[must_use]
     pub fn of(entries: &[EntryRef]) -> Self {
         let mut log = Self::default();
@@ -52,6 +54,20 @@ impl NodeLog {
             log.append(entry);
         });
         log
+    }
+
+    /// This log up to and including an index.
+    #[must_use]
+    pub fn up_to(&self, index: u64) -> Self {
+        let mut log = self.clone();
+        log.truncate(index.saturating_add(1));
+        log
+    }
+
+    /// Whether the entry at this index is of this term.
+    #[must_use]
+    pub fn holds(&self, index: u64, term: u64) -> bool {
+        self.get(index).is_some_and(|slot| slot.term == term)
     }
 
     /// Index that the first entry has, or would have.

@@ -2,6 +2,7 @@
 
 use super::event::{Host, HostInfo, HostKind, Role, What};
 use super::log::NodeLog;
+use std::collections::BTreeSet;
 
 /// Whom a server takes for leader.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +41,29 @@ pub struct NodeView {
     pub commit: u64,
     /// Last applied index of this process life.
     pub applied: u64,
+    /// The set of servers in force on it; none while it has said nothing of one.
+    pub configuration: Option<Configuration>,
+    /// It lost what it may have acknowledged, and neither votes nor stands.
+    pub abstains: bool,
+}
+
+/// A set of servers, as far as they are hosts of the run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Configuration {
+    /// Of the entry that carries it.
+    pub index: u64,
+    /// Those that vote.
+    pub voters: BTreeSet<Host>,
+    /// Those that do not.
+    pub others: BTreeSet<Host>,
+}
+
+impl Configuration {
+    /// Whether a host belongs to it.
+    #[must_use]
+    pub fn contains(&self, host: Host) -> bool {
+        self.voters.contains(&host) || self.others.contains(&host)
+    }
 }
 
 impl NodeView {
@@ -56,6 +80,8 @@ impl NodeView {
             log: NodeLog::default(),
             commit: 0,
             applied: 0,
+            configuration: None,
+            abstains: false,
         }
     }
 
@@ -73,10 +99,13 @@ impl NodeView {
             }
             What::Paused => self.paused = true,
             What::Resumed => self.paused = false,
-            What::Recovered { term, log, .. } => {
+            What::Recovered { term, snapshot, abstains, .. } => {
                 self.term = *term;
-                self.log = NodeLog::of(log);
+                self.abstains = *abstains;
+                let reached = snapshot.map_or(0, |snapshot| snapshot.index);
+                (self.commit, self.applied) = (reached, reached);
             }
+            What::LogHealed => self.abstains = false,
             _ => return false,
         }
         true

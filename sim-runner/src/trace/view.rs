@@ -14,11 +14,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use proconsul::base::quorum::majority;
+
 use crate::scenario::model::EventPattern;
 
-use super::event::{Header, Host, HostKind, Role, TraceEvent, What};
+use super::event::{EntryRef, Header, Host, HostKind, Role, SnapshotRef, TraceEvent, What};
 use super::happened::{Happened, Tallies};
-pub use super::node::{Named, NodeView};
+use super::log::NodeLog;
+pub use super::node::{Configuration, Named, NodeView};
 use super::operations::Operations;
 
 /// The port of Raft addresses: a host's address with it is how servers are named.
@@ -87,8 +90,8 @@ impl View {
             _ => {
                 let before = self.nodes[usize::from(event.host.0)].leads();
                 let changed = self.nodes[usize::from(event.host.0)].process(&event.what)
-                    || self.raft(event)
-                    || self.testbed(event);
+                    | self.raft(event)
+                    | self.testbed(event);
                 let happened = self.compare(event, before);
                 self.revision += u64::from(changed);
                 happened
@@ -120,11 +123,67 @@ impl View {
                 node.log.append(entry);
             }),
             What::Truncate { from } => node.log.truncate(*from),
+            What::Recovered { snapshot, log, .. } => self.recovers(event.host, *snapshot, log),
+            What::SnapshotInstalled { snapshot, .. } => self.installs(event.host, *snapshot),
+            What::Configuration { index, voters, others } => {
+                let hosts = |addresses: &[String]| {
+                    addresses.iter().filter_map(|it| self.addresses.get(it).copied()).collect()
+                };
+                let (voters, others) = (hosts(voters), hosts(others));
+                node.configuration = Some(Configuration { index: *index, voters, others });
+            }
             What::Commit { index } => node.commit = *index,
             What::Apply { index, .. } => node.applied = *index,
             _ => return false,
         }
         true
+    }
+
+    /// The log that recovery found stands on what the snapshot says: the log of whoever had it.
+    fn recovers(&mut self, host: Host, snapshot: Option<SnapshotRef>, log: &[EntryRef]) {
+        let found = NodeLog::of(log);
+        let before = match (log.first(), snapshot) {
+            (Some(first), _) => first.index.saturating_sub(1),
+            (None, Some(snapshot)) => snapshot.index,
+            (None, None) => 0,
+        };
+        let mut whole = match snapshot {
+            Some(snapshot) if before > 0 => self.history(host, snapshot).up_to(before),
+            _ => NodeLog::default(),
+        };
+        if whole.last_index() == before {
+            log.iter().for_each(|entry| {
+                whole.append(entry);
+            });
+        } else {
+            whole = found;
+        }
+        self.nodes[usize::from(host.0)].log = whole;
+    }
+
+    /// The log goes on after the snapshot; what stood behind it stays if it agreed with it.
+    fn installs(&mut self, host: Host, snapshot: SnapshotRef) {
+        let kept = self.nodes[usize::from(host.0)].log.holds(snapshot.index, snapshot.term);
+        if !kept {
+            let mut log = self.history(host, snapshot).up_to(snapshot.index);
+            // An operator's snapshot is an entry that nobody has.
+            if !log.holds(snapshot.index, snapshot.term) {
+                let (index, term, hash) = (snapshot.index, snapshot.term, snapshot.state);
+                log.append(&EntryRef { index, term, hash });
+            }
+            self.nodes[usize::from(host.0)].log = log;
+        }
+        let node = &mut self.nodes[usize::from(host.0)];
+        node.commit = node.commit.max(snapshot.index);
+        node.applied = node.applied.max(snapshot.index);
+    }
+
+    /// A log with the snapshot's last entry: the own one, or anybody's; else the own one as it is.
+    fn history(&self, host: Host, snapshot: SnapshotRef) -> NodeLog {
+        let own = &self.nodes[usize::from(host.0)].log;
+        let all = std::iter::once(own).chain(self.nodes.iter().map(|node| &node.log));
+        let found = all.into_iter().find(|log| log.holds(snapshot.index, snapshot.term));
+        found.unwrap_or(own).clone()
     }
 
     fn testbed(&mut self, event: &TraceEvent) -> bool {
@@ -200,6 +259,39 @@ impl View {
     /// Servers that are live.
     pub fn live_servers(&self) -> impl Iterator<Item = Host> + '_ {
         self.servers().filter(|host| self.node(*host).live())
+    }
+
+    /// The set of servers as the cluster has it: the leader's, or the newest that any server has.
+    #[must_use]
+    pub fn configuration(&self) -> Option<&Configuration> {
+        let leaders = self.leader().and_then(|leader| self.node(leader).configuration.as_ref());
+        leaders.or_else(|| {
+            let all = self.servers().filter_map(|host| self.node(host).configuration.as_ref());
+            all.max_by_key(|configuration| configuration.index)
+        })
+    }
+
+    /// Servers that vote; all of them while nothing else is known.
+    #[must_use]
+    pub fn voters(&self) -> Vec<Host> {
+        match self.configuration() {
+            Some(configuration) => configuration.voters.iter().copied().collect(),
+            None => self.servers().collect(),
+        }
+    }
+
+    /// Whether a server belongs to the cluster. One that was removed runs on and knows nothing of it.
+    #[must_use]
+    pub fn is_member(&self, host: Host) -> bool {
+        self.configuration().is_none_or(|configuration| configuration.contains(host))
+    }
+
+    /// The smallest majority of any configuration that some server has in force.
+    #[must_use]
+    pub fn smallest_quorum(&self) -> usize {
+        let all = self.servers().filter_map(|host| self.node(host).configuration.as_ref());
+        let voters = all.map(|configuration| configuration.voters.len()).filter(|count| *count > 0);
+        majority(voters.min().unwrap_or_else(|| self.servers().count()))
     }
 
     /// The host of this name.

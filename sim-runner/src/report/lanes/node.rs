@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{MINOR_MOMENTS, SLICE_US, STEPS};
 use crate::report::words;
-use crate::trace::event::{Header, HostInfo, HostKind, Role, What};
+use crate::trace::event::{Header, HostInfo, HostKind, Role, SnapshotRef, What};
 
 /// One agent over the run.
 #[derive(Clone, Debug, Serialize)]
@@ -169,7 +169,12 @@ impl NodeFold {
             What::Ended { .. } => self.ended(at),
             What::Paused => self.not_running(at, Some(Life::Paused)),
             What::Resumed => self.not_running(at, None),
-            What::Term { term } | What::Recovered { term, .. } => self.set_term(at, *term),
+            What::Term { term } => self.set_term(at, *term),
+            What::Recovered { term, snapshot, .. } => {
+                self.set_term(at, *term);
+                self.jumps(at, snapshot.as_ref());
+            }
+            What::SnapshotInstalled { snapshot, .. } => self.jumps(at, Some(snapshot)),
             What::Role { role, term } => {
                 self.close_role(at);
                 (self.role, self.term) = (Some((at, *role)), *term);
@@ -193,6 +198,14 @@ impl NodeFold {
         self.commit.push((at, 0));
         self.applied.push((at, 0));
         self.lane.leader.push((at, String::new()));
+    }
+
+    /// Commit and applied are where a snapshot ends.
+    fn jumps(&mut self, at: i64, snapshot: Option<&SnapshotRef>) {
+        if let Some(snapshot) = snapshot {
+            self.commit.push((at, snapshot.index));
+            self.applied.push((at, snapshot.index));
+        }
     }
 
     fn ended(&mut self, at: i64) {

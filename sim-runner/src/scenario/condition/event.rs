@@ -28,12 +28,14 @@ pub fn is_event(name: &str) -> bool {
 }
 
 /// Events without an argument.
-const PLAIN_EVENTS: [(&str, EventPattern); 8] = [
+const PLAIN_EVENTS: [(&str, EventPattern); 10] = [
     ("leader-elected", EventPattern::LeaderElected),
     ("leader-lost", EventPattern::LeaderLost),
     ("leader-change", EventPattern::LeaderChange),
     ("election-failed", EventPattern::ElectionFailed),
     ("step-down", EventPattern::StepDown),
+    ("snapshot-taken", EventPattern::SnapshotTaken),
+    ("snapshot-installed", EventPattern::SnapshotInstalled),
     ("log-truncated", EventPattern::LogTruncated),
     ("stale-read", EventPattern::StaleRead),
     ("forwarded", EventPattern::Forwarded),
