@@ -15,7 +15,7 @@ pub(super) enum Message {
     Input(agent::Input),
     /// A peer's Raft request; the answer goes back to its connection under the same number.
     RaftRequest {
-        from: mpsc::UnboundedSender<(u64, raft::Response)>,
+        from: mpsc::UnboundedSender<(u64, Result<raft::Response, String>)>,
         number: u64,
         request: raft::Request,
     },
