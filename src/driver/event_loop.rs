@@ -9,9 +9,9 @@ use tokio::sync::mpsc;
 use crate::agent::{Agent, Input, Output};
 use crate::base::runtime::{Either, Runtime, Timer, first_of};
 use crate::base::{ReplyToken, RequestId, ServerAddress};
-use crate::raft::{Persist, Response};
+use crate::raft::Persist;
 
-use super::mailbox::{Asker, Message};
+use super::mailbox::{Asker, Message, RaftAnswers};
 use super::observer::Observer;
 use super::peers::Peers;
 
@@ -34,7 +34,7 @@ pub(super) struct EventLoop<R: Runtime> {
 #[derive(Default)]
 pub(super) struct Waiting {
     askers: BTreeMap<RequestId, Asker>,
-    peers: BTreeMap<ReplyToken, (mpsc::UnboundedSender<(u64, Response)>, u64)>,
+    peers: BTreeMap<ReplyToken, (RaftAnswers, u64)>,
     next_token: u64,
 }
 
@@ -140,7 +140,7 @@ impl<R: Runtime> EventLoop<R> {
                 Output::RaftReply(token, response) => {
                     if let Some((to, number)) = self.waiting.peers.remove(&token) {
                         // A connection that broke has nobody to answer.
-                        let _ = to.send((number, response));
+                        let _ = to.send((number, Ok(response)));
                     }
                 }
                 Output::Forward { call, to, request } => self.peers.forward(call, &to, request),

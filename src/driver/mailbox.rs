@@ -9,16 +9,16 @@ use crate::agent::{self, Failure, Reply, Request};
 use crate::base::{PersistId, RequestId};
 use crate::raft;
 
+/// The way back of a connection's Raft answers, each with the number of its request: a response, or the
+/// text of an error.
+pub(super) type RaftAnswers = mpsc::UnboundedSender<(u64, Result<raft::Response, String>)>;
+
 /// One message to the event loop.
 pub(super) enum Message {
     /// Straight to the core.
     Input(agent::Input),
     /// A peer's Raft request; the answer goes back to its connection under the same number.
-    RaftRequest {
-        from: mpsc::UnboundedSender<(u64, raft::Response)>,
-        number: u64,
-        request: raft::Request,
-    },
+    RaftRequest { from: RaftAnswers, number: u64, request: raft::Request },
     /// A request, and who waits for the answer.
     Ask { id: RequestId, request: Request, asker: Asker },
     /// Nobody waits for this answer any more.

@@ -98,7 +98,11 @@ impl Protocol for RaftProtocol {
         let Some(request) = oldest else { return Err(invalid("an answer nobody asked for")) };
         let rpc = wire::raft::Rpc::of(request);
         let decoded = wire::raft::decode_response(rpc, bytes).map_err(invalid)?;
-        Ok(decoded.map(|(response, used)| Decoded { used, sequence: None, response }))
+        Ok(decoded.map(|(response, used)| Decoded {
+            used,
+            sequence: None,
+            response: response.answer,
+        }))
     }
 
     fn patience(&self, _: &raft::Request) -> Duration {

@@ -137,9 +137,18 @@ async fn raft_connection<R: Runtime>(
     let reads = async {
         let mut frames = Frames::default();
         let mut number = 0;
-        while let Some(request) = frames.read(&mut reader, (1, 1), decode, heard).await? {
+        while let Some(received) = frames.read(&mut reader, (1, 1), decode, heard).await? {
+            if received.following > 0 {
+                return Err(invalid("the bytes of a snapshot are not taken on this connection"));
+            }
             take_slot(&slots).await?;
-            handle.post(Message::RaftRequest { from: answers.clone(), number, request });
+            match received.request {
+                Ok(request) => {
+                    handle.post(Message::RaftRequest { from: answers.clone(), number, request });
+                }
+                // The sender is told; a closed channel means that the connection is gone.
+                Err(text) => drop(answers.send((number, Err(text)))),
+            }
             number += 1;
         }
         Ok(())
@@ -150,7 +159,7 @@ async fn raft_connection<R: Runtime>(
 async fn write_in_order<R: Runtime>(
     runtime: &R,
     mut writer: impl ByteWriter,
-    mut outbox: mpsc::UnboundedReceiver<(u64, raft::Response)>,
+    mut outbox: mpsc::UnboundedReceiver<(u64, Result<raft::Response, String>)>,
     movement: &Movement,
 ) -> io::Result<()> {
     let mut early = BTreeMap::new();
@@ -163,7 +172,10 @@ async fn write_in_order<R: Runtime>(
         }
         let before = next;
         while let Some(response) = early.remove(&next) {
-            wire::raft::encode_response(&response, &mut bytes);
+            match response {
+                Ok(response) => wire::raft::encode_response(&response, &mut bytes),
+                Err(text) => wire::raft::encode_error(&text, &mut bytes),
+            }
             next += 1;
         }
         movement.write(runtime, &mut writer, &mut bytes, (next - before) as usize).await?;

@@ -18,6 +18,8 @@ use std::sync::Arc;
 
 use imbl::OrdMap;
 
+use super::rows::Grave;
+
 /// Where keys were removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Graveyard {
@@ -34,6 +36,14 @@ impl Graveyard {
     /// All keys with this prefix were removed.
     pub(super) fn bury_prefix(&mut self, prefix: &str, index: u64) {
         self.prefixes.insert(prefix.into(), index);
+    }
+
+    /// The tombstones of one kind, by name.
+    pub(super) fn stones(&self, grave: Grave) -> &OrdMap<Arc<str>, u64> {
+        match grave {
+            Grave::Key => &self.keys,
+            Grave::Tree => &self.prefixes,
+        }
     }
 
     /// The latest removal of a key or a subtree with this prefix; 0 when there was none.

@@ -18,10 +18,10 @@ use crate::state::types::{Answer, CommandResult, KvCommand, KvEntry, Rows};
 /// All keys, and the memory of removed ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct KvTable {
-    entries: OrdMap<Arc<str>, Arc<KvEntry>>,
-    graveyard: Graveyard,
+    pub(super) entries: OrdMap<Arc<str>, Arc<KvEntry>>,
+    pub(super) graveyard: Graveyard,
     /// Index of the latest change to any key: Consul's table index "kvs".
-    latest: u64,
+    pub(super) latest: u64,
 }
 
 impl KvTable {

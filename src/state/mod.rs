@@ -5,6 +5,7 @@
 //!   committed entry ──► StateStore::apply ──► CommandResult   to whoever proposed it
 //!                                       └──► Vec<Change>      wakes the blocking queries it touches
 //!   Query ────────────► StateStore::query ──► Answer { index, rows }
+//!   StateStore ◄──────────────────────────────► rows   what snapshots are made of
 //! ```
 //!
 //! The promise to blocking queries (spec cluster 11.5), in terms of the two calls: when a query
@@ -17,9 +18,11 @@
 mod change;
 mod graveyard;
 mod kv;
+mod rows;
 mod store;
 pub mod types;
 
 pub use change::Change;
+pub use rows::{Grave, Rebuild, RebuildError};
 pub use store::StateStore;
 pub use types::*;

@@ -10,8 +10,8 @@ use crate::state::types::{Answer, Command, CommandResult, Query};
 /// persistent maps that share what later writes do not touch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StateStore {
-    kv: KvTable,
-    applied: LogIndex,
+    pub(super) kv: KvTable,
+    pub(super) applied: LogIndex,
 }
 
 impl StateStore {

@@ -1,9 +1,11 @@
 //! L2: bytes to types and back, for everything that leaves a node. No I/O, no clock, no async.
 //!
 //! ```text
-//!   TCP 8300 ── first byte (multiplex) ─┬─ 1  raft     AppendEntries, RequestVote        raft.rs
+//!   TCP 8300 ── first byte (multiplex) ─┬─ 1  raft     AppendEntries, RequestVote, …     raft/
 //!                                       └─ 0  rpc      header + body, forwarded requests  rpc/
 //!   log entry data ── message type byte + body                                            command.rs
+//!   snapshot of the store ── header + records                                             snapshot/
+//!     as users save it ── gzip of a tar of it, its meta data and checksums                archive/
 //!                        all of them in go-msgpack's old dialect                          msgpack/
 //! ```
 //!
@@ -17,11 +19,13 @@
 //!
 //! Deliberately not here: deciding what an answer means, matching replies to calls, timeouts.
 
+pub mod archive;
 pub mod command;
 pub mod kv;
 pub mod msgpack;
 pub mod multiplex;
 pub mod raft;
 pub mod rpc;
+pub mod snapshot;
 
 pub use msgpack::{DecodeError, Fault, MAX_MESSAGE};

@@ -5,8 +5,9 @@ use bytes::Bytes;
 use proconsul::agent::{self, Failure, ReadMeta, ReadMode, ReadOptions, Reply};
 use proconsul::base::{Duration, LogIndex, ServerAddress, ServerId, Term};
 use proconsul::raft::{
-    AppendEntries, AppendEntriesResponse, CallError, Configuration, Entry, EntryKind, Request,
-    RequestVote, RequestVoteResponse, Response, Server, Suffrage,
+    AppendEntries, AppendEntriesResponse, CallError, Configuration, Entry, EntryKind,
+    InstallSnapshot, InstallSnapshotResponse, Request, RequestPreVote, RequestPreVoteResponse,
+    RequestVote, RequestVoteResponse, Response, Server, SnapshotMeta, Suffrage,
 };
 use proconsul::state::{Answer, Command, CommandResult, KvCommand, KvEntry, Query, Rows};
 use proconsul::wire::msgpack::{Reader, Writer};
@@ -65,19 +66,48 @@ fn request() -> impl Strategy<Value = Request> {
             })
         },
     );
-    prop_oneof![append, vote]
+    let pre_vote =
+        (number(), address(), position()).prop_map(|(term, candidate, (index, last_term))| {
+            Request::RequestPreVote(RequestPreVote {
+                term: Term(term),
+                candidate,
+                last_log_index: LogIndex(index),
+                last_log_term: Term(last_term),
+            })
+        });
+    let install = (number(), address(), position(), configuration(), number(), number()).prop_map(
+        |(term, leader, (index, last_term), configuration, configuration_index, size)| {
+            Request::InstallSnapshot(InstallSnapshot {
+                term: Term(term),
+                leader,
+                snapshot: SnapshotMeta {
+                    index: LogIndex(index),
+                    term: Term(last_term),
+                    configuration,
+                    configuration_index: LogIndex(configuration_index),
+                    size: size >> 1,
+                },
+            })
+        },
+    );
+    prop_oneof![append, vote, pre_vote, install, Just(Request::TimeoutNow)]
 }
 
 fn response() -> impl Strategy<Value = Response> {
-    (number(), number(), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
-        |(term, last_log, success, no_retry_backoff, append)| {
-            let term = Term(term);
-            if append {
-                let last_log = LogIndex(last_log);
-                let response = AppendEntriesResponse { term, last_log, success, no_retry_backoff };
-                Response::AppendEntries(response)
-            } else {
-                Response::RequestVote(RequestVoteResponse { term, granted: success })
+    (number(), number(), any::<bool>(), any::<bool>(), 0..5).prop_map(
+        |(term, last_log, success, no_retry_backoff, kind)| {
+            let (term, granted, last_log) = (Term(term), success, LogIndex(last_log));
+            match kind {
+                0 => Response::RequestVote(RequestVoteResponse { term, granted }),
+                1 => Response::RequestPreVote(RequestPreVoteResponse { term, granted }),
+                2 => Response::InstallSnapshot(InstallSnapshotResponse { term, success }),
+                3 => Response::TimeoutNow,
+                _ => Response::AppendEntries(AppendEntriesResponse {
+                    term,
+                    last_log,
+                    success,
+                    no_retry_backoff,
+                }),
             }
         },
     )
@@ -210,8 +240,10 @@ fn in_dialect(bytes: &[u8]) {
 /// Hands bytes to every decoder.
 fn decode_with_all(bytes: &[u8]) {
     let _ = raft::decode_request(bytes);
-    let _ = raft::decode_response(Rpc::AppendEntries, bytes);
-    let _ = raft::decode_response(Rpc::RequestVote, bytes);
+    for rpc in Rpc::ALL {
+        let _ = raft::decode_response(rpc, bytes);
+    }
+    let _ = raft::decode_peers(bytes);
     let _ = raft::decode_configuration(bytes);
     let _ = command::decode(bytes);
     let _ = rpc::decode_request(bytes);
@@ -254,7 +286,12 @@ proptest! {
         let mut rest = stream.as_slice();
         for request in requests {
             let (decoded, taken) = raft::decode_request(rest)?.expect("whole");
-            prop_assert_eq!(decoded, request);
+            let following = match &request {
+                Request::InstallSnapshot(install) => install.snapshot.size,
+                _ => 0,
+            };
+            prop_assert_eq!(decoded.following, following);
+            prop_assert_eq!(decoded.request, Ok(request));
             prop_assert_eq!(raft::decode_request(&rest[..taken - 1])?, None);
             rest = &rest[taken..];
         }
@@ -267,7 +304,8 @@ proptest! {
         raft::encode_response(&response, &mut out);
         in_dialect(&out);
         let rpc = rpc_of(&response);
-        prop_assert_eq!(raft::decode_response(rpc, &out)?, Some((Ok(response), out.len())));
+        let (answered, taken) = raft::decode_response(rpc, &out)?.expect("whole");
+        prop_assert_eq!((answered.answer, taken), (Ok(response), out.len()));
     }
 
     #[test]
@@ -353,29 +391,80 @@ fn announced_counts_without_content_are_just_not_whole_yet() {
 }
 
 #[test]
-fn raft_requests_of_another_kind_or_version_are_refused() {
-    let error = raft::decode_request(&[2, 0x80]).expect_err("InstallSnapshot");
-    assert_eq!(error.to_string(), "unknown rpc type 2 (at byte 0)");
-    let versioned = |version: u8| {
-        let mut bytes = vec![1, 0x81, 0xaf];
-        bytes.extend(b"ProtocolVersion");
-        bytes.push(version);
-        raft::decode_request(&bytes)
+fn raft_requests_of_an_unknown_kind_end_the_connection() {
+    let error = raft::decode_request(&[5, 0x80]).expect_err("there is no such RPC");
+    assert_eq!(error.to_string(), "unknown rpc type 5 (at byte 0)");
+}
+
+#[test]
+fn raft_requests_that_cannot_be_served_are_answered_and_the_next_one_is_found() {
+    let refused = |rpc: u8, fields: &dyn Fn(&mut Writer<'_>)| {
+        let mut bytes = vec![rpc];
+        fields(&mut Writer::new(&mut bytes));
+        let whole = bytes.len();
+        bytes.push(1);
+        let (received, taken) = raft::decode_request(&bytes).expect("a request").expect("whole");
+        assert_eq!(taken, whole);
+        (received.request.err(), received.following)
     };
-    assert!(versioned(2).is_ok_and(|request| request.is_some()));
-    assert!(versioned(3).is_ok_and(|request| request.is_some()));
-    for version in [0, 1, 4] {
-        let error = versioned(version).expect_err("unsupported");
-        assert!(error.to_string().contains("current protocol version"), "{error}");
+    for version in 0..6 {
+        let versioned = refused(1, &|writer| {
+            writer.map(1);
+            writer.key("ProtocolVersion").uint(version);
+        });
+        let text = "operation not supported with current protocol version".to_owned();
+        assert_eq!(versioned.0, Some(text).filter(|_| !(2..=3).contains(&version)), "{version}");
     }
+    let install = |version: u64| {
+        refused(2, &|writer| {
+            writer.map(4);
+            writer.key("Configuration").bytes(&[0x81]);
+            writer.key("ProtocolVersion").uint(3);
+            writer.key("Size").uint(70_000);
+            writer.key("SnapshotVersion").uint(version);
+        })
+    };
+    let (why, following) = install(1);
+    assert!(why.is_some_and(|why| why.contains("the servers of a snapshot")), "no more will come");
+    assert_eq!(following, 70_000, "the bytes of the snapshot are still on the stream");
+    assert_eq!(install(2), (Some("unsupported snapshot version 2".to_owned()), 70_000));
+    let entry = |name: &str, write: &dyn Fn(&mut Writer<'_>)| {
+        refused(0, &|writer| {
+            writer.map(2);
+            writer.key("Entries").array(1);
+            writer.map(1);
+            write(writer.key(name));
+            writer.key("ProtocolVersion").uint(3);
+        })
+        .0
+    };
+    let extended = entry("Extensions", &|writer| writer.str("x"));
+    assert_eq!(extended, Some("log entry extensions are not supported".to_owned()));
+    let unknown = entry("Type", &|writer| writer.uint(6));
+    assert_eq!(unknown, Some("the type of a log entry cannot be 6".to_owned()));
+}
+
+#[test]
+fn a_snapshot_of_the_oldest_version_names_its_servers_by_address() {
+    let mut bytes = vec![2];
+    let mut writer = Writer::new(&mut bytes);
+    writer.map(2);
+    writer.key("Peers").bytes(b"\x92\xa6a:8300\xa6b:8300");
+    writer.key("ProtocolVersion").uint(3);
+    let (received, _) = raft::decode_request(&bytes).expect("valid").expect("whole");
+    let Ok(Request::InstallSnapshot(install)) = received.request else { panic!("{received:?}") };
+    let ids: Vec<&str> =
+        install.snapshot.configuration.servers.iter().map(|it| it.id.as_str()).collect();
+    assert_eq!(ids, ["a:8300", "b:8300"]);
 }
 
 #[test]
 fn raft_errors_come_back_as_remote_errors() {
     let mut out = Vec::new();
     raft::encode_error("no", &mut out);
-    let answer = raft::decode_response(Rpc::RequestVote, &out);
-    assert_eq!(answer, Ok(Some((Err(CallError::Remote("no".to_owned())), out.len()))));
+    let (answered, taken) =
+        raft::decode_response(Rpc::RequestVote, &out).expect("an answer").expect("whole");
+    assert_eq!((answered.answer, taken), (Err(CallError::Remote("no".to_owned())), out.len()));
 }
 
 #[test]
@@ -385,7 +474,7 @@ fn unknown_keys_of_any_shape_are_read_over() {
     bytes.extend(b"\xa1x\x92\x81\xa1y\xcb\0\0\0\0\0\0\0\0\xc7\x01\x05\xff");
     bytes.extend(b"\xafProtocolVersion\x03\xa1z\xc0");
     let (request, _) = raft::decode_request(&bytes).expect("valid").expect("whole");
-    assert!(matches!(request, Request::RequestVote(vote) if vote.term == Term(7)));
+    assert!(matches!(request.request, Ok(Request::RequestVote(vote)) if vote.term == Term(7)));
 }
 
 #[test]

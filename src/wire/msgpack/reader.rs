@@ -234,6 +234,16 @@ impl<'a> Reader<'a> {
         self.skip_within(MAX_DEPTH)
     }
 
+    /// One value of any type, as it is encoded.
+    ///
+    /// # Errors
+    /// As [`Reader::skip`].
+    pub fn value(&mut self) -> Result<&'a [u8], DecodeError> {
+        let start = self.at;
+        self.skip()?;
+        Ok(&self.bytes[start..self.at])
+    }
+
     fn skip_within(&mut self, depth: usize) -> Result<(), DecodeError> {
         let start = self.at;
         let marker = self.marker()?;

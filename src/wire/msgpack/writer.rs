@@ -59,6 +59,26 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// A number that is an `int` in Go and not negative, in the form of codec 2.x (raft 1.7): signed, and
+    /// never in eight bits beyond the marker's own (spec cluster 0.3).
+    pub fn signed(&mut self, value: u64) {
+        if let Some(value) = u8::try_from(value).ok().filter(|value| *value < 128) {
+            self.marker(Marker::FixPos(value));
+        } else if let Ok(value) = i16::try_from(value) {
+            self.marker(Marker::I16).out.extend(value.to_be_bytes());
+        } else if let Ok(value) = i32::try_from(value) {
+            self.marker(Marker::I32).out.extend(value.to_be_bytes());
+        } else {
+            let value = i64::try_from(value).unwrap_or(i64::MAX);
+            self.marker(Marker::I64).out.extend(value.to_be_bytes());
+        }
+    }
+
+    /// A value that is encoded already, as [`Reader::value`](super::Reader::value) gave it.
+    pub fn value(&mut self, encoded: &[u8]) {
+        self.out.extend_from_slice(encoded);
+    }
+
     /// A byte slice; an empty one stays one.
     pub fn bytes(&mut self, value: &[u8]) {
         let fix = Self::small(value.len(), 32).map(Marker::FixStr);

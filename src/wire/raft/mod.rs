@@ -1,7 +1,8 @@
 //! hashicorp/raft's RPCs as version 1.1.2 writes them (spec cluster 5.1 to 5.3).
 //!
 //! ```text
-//!   request    type byte │ map                        0 AppendEntries, 1 RequestVote
+//!   request    type byte │ map                        0 AppendEntries, 1 RequestVote,
+//!                                                     2 InstallSnapshot, 3 TimeoutNow, 4 RequestPreVote
 //!   response   string "" │ map      or    string error │ nil
 //! ```
 //!
@@ -10,20 +11,32 @@
 //! [`Rpc`] that it is waiting for.
 //!
 //! Byte for byte: a heartbeat has `Entries` nil and a probe an empty array; absent `Data` and
-//! `Extensions` are nil; a vote's answer always contains `Peers` nil. Newer peers (1.3 and later) add
-//! `ID`, `Addr` and `AppendedAt`, which are read over.
+//! `Extensions` are nil; a vote's answer always contains `Peers` nil; answers to InstallSnapshot and
+//! TimeoutNow have a blank header.
 //!
-//! Deliberately not here: InstallSnapshot, TimeoutNow, RequestPreVote. Their type bytes give
-//! [`UnknownRpc`](crate::wire::Fault::UnknownRpc), as in a server that does not know them, and the
-//! connection ends.
+//! Newer peers say more: who sends ([`Sender`]) and when an entry was appended. The agent neither knows
+//! nor sends that, but a decoded message keeps it beside the request ([`Received`]) or the answer
+//! ([`Answered`]), so that every captured message can be encoded back as it was.
+//!
+//! What is not a message ends the connection; what is one but cannot be served (another protocol
+//! version, entries with extensions) is answered with an error.
+//!
+//! Deliberately not here: the bytes of a snapshot, which follow InstallSnapshot on the stream.
 
 mod configuration;
+mod header;
+mod install;
+mod peers;
 mod request;
 mod response;
 
 pub use configuration::{decode_configuration, encode_configuration};
-pub use request::{decode_request, encode_request};
-pub use response::{Answer, decode_response, encode_error, encode_response};
+pub use header::{Header, Sender};
+pub use peers::{decode_peers, encode_peers};
+pub use request::{Received, decode_request, encode_request, encode_request_as};
+pub use response::{
+    Answer, Answered, decode_response, encode_error, encode_response, encode_response_as,
+};
 
 use crate::raft::{EntryKind, Request};
 
@@ -54,14 +67,21 @@ impl Rpc {
         }
     }
 
+    /// In the order of their bytes on the wire.
+    pub const ALL: [Rpc; 5] = [
+        Rpc::AppendEntries,
+        Rpc::RequestVote,
+        Rpc::InstallSnapshot,
+        Rpc::TimeoutNow,
+        Rpc::RequestPreVote,
+    ];
+
     fn byte(self) -> u8 {
-        match self {
-            Rpc::AppendEntries => 0,
-            Rpc::RequestVote => 1,
-            Rpc::InstallSnapshot => 2,
-            Rpc::TimeoutNow => 3,
-            Rpc::RequestPreVote => 4,
-        }
+        self as u8
+    }
+
+    fn from_byte(byte: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(byte)).copied()
     }
 }
 

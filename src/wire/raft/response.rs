@@ -1,6 +1,9 @@
 //! Responses.
 
-use super::{PROTOCOL_VERSION, Rpc};
+use bytes::Bytes;
+
+use super::header::Header;
+use super::{Rpc, Sender};
 use crate::base::{LogIndex, Term};
 use crate::raft::{
     AppendEntriesResponse, CallError, InstallSnapshotResponse, RequestPreVoteResponse,
@@ -8,28 +11,76 @@ use crate::raft::{
 };
 use crate::wire::msgpack::{DecodeError, Reader, Writer, streamed};
 
-/// Appends a response.
+/// What a peer answered.
+pub type Answer = Result<Response, CallError>;
+
+/// An answer as it came: what the agent speaks, and beside it what only the wire carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// Who sent it; blank in an error.
+    pub header: Header,
+    /// The answer.
+    pub answer: Answer,
+    /// `Peers` of an answer to RequestVote: servers of protocol 0 and 1 sent their set of peers
+    /// ([`decode_peers`](super::decode_peers)); later ones send nil, which is empty here.
+    pub peers: Bytes,
+}
+
+/// Appends a response of this agent.
 pub fn encode_response(response: &Response, out: &mut Vec<u8>) {
+    let header = match response {
+        // As hashicorp/raft does: it fills in no header there.
+        Response::InstallSnapshot(_) | Response::TimeoutNow => Header::default(),
+        Response::RequestPreVote(_) => {
+            // Only newer versions have this RPC, and they have a sender in every header.
+            Header { sender: Some(Sender { id: "".into(), address: "".into() }), ..Header::ours() }
+        }
+        Response::AppendEntries(_) | Response::RequestVote(_) => Header::ours(),
+    };
+    encode_response_as(response, &header, &[], out);
+}
+
+/// Appends a response in the words of another sender: what [`decode_response`] gave comes back byte
+/// for byte.
+pub fn encode_response_as(response: &Response, header: &Header, peers: &[u8], out: &mut Vec<u8>) {
     let mut writer = Writer::new(out);
     writer.str("");
     match response {
         Response::AppendEntries(append) => {
-            writer.map(5);
+            header.begin(4, &mut writer);
+            header.id(&mut writer);
             writer.key("LastLog").uint(append.last_log.0);
             writer.key("NoRetryBackoff").bool(append.no_retry_backoff);
-            writer.key("ProtocolVersion").uint(PROTOCOL_VERSION);
+            header.version(&mut writer);
             writer.key("Success").bool(append.success);
             writer.key("Term").uint(append.term.0);
         }
         Response::RequestVote(vote) => {
-            writer.map(4);
+            header.begin(3, &mut writer);
             writer.key("Granted").bool(vote.granted);
-            writer.key("Peers").nil();
-            writer.key("ProtocolVersion").uint(PROTOCOL_VERSION);
+            header.id(&mut writer);
+            writer.key("Peers").bytes_or_nil(peers);
+            header.version(&mut writer);
             writer.key("Term").uint(vote.term.0);
         }
-        Response::InstallSnapshot(_) | Response::TimeoutNow | Response::RequestPreVote(_) => {
-            unreachable!("none of these is asked for yet")
+        Response::RequestPreVote(vote) => {
+            header.begin(2, &mut writer);
+            writer.key("Granted").bool(vote.granted);
+            header.id(&mut writer);
+            header.version(&mut writer);
+            writer.key("Term").uint(vote.term.0);
+        }
+        Response::InstallSnapshot(install) => {
+            header.begin(2, &mut writer);
+            header.id(&mut writer);
+            header.version(&mut writer);
+            writer.key("Success").bool(install.success);
+            writer.key("Term").uint(install.term.0);
+        }
+        Response::TimeoutNow => {
+            header.begin(0, &mut writer);
+            header.id(&mut writer);
+            header.version(&mut writer);
         }
     }
 }
@@ -41,75 +92,69 @@ pub fn encode_error(text: &str, out: &mut Vec<u8>) {
     writer.nil();
 }
 
-/// What a peer answered.
-pub type Answer = Result<Response, CallError>;
-
 /// Decodes the response to a request of this kind at the front of a stream's buffer: with how many
 /// bytes it takes, or none while it is not whole.
 ///
 /// # Errors
 /// Not a response: the connection is to be closed.
-pub fn decode_response(rpc: Rpc, bytes: &[u8]) -> Result<Option<(Answer, usize)>, DecodeError> {
+pub fn decode_response(rpc: Rpc, bytes: &[u8]) -> Result<Option<(Answered, usize)>, DecodeError> {
     let mut reader = Reader::new(bytes);
     streamed(bytes.len(), read_answer(rpc, &mut reader))
         .map(|whole| whole.map(|it| (it, reader.position())))
 }
 
-fn read_answer(rpc: Rpc, reader: &mut Reader<'_>) -> Result<Answer, DecodeError> {
+/// All fields that any response has.
+#[derive(Default)]
+struct Fields {
+    header: Header,
+    term: Term,
+    last_log: LogIndex,
+    success: bool,
+    no_retry_backoff: bool,
+    granted: bool,
+    peers: Bytes,
+}
+
+fn read_answer(rpc: Rpc, reader: &mut Reader<'_>) -> Result<Answered, DecodeError> {
     let error = reader.bytes()?;
     if !error.is_empty() {
         reader.skip()?;
-        return Ok(Err(CallError::Remote(String::from_utf8_lossy(error).into_owned())));
+        let answer = Err(CallError::Remote(String::from_utf8_lossy(error).into_owned()));
+        return Ok(Answered { header: Header::default(), answer, peers: Bytes::new() });
     }
-    Ok(Ok(match rpc {
-        Rpc::AppendEntries => Response::AppendEntries(read_append_entries_response(reader)?),
-        Rpc::RequestVote => Response::RequestVote(read_request_vote_response(reader)?),
-        Rpc::RequestPreVote => {
-            let RequestVoteResponse { term, granted } = read_request_vote_response(reader)?;
-            Response::RequestPreVote(RequestPreVoteResponse { term, granted })
-        }
+    let fields = read_fields(reader)?;
+    let Fields { term, last_log, success, no_retry_backoff, granted, .. } = fields;
+    let response = match rpc {
+        Rpc::AppendEntries => Response::AppendEntries(AppendEntriesResponse {
+            term,
+            last_log,
+            success,
+            no_retry_backoff,
+        }),
+        Rpc::RequestVote => Response::RequestVote(RequestVoteResponse { term, granted }),
+        Rpc::RequestPreVote => Response::RequestPreVote(RequestPreVoteResponse { term, granted }),
         Rpc::InstallSnapshot => {
-            let AppendEntriesResponse { term, success, .. } = read_append_entries_response(reader)?;
             Response::InstallSnapshot(InstallSnapshotResponse { term, success })
         }
-        Rpc::TimeoutNow => {
-            reader.skip()?;
-            Response::TimeoutNow
-        }
-    }))
-}
-
-fn read_append_entries_response(
-    reader: &mut Reader<'_>,
-) -> Result<AppendEntriesResponse, DecodeError> {
-    let mut response = AppendEntriesResponse {
-        term: Term(0),
-        last_log: LogIndex(0),
-        success: false,
-        no_retry_backoff: false,
+        Rpc::TimeoutNow => Response::TimeoutNow,
     };
-    reader.map(|reader, key| {
-        match key {
-            b"Term" => response.term = Term(reader.u64()?),
-            b"LastLog" => response.last_log = LogIndex(reader.u64()?),
-            b"Success" => response.success = reader.bool()?,
-            b"NoRetryBackoff" => response.no_retry_backoff = reader.bool()?,
-            _ => reader.skip()?,
-        }
-        Ok(())
-    })?;
-    Ok(response)
+    let peers = if rpc == Rpc::RequestVote { fields.peers } else { Bytes::new() };
+    Ok(Answered { header: fields.header, answer: Ok(response), peers })
 }
 
-fn read_request_vote_response(reader: &mut Reader<'_>) -> Result<RequestVoteResponse, DecodeError> {
-    let mut response = RequestVoteResponse { term: Term(0), granted: false };
+fn read_fields(reader: &mut Reader<'_>) -> Result<Fields, DecodeError> {
+    let mut fields = Fields::default();
     reader.map(|reader, key| {
         match key {
-            b"Term" => response.term = Term(reader.u64()?),
-            b"Granted" => response.granted = reader.bool()?,
-            _ => reader.skip()?,
+            b"Term" => fields.term = Term(reader.u64()?),
+            b"LastLog" => fields.last_log = LogIndex(reader.u64()?),
+            b"Success" => fields.success = reader.bool()?,
+            b"NoRetryBackoff" => fields.no_retry_backoff = reader.bool()?,
+            b"Granted" => fields.granted = reader.bool()?,
+            b"Peers" => fields.peers = Bytes::copy_from_slice(reader.bytes()?),
+            _ => fields.header.read(key, reader)?,
         }
         Ok(())
     })?;
-    Ok(response)
+    Ok(fields)
 }

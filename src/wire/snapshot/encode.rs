@@ -1,0 +1,138 @@
+//! Writing a snapshot, a piece at a time.
+
+use super::{ALL_KEYS_ROW, INDEX, KVS, TOMBSTONE, TREE_FLAG};
+use crate::state::{Grave, KvEntry, StateStore};
+use crate::wire::kv;
+use crate::wire::msgpack::Writer;
+
+/// No piece is longer, and only the last one is shorter.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// The snapshot of this store, in pieces of 64 KiB.
+#[must_use]
+pub fn encode(store: StateStore) -> Encoder {
+    Encoder { store, stage: Stage::Header, last: None, buffer: Vec::new(), given: 0 }
+}
+
+/// What is written next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Header,
+    Entries,
+    Tombstones(Grave),
+    Indexes,
+    Done,
+}
+
+/// An iterator over the pieces of a snapshot.
+#[derive(Debug)]
+pub struct Encoder {
+    store: StateStore,
+    stage: Stage,
+    /// The name of the last row of this stage.
+    last: Option<String>,
+    /// What is encoded.
+    buffer: Vec<u8>,
+    /// So much of it has been given out.
+    given: usize,
+}
+
+impl Iterator for Encoder {
+    type Item = Vec<u8>;
+
+    fn next(&mut self) -> Option<Vec<u8>> {
+        while self.buffer.len() - self.given < PIECE_BYTES && self.stage != Stage::Done {
+            self.fill();
+        }
+        let rest = &self.buffer[self.given..];
+        let piece = rest[..rest.len().min(PIECE_BYTES)].to_vec();
+        self.given += piece.len();
+        (!piece.is_empty()).then_some(piece)
+    }
+}
+
+impl Encoder {
+    /// Writes rows of the current stage until there is a piece; at its end, goes to the next one.
+    fn fill(&mut self) {
+        // What has been given out goes once a piece, so that a large value is not moved for each.
+        self.buffer.drain(..std::mem::take(&mut self.given));
+        let Self { store, stage, last, buffer, .. } = self;
+        let from = last.take();
+        match *stage {
+            Stage::Header => {
+                let mut writer = Writer::new(buffer);
+                writer.map(1);
+                writer.key("LastIndex").uint(store.applied().0);
+            }
+            Stage::Entries => {
+                for entry in store.entries_after(from.as_deref()) {
+                    write_entry(KVS, entry, buffer);
+                    if buffer.len() >= PIECE_BYTES {
+                        *last = Some(entry.key.clone());
+                        return;
+                    }
+                }
+            }
+            Stage::Tombstones(grave) => {
+                // The tree of all keys has a row of its own, among the indexes.
+                let from = from.as_deref().or((grave == Grave::Tree).then_some(""));
+                for (name, index) in store.tombstones_after(grave, from) {
+                    write_entry(TOMBSTONE, &fake_entry(grave, name, index), buffer);
+                    if buffer.len() >= PIECE_BYTES {
+                        *last = Some(name.to_owned());
+                        return;
+                    }
+                }
+            }
+            Stage::Indexes => write_indexes(store, buffer),
+            Stage::Done => {}
+        }
+        *stage = stage.next();
+    }
+}
+
+impl Stage {
+    fn next(self) -> Stage {
+        match self {
+            Stage::Header => Stage::Entries,
+            Stage::Entries => Stage::Tombstones(Grave::Key),
+            Stage::Tombstones(Grave::Key) => Stage::Tombstones(Grave::Tree),
+            Stage::Tombstones(Grave::Tree) => Stage::Indexes,
+            Stage::Indexes | Stage::Done => Stage::Done,
+        }
+    }
+}
+
+fn write_entry(kind: u8, entry: &KvEntry, out: &mut Vec<u8>) {
+    out.push(kind);
+    kv::write_entry(entry, &mut Writer::new(out));
+}
+
+/// A tombstone in the form of a key, for the sake of Consul before 0.9.
+fn fake_entry(grave: Grave, name: &str, index: u64) -> KvEntry {
+    KvEntry {
+        key: name.to_owned(),
+        value: bytes::Bytes::new(),
+        flags: if grave == Grave::Tree { TREE_FLAG } else { 0 },
+        lock_index: 0,
+        session: None,
+        create_index: 0,
+        modify_index: index,
+    }
+}
+
+fn write_indexes(store: &StateStore, out: &mut Vec<u8>) {
+    let all_keys = store.tombstones_after(Grave::Tree, None).find(|(name, _)| name.is_empty());
+    let rows = [
+        ("kvs", store.kv_index()),
+        (ALL_KEYS_ROW, all_keys.map_or(0, |(_, index)| index)),
+        ("tombstones", store.tombstone_index()),
+    ];
+    for (name, index) in rows.into_iter().filter(|(_, index)| *index > 0) {
+        out.push(INDEX);
+        let mut writer = Writer::new(out);
+        writer.map(2);
+        writer.key("Key").str(name);
+        writer.key("Value").uint(index);
+    }
+}
