@@ -7,12 +7,12 @@ use crate::base::runtime::Disk;
 use crate::raft::Persist;
 
 use super::mailbox::{Handle, Message};
-use super::persist::LogStore;
+use super::persist::Store;
 
 /// Where a node keeps its log.
 pub(super) enum Storage<D: Disk> {
     /// On disk.
-    Durable(LogStore<D>),
+    Durable(Store<D>),
     /// Nowhere: `-dev`.
     Memory,
 }

@@ -1,7 +1,7 @@
 //! L5: the shell around the agent's core. It owns sockets, tasks and the loop, and decides nothing.
 //!
 //! ```text
-//!   :8500 ── http ──┐                         ┌── disk task ── LogStore ── files
+//!   :8500 ── http ──┐                         ┌── disk task ── Store ── files
 //!   :8300 ── rpc ───┼──► mailbox ─► event loop ├── raft links ─┐
 //!   signals ────────┘    (Message)   Agent     └── rpc links ──┴── :8300 of the others
 //! ```

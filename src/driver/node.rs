@@ -22,7 +22,7 @@ use super::front::Front;
 use super::mailbox::{Handle, Message};
 use super::observer::Observer;
 use super::peers::Peers;
-use super::persist::{LogStore, Options};
+use super::persist::{self, Options};
 use super::server_port;
 
 /// Entries in one AppendEntries (spec cluster 4.2).
@@ -212,14 +212,29 @@ async fn open_storage<R: Runtime>(
         Some(folder) => {
             let disk = runtime.disk(folder);
             let options = Options { faults: faults.clone(), ..Options::default() };
-            let opened = LogStore::open(disk, "raft", options).await;
-            let (store, restored) =
-                opened.map_err(|error| format!("data_dir {}: {error}", folder.display()))?;
+            let refused = |error| format!("data_dir {}: {error}", folder.display());
+            let found = persist::inspect(disk, "raft", options).await.map_err(refused)?;
+            let configuration = found.configuration().unwrap_or_else(|| servers.clone());
+            let me = config.server_address().to_string();
+            if let Some(loss) = found.loss().filter(|_| is_alone(&configuration, &me)) {
+                return Err(refused(loss.refusal()));
+            }
+            for damage in found.damage() {
+                runtime.log(Level::Warn, "agent.server.raft", format_args!("{damage}"));
+            }
+            if found.is_healing() && found.loss().is_none() {
+                let text = "still without what damage on disk has taken: this server does not vote";
+                runtime.log(Level::Warn, "agent.server.raft", format_args!("{text}"));
+            }
+            let (store, restored) = found.settle().await.map_err(refused)?;
             (Storage::Durable(store), restored)
         }
         None => (Storage::Memory, Restored::default()),
     };
-    if restored.entries.is_empty() && restored.hard_state == raft::HardState::default() {
+    if restored.entries.is_empty()
+        && restored.snapshot.is_none()
+        && restored.hard_state == raft::HardState::default()
+    {
         let data = wire::raft::encode_configuration(servers);
         let (hard_state, entries) = raft::bootstrap(data);
         let first = raft::Persist {
@@ -234,6 +249,12 @@ async fn open_storage<R: Runtime>(
         restored = Restored { hard_state, entries, ..Restored::default() };
     }
     Ok((storage, restored))
+}
+
+/// Whether there is no other voter from whom a loss could be healed.
+fn is_alone(configuration: &Configuration, me: &str) -> bool {
+    let others = configuration.servers.iter().filter(|server| server.address.as_str() != me);
+    others.filter(|server| server.suffrage == Suffrage::Voter).count() == 0
 }
 
 /// Claims the data folder: two agents that append to one log would destroy it.

@@ -61,11 +61,47 @@ struct Content {
     pending: Vec<Change>,
 }
 
-#[derive(Default)]
+/// Names with their files.
+type Names = BTreeMap<String, usize>;
+
+#[derive(Clone)]
+enum NameChange {
+    Put(String, usize),
+    Remove(String),
+    Rename(String, String),
+}
+
+impl NameChange {
+    fn path(&self) -> &str {
+        match self {
+            Self::Put(path, _) | Self::Remove(path) | Self::Rename(_, path) => path,
+        }
+    }
+
+    fn apply(&self, names: &mut Names) {
+        match self {
+            Self::Put(path, file) => drop(names.insert(path.clone(), *file)),
+            Self::Remove(path) => drop(names.remove(path)),
+            Self::Rename(from, to) => {
+                if let Some(file) = names.remove(from) {
+                    names.insert(to.clone(), file);
+                }
+            }
+        }
+    }
+}
+
+fn folder_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+#[derive(Clone, Default)]
 struct State {
     files: Vec<Content>,
-    names: BTreeMap<String, usize>,
-    durable_names: BTreeMap<String, usize>,
+    names: Names,
+    durable_names: Names,
+    /// In order.
+    pending_names: Vec<NameChange>,
     operations: usize,
     trouble: Option<(usize, Trouble)>,
 }
@@ -116,18 +152,53 @@ impl MemoryDisk {
         self.lock().trouble = Some((operation, trouble));
     }
 
+    /// The same content and names, durable or not, on a disk of its own without trouble.
+    pub fn copy(&self) -> MemoryDisk {
+        let state = State { trouble: None, ..self.lock().clone() };
+        MemoryDisk(Arc::new(Mutex::new(state)))
+    }
+
     /// What is there after a power cut. Unsynced names survive as their files do.
     pub fn after_power_cut(&self, survives: Survives) -> MemoryDisk {
-        let state = self.lock();
         let names = match survives {
-            Survives::Nothing => &state.durable_names,
-            _ => &state.names,
+            Survives::Nothing => 0,
+            _ => usize::MAX,
         };
+        self.after_cut(survives, names)
+    }
+
+    /// What is there after a power cut that left this of the unsynced content and the first so many
+    /// unsynced changes of names.
+    pub fn after_cut(&self, survives: Survives, kept_names: usize) -> MemoryDisk {
+        let state = self.lock();
+        let mut names = state.durable_names.clone();
+        state.pending_names.iter().take(kept_names).for_each(|change| change.apply(&mut names));
         let files: BTreeMap<String, Vec<u8>> = names
             .iter()
             .map(|(name, &file)| (name.clone(), remains(&state.files[file], survives)))
             .collect();
         MemoryDisk::holding(&files)
+    }
+
+    /// Every cut there can be now: each number of kept changes of names with nothing, everything, each
+    /// subset of sectors (some, when there are many) and some lengths of the unsynced content.
+    pub fn cuts(&self) -> Vec<(Survives, usize)> {
+        let state = self.lock();
+        let unsynced = state.files.iter().flat_map(|file| &file.pending);
+        let sizes = unsynced.map(|change| match change {
+            Change::Write(offset, data) => (offset % 512 + data.len()).div_ceil(512),
+            Change::Length(_) => 1,
+        });
+        let mut contents = vec![Survives::Nothing];
+        if let Some(sectors) = sizes.max() {
+            contents.push(Survives::Everything);
+            contents.extend([1, 200, 700].map(Survives::Bytes));
+            let subsets = 1_u64 << sectors.min(63);
+            let step = (subsets / 16).max(1) | 1;
+            contents.extend((1..subsets - 1).step_by(step as usize).map(Survives::Sectors));
+        }
+        let names = 0..=state.pending_names.len();
+        names.flat_map(|kept| contents.iter().map(move |content| (*content, kept))).collect()
     }
 
     async fn change<T>(&self, change: impl FnOnce(&mut State) -> io::Result<T>) -> io::Result<T> {
@@ -199,7 +270,7 @@ impl Disk for MemoryDisk {
                 self.change(|state| {
                     state.files.push(Content::default());
                     let file = state.files.len() - 1;
-                    state.names.insert(path.to_owned(), file);
+                    state.change_names(NameChange::Put(path.to_owned(), file));
                     Ok(file)
                 })
                 .await?
@@ -216,13 +287,17 @@ impl Disk for MemoryDisk {
         let prefix = format!("{path}/");
         let state = self.lock();
         let below = state.names.keys().filter_map(|name| name.strip_prefix(&prefix));
-        Ok(below.map(str::to_owned).collect())
+        let mut names: Vec<String> =
+            below.map(|name| name.split('/').next().unwrap_or_default().to_owned()).collect();
+        names.sort();
+        names.dedup();
+        Ok(names)
     }
 
     async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         self.change(|state| {
-            let file = state.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
-            state.names.insert(to.to_owned(), file);
+            state.names.get(from).ok_or(io::ErrorKind::NotFound)?;
+            state.change_names(NameChange::Rename(from.to_owned(), to.to_owned()));
             Ok(())
         })
         .await
@@ -230,23 +305,32 @@ impl Disk for MemoryDisk {
 
     async fn remove(&self, path: &str) -> io::Result<()> {
         self.change(|state| {
-            state.names.remove(path).map(drop).ok_or_else(|| io::ErrorKind::NotFound.into())
+            state.names.get(path).ok_or(io::ErrorKind::NotFound)?;
+            state.change_names(NameChange::Remove(path.to_owned()));
+            Ok(())
         })
         .await
     }
 
     async fn sync_dir(&self, path: &str) -> io::Result<()> {
-        let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
         self.change(|state| {
-            let inside =
-                |name: &String| name.strip_prefix(&prefix).is_some_and(|rest| !rest.contains('/'));
-            state.durable_names.retain(|name, _| !inside(name));
-            let names = state.names.iter().filter(|(name, _)| inside(name));
-            let now: Vec<_> = names.map(|(name, &file)| (name.clone(), file)).collect();
-            state.durable_names.extend(now);
+            for change in std::mem::take(&mut state.pending_names) {
+                if folder_of(change.path()) == path {
+                    change.apply(&mut state.durable_names);
+                } else {
+                    state.pending_names.push(change);
+                }
+            }
             Ok(())
         })
         .await
+    }
+}
+
+impl State {
+    fn change_names(&mut self, change: NameChange) {
+        change.apply(&mut self.names);
+        self.pending_names.push(change);
     }
 }
 

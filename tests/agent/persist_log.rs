@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proconsul::base::LogIndex;
 use proconsul::base::runtime::Disk;
-use proconsul::driver::persist::{LogStore, StorageError};
+use proconsul::driver::persist::{StorageError, Store};
 use proconsul::raft::Persist;
 use proptest::prelude::*;
 
@@ -22,9 +22,9 @@ fn batches_that_change_nothing_touch_nothing() {
 }
 
 /// The log is used in tasks of any runtime, so its futures are `Send` for every disk.
-fn futures_are_send<D: Disk>(disk: D, store: &mut LogStore<D>) {
+fn futures_are_send<D: Disk>(disk: D, store: &mut Store<D>) {
     fn is_send<T: Send>(_: T) {}
-    is_send(LogStore::open(disk, FOLDER, small(1)));
+    is_send(Store::open(disk, FOLDER, small(1)));
     is_send(store.write(&[]));
 }
 
@@ -107,7 +107,7 @@ fn the_log_survives_on_a_real_disk() {
     let disk = RealDisk(folder.path().to_owned());
     let mut model = Model::default();
     for start in 0..4_u64 {
-        let opened = run(LogStore::open(disk.clone(), FOLDER, small(2_000)));
+        let opened = run(Store::open(disk.clone(), FOLDER, small(2_000)));
         let (mut store, restored) = opened.expect("it can be opened");
         assert_eq!(Model::from(restored), model);
         for round in 0..10_usize {
@@ -117,14 +117,16 @@ fn the_log_survives_on_a_real_disk() {
             model.apply(&batch);
         }
     }
-    let last = std::fs::read_dir(folder.path().join(FOLDER)).expect("a folder").count();
+    let names = std::fs::read_dir(folder.path().join(FOLDER)).expect("a folder");
+    let names = names.map(|entry| entry.expect("an entry").path());
+    let last = names.filter(|path| path.extension().is_some_and(|it| it == "wal")).count();
     assert!(last > 5, "{last} segments");
     let segment = folder.path().join(FOLDER).join(format!("{last:016}.wal"));
     let length = std::fs::metadata(&segment).expect("a segment").len();
     let file = std::fs::OpenOptions::new().write(true).open(segment).expect("a segment");
     file.set_len(length - 1).expect("cut");
     let (store, restored) =
-        run(LogStore::open(disk, FOLDER, small(2_000))).expect("torn, not damaged");
+        run(Store::open(disk, FOLDER, small(2_000))).expect("torn, not damaged");
     assert_eq!(restored.entries, model.entries[..39]);
     assert!(store.recovered().torn_bytes > 900);
 }
@@ -248,13 +250,13 @@ mod planted {
     use super::*;
 
     fn with_plant(name: &str) -> Options {
-        Options { segment_bytes: 1 << 20, faults: Faults::armed(Some(name), None) }
+        Options { faults: Faults::armed(Some(name), None), ..Options::default() }
     }
 
     /// What a power cut leaves of three batches, all acknowledged.
     fn after_three_batches(plant: &str) -> (Model, Model) {
         let disk = MemoryDisk::default();
-        let opened = run(LogStore::open(disk.clone(), FOLDER, with_plant(plant)));
+        let opened = run(Store::open(disk.clone(), FOLDER, with_plant(plant)));
         let (mut store, _) = opened.expect("a fresh disk");
         let mut model = Model::default();
         for term in 1..=3 {
@@ -264,7 +266,7 @@ mod planted {
             model.apply(&batch);
         }
         let disk = disk.after_power_cut(Survives::Nothing);
-        let opened = run(LogStore::open(disk, FOLDER, with_plant(plant)));
+        let opened = run(Store::open(disk, FOLDER, with_plant(plant)));
         (opened.expect("a restart").1.into(), model)
     }
 

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use proconsul::base::{Faults, LogIndex, Prng, ServerAddress, Term};
-use proconsul::driver::persist::{LogStore, Options, StorageError};
+use proconsul::driver::persist::{Options, StorageError, Store, inspect};
 use proconsul::raft::{Entry, EntryKind, HardState, Persist, Restored, Vote};
 
 use crate::persist_disk::{MemoryDisk, run};
 
-pub const FOLDER: &str = "raft/log";
+pub const FOLDER: &str = "raft";
 
 /// What a log must hold: the plainest thing that can.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -60,17 +60,27 @@ pub fn voted(term: u64) -> HardState {
 }
 
 pub fn small(segment_bytes: u64) -> Options {
-    Options { segment_bytes, faults: Faults::none() }
+    Options { segment_bytes, ahead_bytes: 0, peers_file: false, faults: Faults::none() }
 }
 
-pub type Opened = Result<(LogStore<MemoryDisk>, Restored), StorageError>;
+pub type Opened = Result<(Store<MemoryDisk>, Restored), StorageError>;
 
 pub fn open(disk: &MemoryDisk, segment_bytes: u64) -> Opened {
-    run(LogStore::open(disk.clone(), FOLDER, small(segment_bytes)))
+    run(Store::open(disk.clone(), FOLDER, small(segment_bytes)))
 }
 
 pub fn recovered(files: &BTreeMap<String, Vec<u8>>) -> Result<Model, StorageError> {
     open(&MemoryDisk::holding(files), 1 << 20).map(|(_, restored)| restored.into())
+}
+
+/// What is recovered, unless something has been lost: a refusal either way.
+pub fn whole(files: &BTreeMap<String, Vec<u8>>) -> Result<Model, StorageError> {
+    let disk = MemoryDisk::holding(files);
+    let found = run(inspect(disk, FOLDER, small(1 << 20)))?;
+    if let Some(damage) = found.loss() {
+        return Err(damage.refusal());
+    }
+    run(found.settle()).map(|(_, restored)| restored.into())
 }
 
 /// A log, group by group: the files after each commit, and what they hold then.

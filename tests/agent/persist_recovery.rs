@@ -1,4 +1,4 @@
-//! Recovery: a torn last write is cut off, damage to what was acknowledged is refused.
+//! Recovery: a torn last write is cut off, damage to what was acknowledged is noticed.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use proconsul::driver::persist::StorageError;
 
 use crate::persist_disk::{MemoryDisk, Survives, Trouble, run, write_sectors};
 use crate::persist_model::{
-    FOLDER, Model, Written, open, recovered, thousand_entries, voted, written,
+    FOLDER, Model, Written, open, recovered, thousand_entries, voted, whole, written,
 };
 
 #[test]
@@ -110,14 +110,14 @@ pub fn three_segments() -> Written {
 }
 
 #[test]
-fn every_changed_byte_of_what_was_acknowledged_is_refused() {
+fn every_changed_byte_of_what_was_acknowledged_is_noticed() {
     let log = three_segments();
     for (name, bytes) in &log.files {
         for at in 0..bytes.len() {
             for mask in [0x01, 0x80] {
                 let mut files = log.files.clone();
                 files.get_mut(name).expect("it is there")[at] ^= mask;
-                match recovered(&files) {
+                match whole(&files) {
                     Err(StorageError::Corrupt { file, offset, .. }) => {
                         assert_eq!(file, *name);
                         assert!(offset <= at as u64, "{name}: byte {at} blamed on {offset}");
@@ -130,7 +130,7 @@ fn every_changed_byte_of_what_was_acknowledged_is_refused() {
 }
 
 #[test]
-fn every_changed_byte_of_the_last_group_is_refused() {
+fn every_changed_byte_of_the_last_group_is_noticed() {
     // Among them bytes of sectors that are zeros by right, as a lost sector would be.
     for before in [0, 300, 437] {
         let (log, start) =
@@ -139,14 +139,14 @@ fn every_changed_byte_of_the_last_group_is_refused() {
         for at in start..whole.len() {
             let mut bytes = whole.clone();
             bytes[at] ^= 0x10;
-            let found = recovered(&BTreeMap::from([(name.clone(), bytes)]));
+            let found = whole(&BTreeMap::from([(name.clone(), bytes)]));
             assert!(matches!(found, Err(StorageError::Corrupt { .. })), "byte {at}: {found:?}");
         }
     }
 }
 
 #[test]
-fn a_zeroed_range_before_the_last_group_is_refused() {
+fn a_zeroed_range_before_the_last_group_is_noticed() {
     let mut model = Model::default();
     let groups = (0..30).map(|round| {
         let batch = model.appending([vec![round as u8; 20 * round]]);
@@ -163,35 +163,36 @@ fn a_zeroed_range_before_the_last_group_is_refused() {
             if bytes == *whole {
                 continue;
             }
-            let found = recovered(&BTreeMap::from([(name.clone(), bytes)]));
+            let found = whole(&BTreeMap::from([(name.clone(), bytes)]));
             assert!(matches!(found, Err(StorageError::Corrupt { .. })), "{length} at {start}");
         }
     }
 }
 
 #[test]
-fn missing_cut_and_exchanged_segments_are_refused() {
+fn missing_cut_and_exchanged_segments_are_noticed() {
     let log = three_segments();
     let names: Vec<&String> = log.files.keys().collect();
     for name in &names[..2] {
         let mut files = log.files.clone();
         files.remove(*name);
-        let found = recovered(&files);
-        assert!(
-            matches!(&found, Err(StorageError::Corrupt { file, .. }) if file == *name),
-            "{found:?}"
-        );
+        let missing = match whole(&files) {
+            Err(StorageError::Corrupt { file, what, .. }) => format!("{file}: {what}"),
+            other => panic!("without {name}: {other:?}"),
+        };
+        let gone = ["raft/snapshots: expected a snapshot of entry", name.as_str()];
+        assert!(gone.iter().any(|text| missing.starts_with(text)), "{missing}");
     }
     for cut in (0..log.files[names[1]].len()).step_by(7) {
         let mut files = log.files.clone();
         files.get_mut(names[1]).expect("it is there").truncate(cut);
-        assert!(matches!(recovered(&files), Err(StorageError::Corrupt { .. })), "cut at {cut}");
+        assert!(matches!(whole(&files), Err(StorageError::Corrupt { .. })), "cut at {cut}");
     }
     let mut files = log.files.clone();
     files.insert(names[0].clone(), log.files[names[1]].clone());
     files.insert(names[1].clone(), log.files[names[0]].clone());
-    let error = recovered(&files).expect_err("exchanged").to_string();
-    assert!(error.contains("expected segment 1 from group 1"), "{error}");
+    let error = whole(&files).expect_err("exchanged").to_string();
+    assert!(error.contains("expected segment 1, found segment 2"), "{error}");
 }
 
 #[test]
@@ -200,23 +201,23 @@ fn a_refusal_names_file_place_expectation_and_remedy() {
     let mut files = log.files.clone();
     let name = format!("{FOLDER}/0000000000000002.wal");
     files.get_mut(&name).expect("it is there")[60] ^= 4;
-    let text = recovered(&files).expect_err("damaged").to_string();
-    for part in [&name, "at byte 40", "expected the record of group", "backup", "rejoin"] {
+    let text = whole(&files).expect_err("damaged").to_string();
+    for part in [&name, "at byte 48", "expected the record of group", "backup", "rejoin"] {
         assert!(text.contains(part), "{part:?} is not in {text}");
     }
 }
 
 #[test]
-fn segments_begin_with_the_hard_state_and_are_not_longer_than_asked() {
-    const HEADER: usize = 40;
-    const GROUP_RECORD: usize = 26;
-    const KIND: usize = 8;
-    const HARD_STATE: u8 = 2;
+fn groups_end_with_the_state_and_segments_are_not_longer_than_asked() {
     let log = three_segments();
-    for bytes in log.files.values().skip(1) {
-        assert_eq!(bytes[HEADER + GROUP_RECORD + KIND], HARD_STATE);
-    }
-    let largest_group = 1_300;
+    let largest_group = 1_400;
     assert!(log.files.values().all(|bytes| bytes.len() < 3_000 + largest_group));
-    assert_eq!(recovered(&log.files).expect("whole"), log.groups.last().expect("groups").2);
+    assert_eq!(whole(&log.files).expect("whole"), log.groups.last().expect("groups").2);
+    // With all segments but the last one gone, a snapshot is missing, and term and vote are not.
+    let (name, bytes) = log.files.last_key_value().expect("a segment");
+    let (_, restored) =
+        open(&MemoryDisk::holding(&BTreeMap::from([(name.clone(), bytes.clone())])), 1 << 20)
+            .expect("the hard state is known");
+    assert!(restored.abstains && restored.entries.is_empty());
+    assert_eq!(restored.hard_state, log.groups.last().expect("groups").2.hard_state);
 }

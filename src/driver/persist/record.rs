@@ -10,12 +10,18 @@
 //! | kind | payload |
 //! |---|---|
 //! | group | number u64, body length u32, zero sectors u32, [`MARK`] |
-//! | hard state | term u64, has vote u8, then vote term u64 and candidate |
-//! | truncate | first index to delete u64 |
+//! | state | term u64, last index u64, last term u64, has vote u8, then vote term u64 and candidate |
+//! | truncate | first index to delete u64, term of the entry before u64 |
 //! | append | first index u64, then per entry: term u64, type u8, length u32, data |
+//! | install | index u64, term u64 of a snapshot that is about to take the log's place |
+//! | reset | index u64, term u64: the log is empty and begins after this entry |
+//!
+//! Each group ends with one `state`: the hard state and the end of the log as they are after the
+//! group. So any readable group says both, whatever became of those before it.
 
 use bytes::Bytes;
 
+use super::extent::Position;
 use crate::base::{LogIndex, ServerAddress, Term};
 use crate::raft::{Entry, HardState, Vote};
 use crate::wire::raft::{entry_kind, entry_type};
@@ -30,9 +36,11 @@ const GROUP_PAYLOAD: usize = 17;
 pub(super) const MARK: u8 = 0xa5;
 
 const GROUP: u8 = 1;
-const HARD_STATE: u8 = 2;
+const STATE: u8 = 2;
 const TRUNCATE: u8 = 3;
 const APPEND: u8 = 4;
+const INSTALL: u8 = 5;
+const RESET: u8 = 6;
 
 /// What a group record says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,9 +56,19 @@ pub(super) struct Group {
 /// What a record does.
 #[derive(Debug)]
 pub(super) enum Record {
-    HardState(HardState),
-    Truncate(LogIndex),
+    State(State),
+    Truncate { from: LogIndex, term_before: Term },
     Append(Vec<Entry>),
+    Install(Position),
+    Reset(Position),
+}
+
+/// What a server knows after a group, whatever it knew before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct State {
+    pub hard_state: HardState,
+    /// Where the log ends.
+    pub last: Position,
 }
 
 fn checksum(segment: u64, offset: u64, kind: u8, payload: &[u8]) -> u32 {
@@ -109,9 +127,10 @@ impl Encoder<'_> {
         self.seal(0, GROUP_RECORD, GROUP);
     }
 
-    pub fn hard_state(&mut self, state: &HardState) {
-        self.record(HARD_STATE, |out| {
+    pub fn state(&mut self, state: &HardState, last: Position) {
+        self.record(STATE, |out| {
             out.extend(state.term.0.to_le_bytes());
+            position(last, out);
             out.push(u8::from(state.vote.is_some()));
             if let Some(vote) = &state.vote {
                 out.extend(vote.term.0.to_le_bytes());
@@ -120,8 +139,16 @@ impl Encoder<'_> {
         });
     }
 
-    pub fn truncate(&mut self, from: LogIndex) {
-        self.record(TRUNCATE, |out| out.extend(from.0.to_le_bytes()));
+    pub fn truncate(&mut self, from: LogIndex, term_before: Term) {
+        self.record(TRUNCATE, |out| position((from, term_before), out));
+    }
+
+    pub fn install(&mut self, snapshot: Position) {
+        self.record(INSTALL, |out| position(snapshot, out));
+    }
+
+    pub fn reset(&mut self, base: Position) {
+        self.record(RESET, |out| position(base, out));
     }
 
     pub fn append(&mut self, entries: &[Entry]) {
@@ -136,6 +163,11 @@ impl Encoder<'_> {
             }
         });
     }
+}
+
+fn position((index, term): Position, out: &mut Vec<u8>) {
+    out.extend(index.0.to_le_bytes());
+    out.extend(term.0.to_le_bytes());
 }
 
 /// The unit in which a disk loses or keeps a write.
@@ -172,6 +204,10 @@ impl<'a> Payload<'a> {
 
     fn u64(&mut self) -> Option<u64> {
         self.take(8).and_then(|bytes| bytes.try_into().ok()).map(u64::from_le_bytes)
+    }
+
+    fn position(&mut self) -> Option<Position> {
+        Some((LogIndex(self.u64()?), Term(self.u64()?)))
     }
 }
 
@@ -213,17 +249,22 @@ pub(super) fn record_at(
 ) -> Result<(Record, usize), BadRecord> {
     let (kind, payload, size) = frame(bytes, segment, offset).ok_or(BadRecord::Damaged)?;
     let record = match kind {
-        HARD_STATE => hard_state(payload).map(Record::HardState),
-        TRUNCATE => Payload(payload).u64().map(|from| Record::Truncate(LogIndex(from))),
+        STATE => state(payload).map(Record::State),
+        TRUNCATE => Payload(payload)
+            .position()
+            .map(|(from, term_before)| Record::Truncate { from, term_before }),
+        INSTALL => Payload(payload).position().map(Record::Install),
+        RESET => Payload(payload).position().map(Record::Reset),
         APPEND => append(payload).map(Record::Append),
         _ => return Err(BadRecord::Nonsense("a record of an unknown kind")),
     };
     record.map(|record| (record, size)).ok_or(BadRecord::Nonsense("a record of a wrong form"))
 }
 
-fn hard_state(payload: &[u8]) -> Option<HardState> {
+fn state(payload: &[u8]) -> Option<State> {
     let mut payload = Payload(payload);
     let term = Term(payload.u64()?);
+    let last = payload.position()?;
     let vote = match payload.u8()? {
         0 => None,
         _ => {
@@ -232,7 +273,7 @@ fn hard_state(payload: &[u8]) -> Option<HardState> {
             Some(Vote { term, candidate })
         }
     };
-    Some(HardState { term, vote })
+    Some(State { hard_state: HardState { term, vote }, last })
 }
 
 fn append(payload: &[u8]) -> Option<Vec<Entry>> {

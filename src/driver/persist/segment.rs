@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   name    0000000000000001.wal      the sequence number, from 1, without gaps
-//!   header  magic 8 │ format u32 │ crc u32 │ sequence u64 │ first group u64 │ next index u64
+//!   header  magic 8 │ format u32 │ crc u32 │ sequence u64 │ first group u64 │ base index u64, term u64
 //!   groups  …
 //! ```
 //!
@@ -11,26 +11,31 @@
 //! that is damaged in a file that holds more than a header is damage, not a crash; and a file that
 //! holds no more than a damaged header is one that nobody relied on.
 //!
-//! `first group` and `next index` let a log begin at a later segment than the first: with a snapshot
-//! that covers everything below `next index`, all segments before can be dropped. The hard state is
-//! written again in each segment's first group for the same reason; so a segment may be dropped
-//! once a later one has a group.
+//! `first group` and `base`, the log's last entry when the segment began, let a log begin at a later
+//! segment than the first: with a snapshot that reaches at least to `base`, all segments before can be
+//! dropped. A segment is dropped only once a later one has a group, since only groups hold the hard
+//! state.
+//!
+//! After the last group the file may be longer: zeros, written ahead so that most commits change
+//! nothing but content, which is what makes their sync cheap. A group never ends in zero.
 
 use super::error::{StorageError, at};
-use crate::base::LogIndex;
+use super::extent::Position;
 use crate::base::runtime::{Disk, File};
+use crate::base::{LogIndex, Term};
 
 /// Bytes before the first group.
-pub(super) const HEADER: usize = 40;
+pub(super) const HEADER: usize = 48;
 const MAGIC: [u8; 8] = *b"PCRAFTWL";
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// What a segment's header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     pub sequence: u64,
     pub first_group: u64,
-    pub next_index: LogIndex,
+    /// The log's last entry before the first group.
+    pub base: Position,
 }
 
 impl Header {
@@ -40,7 +45,8 @@ impl Header {
         bytes[8..12].copy_from_slice(&FORMAT.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.sequence.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.first_group.to_le_bytes());
-        bytes[32..40].copy_from_slice(&self.next_index.0.to_le_bytes());
+        bytes[32..40].copy_from_slice(&self.base.0.0.to_le_bytes());
+        bytes[40..48].copy_from_slice(&self.base.1.0.to_le_bytes());
         let crc = crc32c::crc32c(&bytes);
         bytes[12..16].copy_from_slice(&crc.to_le_bytes());
         bytes
@@ -65,11 +71,12 @@ impl Header {
         if bytes[12..16] != crc32c::crc32c(&unsealed).to_le_bytes() {
             return Err("expected a header whose checksum matches".to_owned());
         }
-        let format = number(8) as u32;
+        let format = number(8) as u32; // the checksum behind it is cut off
         if format != FORMAT {
             return Err(format!("expected format {FORMAT}, found format {format}"));
         }
-        Ok(Self { sequence: number(16), first_group: number(24), next_index: LogIndex(number(32)) })
+        let base = (LogIndex(number(32)), Term(number(40)));
+        Ok(Self { sequence: number(16), first_group: number(24), base })
     }
 
     /// Creates the segment with this header, durably, and gives it open. What a crash left of an
