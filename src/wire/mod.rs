@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   TCP 8300 ── first byte (multiplex) ─┬─ 1  raft     AppendEntries, RequestVote        raft.rs
-//!                                       └─ 0  rpc      header + body, forwarded requests  rpc/
+//!                                       ├─ 0  rpc      header + body, forwarded requests  rpc/
+//!                                       └─ 5  snapshot header, then an archive as a stream rpc/snapshot.rs
 //!   log entry data ── message type byte + body                                            command.rs
 //!                        all of them in go-msgpack's old dialect                          msgpack/
 //! ```
@@ -17,6 +18,7 @@
 //!
 //! Deliberately not here: deciding what an answer means, matching replies to calls, timeouts.
 
+pub mod archive_seam;
 pub mod command;
 pub mod kv;
 pub mod msgpack;
