@@ -84,13 +84,7 @@ impl Agent {
     }
 
     /// Humans remove peers, and mistype: what is not in the configuration is refused (as Consul does).
-    fn remove_peer(
-        &mut self,
-        now: Instant,
-        id: RequestId,
-        name: &PeerName,
-        out: &mut Vec<Output>,
-    ) {
+    fn remove_peer(&mut self, now: Instant, id: RequestId, name: &PeerName, out: &mut Vec<Output>) {
         let servers = &self.raft.configuration().servers;
         let found = servers.iter().find(|server| match name {
             PeerName::Id(id) => server.id == *id,

@@ -37,10 +37,9 @@ impl Waiting {
             Waiting::Leader { retry_at: at }
             | Waiting::Quorum { until: at }
             | Waiting::Change { until: at } => Some(*at),
-            Waiting::Route
-            | Waiting::Commit
-            | Waiting::Transfer
-            | Waiting::Forwarded { .. } => None,
+            Waiting::Route | Waiting::Commit | Waiting::Transfer | Waiting::Forwarded { .. } => {
+                None
+            }
         }
     }
 }

@@ -202,8 +202,7 @@ impl Agent {
             Waiting::Leader { .. } => leader.is_some(),
             Waiting::Change { .. } => !leads && !is_stale(&pending.request),
             Waiting::Forwarded { to, .. } => {
-                only_reads(&pending.request)
-                    && leader.is_some_and(|leader| leader != to)
+                only_reads(&pending.request) && leader.is_some_and(|leader| leader != to)
             }
             Waiting::Route | Waiting::Commit | Waiting::Transfer | Waiting::Quorum { .. } => false,
         });

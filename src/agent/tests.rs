@@ -231,8 +231,7 @@ fn a_leaders_snapshot_takes_the_place_of_the_state() {
 fn a_leaders_snapshot_that_is_not_taken_is_dropped() {
     let mut scene = Scene::leader();
     // From a term that is over: refused at once.
-    let request =
-        InstallSnapshot { term: Term(1), leader: "n2:1".into(), snapshot: scene.meta() };
+    let request = InstallSnapshot { term: Term(1), leader: "n2:1".into(), snapshot: scene.meta() };
     let out = scene.step(Input::InstallSnapshot(ReplyToken(5), request, image("theirs")));
     assert!(
         out.iter().any(|output| matches!(output, Output::RaftReply(ReplyToken(5), _))),

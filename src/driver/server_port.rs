@@ -77,12 +77,7 @@ pub(super) async fn serve<R: Runtime>(
     }
 }
 
-async fn connection<R: Runtime>(
-    runtime: R,
-    stream: R::Stream,
-    handle: Handle,
-    datacenter: String,
-) {
+async fn connection<R: Runtime>(runtime: R, stream: R::Stream, handle: Handle, datacenter: String) {
     let from = stream.peer_addr();
     let (mut reader, writer) = stream.split();
     let mut first = [0];

@@ -107,11 +107,7 @@ async fn serve_one<R: Runtime>(
     runtime::shutdown(&mut writer).await
 }
 
-fn request_of(
-    head: &SnapshotRequest,
-    archive: &[u8],
-    datacenter: &str,
-) -> Result<Request, String> {
+fn request_of(head: &SnapshotRequest, archive: &[u8], datacenter: &str) -> Result<Request, String> {
     if head.datacenter != datacenter {
         return Err("No path to datacenter".to_owned());
     }
@@ -195,8 +191,7 @@ async fn exchange<R: Runtime>(
     let mut frames = Frames::default();
     let decode = |bytes: &[u8]| decode_snapshot_response(bytes).map_err(invalid);
     let head = frames.read(&mut reader, SHAPE, decode, |_| {});
-    let response =
-        runtime.timeout(SILENCE, head).await??.ok_or(io::ErrorKind::UnexpectedEof)?;
+    let response = runtime.timeout(SILENCE, head).await??.ok_or(io::ErrorKind::UnexpectedEof)?;
     let mut archive = frames.take_rest();
     let mut chunk = vec![0; READ_CHUNK_BYTES];
     loop {

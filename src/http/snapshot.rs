@@ -57,8 +57,9 @@ async fn restore<B: Backend>(
     let archive = match read_limited(body, &call.headers, MAX_ARCHIVE_BYTES).await {
         Ok(archive) => archive,
         Err(BodyError::TooLarge(size)) => {
-            let text =
-                format!("Request body({size} bytes) too large, max size: {MAX_ARCHIVE_BYTES} bytes.");
+            let text = format!(
+                "Request body({size} bytes) too large, max size: {MAX_ARCHIVE_BYTES} bytes."
+            );
             return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, text));
         }
         Err(BodyError::Broken(text)) => return Err(Refusal::internal(text)),
@@ -66,7 +67,8 @@ async fn restore<B: Backend>(
     if stale {
         return Err(Refusal::internal("stale not allowed for restore"));
     }
-    let archive = archive_seam::unpack(&archive).map_err(|why| Refusal::internal(why.to_string()))?;
+    let archive =
+        archive_seam::unpack(&archive).map_err(|why| Refusal::internal(why.to_string()))?;
     let request = Request::SnapshotRestore(StateImage(archive.state));
     match options.ask(&call.backend, request).await? {
         Reply::Done => Ok(reply::empty(StatusCode::OK)),

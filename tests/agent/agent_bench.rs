@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use proconsul::agent::{Agent, AgentConfig, Event, Failure, Input, Output, RaftServer, Reply, Request};
+use proconsul::agent::{
+    Agent, AgentConfig, Event, Failure, Input, Output, RaftServer, Reply, Request,
+};
 use proconsul::base::{
     CallId, Duration, Faults, Instant, LogIndex, PersistId, Prng, ReplyToken, RequestId,
     ServerAddress, Term,
@@ -274,7 +276,11 @@ fn answer(result: &Result<Reply, Failure>) -> String {
         Ok(Reply::Done) => "done".to_owned(),
         Ok(Reply::Snapshot { snapshot, state, meta }) => format!(
             "snapshot {}@{} of configuration {}, {state:?} index={} known_leader={}",
-            snapshot.index, snapshot.term, snapshot.configuration_index, meta.index, meta.known_leader
+            snapshot.index,
+            snapshot.term,
+            snapshot.configuration_index,
+            meta.index,
+            meta.known_leader
         ),
         Err(failure) => format!("refused: {failure}"),
     }

@@ -82,8 +82,7 @@ impl StoreBackend {
             configuration_index: LogIndex(1),
             size: 0,
         };
-        let meta =
-            ReadMeta { index: index.0, known_leader: true, last_contact: Duration::ZERO };
+        let meta = ReadMeta { index: index.0, known_leader: true, last_contact: Duration::ZERO };
         Reply::Snapshot { snapshot, state: StateImage(store), meta }
     }
 
@@ -179,11 +178,8 @@ fn own() -> ServerAddress {
 
 /// This server, which leads, and another one.
 fn configuration() -> Configuration {
-    let server = |id: &str, address| raft::Server {
-        suffrage: Suffrage::Voter,
-        id: id.into(),
-        address,
-    };
+    let server =
+        |id: &str, address| raft::Server { suffrage: Suffrage::Voter, id: id.into(), address };
     let other = ServerAddress::from("127.0.0.2:8300");
     Configuration { servers: vec![server("id1", own()), server("id2", other)] }
 }

@@ -121,7 +121,11 @@ fn write_answer(answer: &Answer, meta: &ReadMeta, writer: &mut Writer<'_>) {
 }
 
 /// An array; nil when there is nothing in it, as Go's nil slice.
-pub(super) fn write_rows<T>(writer: &mut Writer<'_>, rows: &[T], write: impl Fn(&T, &mut Writer<'_>)) {
+pub(super) fn write_rows<T>(
+    writer: &mut Writer<'_>,
+    rows: &[T],
+    write: impl Fn(&T, &mut Writer<'_>),
+) {
     if rows.is_empty() {
         writer.nil();
         return;

@@ -172,7 +172,9 @@ fn read_call(reader: &mut Reader<'_>) -> Result<Call, DecodeError> {
     let mut body = reader.clone();
     reader.skip()?;
     let request = match Method::from_name(name) {
-        None if SERVICES.iter().any(|service| name.starts_with(service)) => Err(format!("rpc: can't find method {name}")),
+        None if SERVICES.iter().any(|service| name.starts_with(service)) => {
+            Err(format!("rpc: can't find method {name}"))
+        }
         None => Err(format!("rpc: can't find service {name}")),
         Some(method) => body::read_request(method, &mut body)
             .map_err(|error| format!("rpc: {name}: the request cannot be decoded: {error}")),

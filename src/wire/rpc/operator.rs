@@ -129,10 +129,7 @@ fn write_server(server: &RaftServer, writer: &mut Writer<'_>) {
 }
 
 /// Reads the body of an answer to one of these methods.
-pub(super) fn read_reply(
-    method: Method,
-    reader: &mut Reader<'_>,
-) -> Result<Reply, DecodeError> {
+pub(super) fn read_reply(method: Method, reader: &mut Reader<'_>) -> Result<Reply, DecodeError> {
     Ok(match method {
         Method::RaftGetConfiguration => {
             let (mut servers, mut index) = (Vec::new(), LogIndex(0));

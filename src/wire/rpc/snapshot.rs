@@ -81,11 +81,8 @@ pub fn decode_snapshot_request(
 }
 
 fn read_request(reader: &mut Reader<'_>) -> Result<SnapshotRequest, DecodeError> {
-    let mut request = SnapshotRequest {
-        datacenter: String::new(),
-        allow_stale: false,
-        op: SnapshotOp::Save,
-    };
+    let mut request =
+        SnapshotRequest { datacenter: String::new(), allow_stale: false, op: SnapshotOp::Save };
     reader.map(|reader, key| {
         match key {
             b"AllowStale" => request.allow_stale = reader.bool()?,
@@ -136,9 +133,7 @@ fn read_response(reader: &mut Reader<'_>) -> Result<SnapshotResponse, DecodeErro
     let mut response = SnapshotResponse::bare("");
     let SnapshotResponse { error, meta } = &mut response;
     reader.map(|reader, key| match key {
-        b"Error" => {
-            reader.bytes().map(|text| *error = String::from_utf8_lossy(text).into_owned())
-        }
+        b"Error" => reader.bytes().map(|text| *error = String::from_utf8_lossy(text).into_owned()),
         b"Index" => reader.u64().map(|index| meta.index = index),
         b"KnownLeader" => reader.bool().map(|known| meta.known_leader = known),
         b"LastContact" => {
