@@ -156,7 +156,9 @@ async fn named_after_agent<R: Runtime>(
 fn place(file: &str) -> (&Path, String) {
     let path = Path::new(file);
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    (path.parent().unwrap_or(Path::new("")), name)
+    // A folder that is to be synced must have a name.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    (folder.unwrap_or(Path::new(".")), name)
 }
 
 async fn write_verified<R: Runtime>(runtime: &R, file: &str, archive: &[u8]) -> Result<(), String> {
@@ -186,14 +188,11 @@ async fn write_verified<R: Runtime>(runtime: &R, file: &str, archive: &[u8]) -> 
         let _ = disk.remove(&unverified).await;
         return Err(format!("Error verifying snapshot file: {why}"));
     }
-    let renamed = async {
-        disk.rename(&unverified, &name).await?;
-        disk.sync_dir("").await
-    };
-    renamed.await.map_err(|why| {
-        let from = folder.join(&unverified);
-        format!("Error renaming {:?} to {file:?}: {}", from.display().to_string(), reason(&why))
-    })
+    disk.rename(&unverified, &name).await.map_err(|why| {
+        let why = reason(&why);
+        format!("Error renaming \"{file}.unverified\" to {file:?}: {why}")
+    })?;
+    disk.sync_dir("").await.map_err(|why| error("writing snapshot file", why))
 }
 
 /// A file's content, or why not, in Go's words.

@@ -10,7 +10,8 @@
 //! is an error and never half a state. The caller ends its direction right after the archive; the
 //! called server needs that end to know that it has everything.
 //!
-//! A peer that says nothing for a minute is given up, on either side.
+//! The caller gives up after a minute without a byte; the called server when nothing was heard for as
+//! long as on any other connection ([`Movement`]).
 
 use std::io;
 use std::sync::Arc;
@@ -35,7 +36,7 @@ use super::mailbox::Handle;
 use super::movement::Movement;
 use super::peers::invalid;
 
-/// For how long the other side may say nothing and take nothing.
+/// For how long the called server may say nothing and take nothing: longer than it holds a request.
 const SILENCE: Duration = Duration::from_secs(60);
 /// Head and answer are one messagepack value each.
 const SHAPE: (usize, usize) = (0, 1);

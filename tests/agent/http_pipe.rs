@@ -372,7 +372,8 @@ impl Runtime for World {
     }
 
     fn disk(&self, root: &Path) -> Folder {
-        Folder { world: self.clone(), root: root.to_owned() }
+        let root = root.strip_prefix(".").unwrap_or(root).to_owned();
+        Folder { world: self.clone(), root }
     }
 
     fn entropy(&self, bytes: &mut [u8]) {
