@@ -6,6 +6,7 @@ use crate::state::StateStore;
 use crate::wire;
 
 use super::event::Event;
+use super::images::Images;
 use super::io::{Input, Output};
 use super::pending::PendingTable;
 use super::told::Told;
@@ -16,6 +17,8 @@ use super::types::Reply;
 pub struct AgentConfig {
     /// Timers and identity of the consensus core.
     pub raft: RaftConfig,
+    /// This node's name.
+    pub node_name: String,
     /// The datacenter, which commands carry.
     pub datacenter: String,
     /// The servers of the cluster: static for now.
@@ -29,6 +32,11 @@ pub struct Agent {
     pub(super) raft: Raft,
     pub(super) state: StateStore,
     pub(super) applied: LogIndex,
+    /// Of the entry at `applied`.
+    pub(super) applied_term: Term,
+    /// What the newest snapshot of this process life stands for.
+    pub(super) last_snapshot: (LogIndex, Term),
+    pub(super) images: Images,
     pub(super) pending: PendingTable,
     pub(super) config: AgentConfig,
     pub(super) prng: Prng,
@@ -36,7 +44,7 @@ pub struct Agent {
     pub(super) leads: Option<Term>,
     established: bool,
     told: Told,
-    raft_out: Vec<raft::Output>,
+    pub(super) raft_out: Vec<raft::Output>,
     absorbing: bool,
 }
 
@@ -66,6 +74,9 @@ impl Agent {
             raft,
             state: StateStore::default(),
             applied: LogIndex(0),
+            applied_term: Term(0),
+            last_snapshot: Default::default(),
+            images: Images::default(),
             pending: PendingTable::new(),
             config,
             prng: prng.fork("agent"),
@@ -93,11 +104,14 @@ impl Agent {
                 self.told.asked(token, &request);
                 self.raft_step(now, raft::Input::Request { token, request }, out);
             }
-            Input::InstallSnapshot(token, request, _) => {
+            Input::InstallSnapshot(token, request, image) => {
+                self.images.receive(token, image);
                 let request = raft::Request::InstallSnapshot(request);
+                self.told.asked(token, &request);
                 self.raft_step(now, raft::Input::Request { token, request }, out);
             }
             Input::SnapshotSaved(meta) => {
+                self.last_snapshot = self.last_snapshot.max((meta.index, meta.term));
                 self.raft_step(now, raft::Input::SnapshotSaved(meta), out);
             }
             Input::SnapshotFailed(index) => {
@@ -167,44 +181,59 @@ impl Agent {
     /// Turns Raft's outputs into ours. Applying an entry may route a request to Raft again, from inside
     /// this loop: what that produces is left to the next round here, so that batches for the disk and
     /// committed entries keep Raft's order.
-    fn absorb(&mut self, now: Instant, out: &mut Vec<Output>) {
+    pub(super) fn absorb(&mut self, now: Instant, out: &mut Vec<Output>) {
         if std::mem::replace(&mut self.absorbing, true) {
             return;
         }
         while !self.raft_out.is_empty() {
             let batch = std::mem::take(&mut self.raft_out);
             let mut leader_changed = false;
+            let mut answered = Vec::new();
             for output in batch {
-                match output {
-                    raft::Output::Persist(persist) => out.push(Output::Persist(persist, None)),
-                    raft::Output::Call { call, to, lane, request } => {
-                        out.extend(self.told.asks(&request).map(Output::Event));
-                        out.push(Output::RaftCall { call, to, lane, request });
-                    }
-                    raft::Output::Reply { token, response } => {
-                        out.extend(self.told.answered(token, &response).map(Output::Event));
-                        out.push(Output::RaftReply(token, response));
-                    }
-                    raft::Output::Commit(entries) => self.on_commit(now, entries, out),
-                    raft::Output::Refused { id, refusal } => self.on_refused(now, id, refusal, out),
-                    raft::Output::Verified { id, result } => {
-                        self.on_verified(now, id, result, out);
-                    }
-                    raft::Output::TakeSnapshot(_)
-                    | raft::Output::Installed { .. }
-                    | raft::Output::Transferred { .. } => {}
-                    raft::Output::Event(event) => {
-                        leader_changed |= matches!(event, raft::Event::LeaderChanged(_));
-                        out.push(Output::Event(Event::Raft(event)));
-                    }
+                match &output {
+                    raft::Output::Event(raft::Event::LeaderChanged(_)) => leader_changed = true,
+                    raft::Output::Reply { token, .. } => answered.push(*token),
+                    _ => {}
                 }
+                self.take(now, output, out);
             }
+            answered.into_iter().for_each(|token| self.images.answered(token));
             self.note_leadership(out);
             if leader_changed {
                 self.on_leader_changed(now, out);
             }
         }
         self.absorbing = false;
+    }
+
+    /// Turns one output of Raft's into ours.
+    fn take(&mut self, now: Instant, output: raft::Output, out: &mut Vec<Output>) {
+        match output {
+            raft::Output::Persist(persist) => {
+                let image = self.images.for_disk(&persist);
+                out.push(Output::Persist(persist, image));
+            }
+            raft::Output::Call { call, to, lane, request } => {
+                out.extend(self.told.asks(&request).map(Output::Event));
+                out.push(Output::RaftCall { call, to, lane, request });
+            }
+            raft::Output::Reply { token, response } => {
+                out.extend(self.told.answered(token, &response).map(Output::Event));
+                out.push(Output::RaftReply(token, response));
+            }
+            raft::Output::Commit(entries) => self.on_commit(now, entries, out),
+            raft::Output::Refused { id, refusal } => {
+                self.images.refused(id);
+                self.on_refused(now, id, refusal, out);
+            }
+            raft::Output::Verified { id, result } => self.on_verified(now, id, result, out),
+            raft::Output::TakeSnapshot(meta) => self.take_snapshot(meta, out),
+            raft::Output::Installed { meta, source } => {
+                self.on_installed(now, &meta, source, out);
+            }
+            raft::Output::Transferred { id, result } => self.on_transferred(now, id, result, out),
+            raft::Output::Event(event) => out.push(Output::Event(Event::Raft(event))),
+        }
     }
 
     fn on_commit(&mut self, now: Instant, entries: Vec<raft::Committed>, out: &mut Vec<Output>) {
@@ -229,11 +258,17 @@ impl Agent {
                     done = Some((command, result));
                 }
             }
-            self.applied = entry.index;
+            self.note_applied(entry.index, entry.term);
+            let (kind, asked_by) = (entry.kind, committed.proposal);
             let result = done.as_ref().map(|(_, result)| result.clone());
             out.push(Output::Event(Event::Applied { entry, done }));
-            if let (Some(id), Some(result)) = (committed.proposal, result) {
-                self.answer(id, Ok(Reply::Written(result)), out);
+            match (asked_by, result) {
+                (Some(id), Some(result)) => self.answer(id, Ok(Reply::Written(result)), out),
+                // A change of the set of servers, or what follows an operator's snapshot.
+                (Some(id), None) if kind != EntryKind::Command => {
+                    self.answer(id, Ok(Reply::Done), out);
+                }
+                _ => {}
             }
             self.wake_blocked(now, &changes, out);
         }

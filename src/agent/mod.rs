@@ -23,6 +23,10 @@
 //!   (spec cluster 9.2). Reads are; so is a write of which not a byte was sent.
 //! * A forwarded read does not wait for a server that is no longer the leader: a server that lost its
 //!   power never answers, and would keep a blocking query for its whole wait.
+//! * A request that changes something leaves this server at most once, whatever it is. A request that
+//!   only reads may be asked again.
+//! * The state is the snapshot's from the moment Raft says so, and whoever blocks on the old one is
+//!   answered then (see `operator`, `images`).
 //! * A consistent read is answered from a state that has applied all that was committed when a quorum
 //!   confirmed this leader, *after* the read came in.
 //! * A default or consistent read that blocks on a leader which then loses its office is routed again,
@@ -33,12 +37,17 @@
 mod core;
 mod event;
 mod hold;
+mod images;
 mod io;
+mod operator;
 mod pending;
 mod route;
 mod serve;
 mod told;
 pub mod types;
+
+#[cfg(test)]
+mod tests;
 
 pub use core::{Agent, AgentConfig};
 pub use event::Event;

@@ -21,6 +21,8 @@ pub(super) enum Waiting {
     Leader { retry_at: Instant },
     /// For its entry to be committed.
     Commit,
+    /// For a transfer of leadership to end.
+    Transfer,
     /// For a quorum to confirm this leader, until this time.
     Quorum { until: Instant },
     /// For the answer of the server that was taken for leader.
@@ -35,7 +37,9 @@ impl Waiting {
             Waiting::Leader { retry_at: at }
             | Waiting::Quorum { until: at }
             | Waiting::Change { until: at } => Some(*at),
-            Waiting::Route | Waiting::Commit | Waiting::Forwarded { .. } => None,
+            Waiting::Route | Waiting::Commit | Waiting::Transfer | Waiting::Forwarded { .. } => {
+                None
+            }
         }
     }
 }
@@ -134,6 +138,16 @@ impl PendingTable {
         let deadline = pending.block_until.unwrap_or(pending.since) + limit;
         let retry_at = pending.hold.next_try(now, deadline, limit, prng);
         retry_at.map(|retry_at| self.wait(id, Waiting::Leader { retry_at })).is_some()
+    }
+
+    /// A blocking query is to be answered with what there is, whatever its index.
+    pub fn unblock(&mut self, now: Instant, id: RequestId) {
+        if let Some(pending) = self.requests.get_mut(&id)
+            && let Request::Read { options, .. } = &mut pending.request
+        {
+            options.min_index = 0;
+            pending.block_until = Some(now);
+        }
     }
 
     /// The request that waits for this call.

@@ -9,6 +9,7 @@ use crate::wire;
 use super::core::Agent;
 use super::event::Event;
 use super::io::Output;
+use super::operator::{is_snapshot, only_reads};
 use super::pending::{Pending, Waiting};
 use super::types::{Failure, ReadMode, Reply, Request};
 
@@ -36,23 +37,15 @@ impl Agent {
                 let info = Box::new(self.self_info(now));
                 out.push(Output::Answer(id, Ok(Reply::AgentSelf(info))));
             }
-            Request::Write(_) | Request::Read { .. } => {
+            request => {
                 self.pending.insert(id, Pending::new(now, request));
                 self.route(now, id, out);
-            }
-            Request::RaftConfiguration { .. }
-            | Request::RemoveRaftPeer(_)
-            | Request::TransferLeadership { .. }
-            | Request::SnapshotSave { .. }
-            | Request::SnapshotRestore(_) => {
-                let failure = Failure::Raft(Refusal::NotSupported);
-                out.push(Output::Answer(id, Err(failure)));
             }
         }
     }
 
     /// Decides who serves a request (spec cluster 9.2, in its order) and sets it going.
-    fn route(&mut self, now: Instant, id: RequestId, out: &mut Vec<Output>) {
+    pub(super) fn route(&mut self, now: Instant, id: RequestId, out: &mut Vec<Output>) {
         let Some(pending) = self.pending.get(id) else { return };
         let request = pending.request.clone();
         match request {
@@ -61,9 +54,7 @@ impl Agent {
             }
             Request::Read { query, options } if self.raft.is_leader() => {
                 if options.mode == ReadMode::Consistent {
-                    let until = now + self.config.rpc_hold_timeout;
-                    self.pending.wait(id, Waiting::Quorum { until });
-                    self.raft_step(now, raft::Input::Verify(id), out);
+                    self.verify(now, id, out);
                 } else {
                     self.serve(now, id, &query, &options, out);
                 }
@@ -78,11 +69,21 @@ impl Agent {
                     self.answer(id, Ok(Reply::Written(CommandResult::Flag(true))), out);
                 }
             }
-            request => self.forward_or_hold(now, id, request, out),
+            Request::Read { .. } | Request::Write(_) => {
+                self.forward_or_hold(now, id, request, out);
+            }
+            request => self.route_operator(now, id, request, out),
         }
     }
 
-    fn may_serve_stale(&self, mode: ReadMode) -> bool {
+    /// Lets a quorum confirm that this server leads, before a request is answered.
+    pub(super) fn verify(&mut self, now: Instant, id: RequestId, out: &mut Vec<Output>) {
+        let until = now + self.config.rpc_hold_timeout;
+        self.pending.wait(id, Waiting::Quorum { until });
+        self.raft_step(now, raft::Input::Verify(id), out);
+    }
+
+    pub(super) fn may_serve_stale(&self, mode: ReadMode) -> bool {
         // Oracle: linearizable. A follower answers from its own state what only a leader may.
         let takes_for_stale =
             planted!(self.faults, "stale-default-read") && mode == ReadMode::Default;
@@ -90,7 +91,7 @@ impl Agent {
             && (self.raft.is_leader() || self.raft.last_contact().is_some())
     }
 
-    fn forward_or_hold(
+    pub(super) fn forward_or_hold(
         &mut self,
         now: Instant,
         id: RequestId,
@@ -170,9 +171,9 @@ impl Agent {
     ) {
         let Some(id) = self.pending.of_call(call) else { return };
         let Some(pending) = self.pending.get(id) else { return };
-        let is_read = matches!(pending.request, Request::Read { .. });
+        let (reads, streamed) = (only_reads(&pending.request), is_snapshot(&pending.request));
         // Oracle: linearizable. The write may have been applied already, and is applied again.
-        let may_repeat = is_read || planted!(self.faults, "forward-retries-write");
+        let may_repeat = reads || planted!(self.faults, "forward-retries-write");
         match result {
             // Refused before the log, or never sent: safe to try again, for writes too.
             Err(failure @ (Failure::NoLeader | Failure::NotLeader | Failure::NotSent(_))) => {
@@ -182,6 +183,7 @@ impl Agent {
             Err(failure @ Failure::Rpc(_)) if may_repeat => self.hold(now, id, failure, out),
             Err(failure) => {
                 let failure = match failure {
+                    Failure::Remote(text) if streamed => Failure::Refused(text),
                     Failure::Rpc(_) | Failure::Remote(_) => failure,
                     other => Failure::Remote(other.to_string()),
                 };
@@ -200,10 +202,9 @@ impl Agent {
             Waiting::Leader { .. } => leader.is_some(),
             Waiting::Change { .. } => !leads && !is_stale(&pending.request),
             Waiting::Forwarded { to, .. } => {
-                matches!(pending.request, Request::Read { .. })
-                    && leader.is_some_and(|leader| leader != to)
+                only_reads(&pending.request) && leader.is_some_and(|leader| leader != to)
             }
-            Waiting::Route | Waiting::Commit | Waiting::Quorum { .. } => false,
+            Waiting::Route | Waiting::Commit | Waiting::Transfer | Waiting::Quorum { .. } => false,
         });
         for id in again {
             self.route(now, id, out);

@@ -38,12 +38,16 @@ impl Agent {
             term: self.raft.term(),
             leads: self.raft.is_leader(),
         }));
-        let meta = ReadMeta {
-            index: answer.index,
+        let meta = self.read_meta(now, answer.index);
+        self.answer(id, Ok(Reply::Read { answer, meta }), out);
+    }
+
+    pub(super) fn read_meta(&self, now: Instant, index: u64) -> ReadMeta {
+        ReadMeta {
+            index,
             known_leader: self.raft.leader().is_some(),
             last_contact: self.leader_silence(now).unwrap_or(Duration::ZERO),
-        };
-        self.answer(id, Ok(Reply::Read { answer, meta }), out);
+        }
     }
 
     fn leader_silence(&self, now: Instant) -> Option<Duration> {
@@ -60,11 +64,7 @@ impl Agent {
         result: Result<LogIndex, Refusal>,
         out: &mut Vec<Output>,
     ) {
-        let Some(Pending { request: Request::Read { query, options }, .. }) =
-            self.pending.get(id).cloned()
-        else {
-            return;
-        };
+        let Some(Pending { request, .. }) = self.pending.get(id).cloned() else { return };
         match result {
             Ok(read_index) => {
                 // Raft hands entries over before it confirms, so all of them are applied by now.
@@ -73,7 +73,13 @@ impl Agent {
                     "a read at {read_index} was confirmed with {} applied",
                     self.applied
                 );
-                self.serve(now, id, &query, &options, out);
+                match request {
+                    Request::Read { query, options } => {
+                        self.serve(now, id, &query, &options, out);
+                    }
+                    Request::SnapshotSave { .. } => self.serve_snapshot(now, id, out),
+                    _ => {}
+                }
             }
             Err(_) => self.hold(now, id, Failure::NotLeader, out),
         }
@@ -94,6 +100,9 @@ impl Agent {
             num_peers: self.raft.configuration().servers.len().saturating_sub(1),
             last_contact: self.leader_silence(now),
             leader: self.raft.leader().cloned(),
+            last_snapshot: self.last_snapshot,
+            latest_configuration: self.raft.configuration().clone(),
+            latest_configuration_index: self.raft.configuration_index(),
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use crate::base::{Duration, LogIndex, ServerAddress, ServerId, Term};
-use crate::raft::{self, SnapshotMeta};
+use crate::raft::{self, Configuration, SnapshotMeta};
 use crate::state::{Answer, Command, CommandResult, Query, StateStore};
 
 /// How fresh a read must be (spec cluster 9.1).
@@ -148,6 +148,12 @@ pub struct SelfInfo {
     pub last_contact: Option<Duration>,
     /// Known leader.
     pub leader: Option<ServerAddress>,
+    /// What the newest snapshot of this process life stands for; zeros without one.
+    pub last_snapshot: (LogIndex, Term),
+    /// The set of servers in force.
+    pub latest_configuration: Configuration,
+    /// The entry that brought it.
+    pub latest_configuration_index: LogIndex,
 }
 
 /// An answer.
@@ -208,6 +214,8 @@ pub enum Failure {
     Rpc(String),
     /// The server that was asked answered with this text.
     Remote(String),
+    /// Refused with this text, which goes to the user as it is. Without effect.
+    Refused(String),
     /// The agent is shutting down.
     ShuttingDown,
 }
@@ -225,6 +233,7 @@ impl fmt::Display for Failure {
             }
             Failure::Rpc(text) => write!(f, "rpc error making call: {text}"),
             Failure::Remote(text) => write!(f, "rpc error making call: {text}"),
+            Failure::Refused(text) => f.write_str(text),
             Failure::ShuttingDown => f.write_str("raft is already shutdown"),
         }
     }

@@ -10,7 +10,7 @@ use hyper::Method;
 use crate::base::runtime::Runtime;
 use crate::cli::Terminal;
 use crate::config::flags::{Flag, Parsed, Takes};
-use crate::http::client;
+use crate::http::client::{self, Answer};
 use crate::http::escape::{escape_path, escape_query};
 
 /// The flags of every command that talks to an agent.
@@ -91,9 +91,38 @@ impl<'a, R: Runtime> Api<'a, R> {
         params: &[(&str, &str)],
         body: Bytes,
     ) -> Result<Found, String> {
-        let mut target = String::from("/v1/kv/");
-        escape_path(key, &mut target);
-        let common = self.common.iter().map(|(name, value)| (*name, value.as_str()));
+        let mut path = String::from("/v1/kv/");
+        escape_path(key, &mut path);
+        let answer = self.exchange(method, &path, params, body).await?;
+        if answer.status == 404 {
+            return Ok(Found::Nothing);
+        }
+        expect_ok(answer).map(|answer| Found::Body(answer.body))
+    }
+
+    /// Asks an endpoint whose only good answer is 200.
+    pub(super) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        params: &[(&str, &str)],
+        body: Bytes,
+    ) -> Result<Answer, String> {
+        expect_ok(self.exchange(method, path, params, body).await?)
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        params: &[(&str, &str)],
+        body: Bytes,
+    ) -> Result<Answer, String> {
+        let mut target = path.to_owned();
+        // How fresh an answer must be is a matter of reads.
+        let common =
+            self.common.iter().filter(|(name, _)| *name != "stale" || method == Method::GET);
+        let common = common.map(|(name, value)| (*name, value.as_str()));
         for (at, (name, value)) in params.iter().copied().chain(common).enumerate() {
             target.push(if at == 0 { '?' } else { '&' });
             target.push_str(name);
@@ -103,22 +132,14 @@ impl<'a, R: Runtime> Api<'a, R> {
         let verb = match method {
             Method::GET => "Get",
             Method::PUT => "Put",
+            Method::POST => "Post",
             _ => "Delete",
         };
         let failed =
             |why: String| format!("{verb} \"http://{}:{}{target}\": {why}", self.host, self.port);
         let stream = self.connect().await.map_err(&failed)?;
-        let answer = client::request(stream, method, &target, &[], body)
-            .await
-            .map_err(|error| failed(error.to_string()))?;
-        match answer.status {
-            200 => Ok(Found::Body(answer.body)),
-            404 => Ok(Found::Nothing),
-            status => {
-                let text = String::from_utf8_lossy(&answer.body);
-                Err(format!("Unexpected response code: {status} ({})", text.trim()))
-            }
-        }
+        let answer = client::request(stream, method, &target, &[], body).await;
+        answer.map_err(|error| failed(error.to_string()))
     }
 
     async fn connect(&self) -> Result<R::Stream, String> {
@@ -137,4 +158,12 @@ impl<'a, R: Runtime> Api<'a, R> {
             format!("dial tcp {address}: connect: {why}")
         })
     }
+}
+
+fn expect_ok(answer: Answer) -> Result<Answer, String> {
+    if answer.status == 200 {
+        return Ok(answer);
+    }
+    let text = String::from_utf8_lossy(&answer.body);
+    Err(format!("Unexpected response code: {} ({})", answer.status, text.trim()))
 }

@@ -9,6 +9,9 @@ mod agent;
 mod api;
 mod kv;
 mod kv_get;
+mod operator;
+mod snapshot;
+mod snapshot_inspect;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -65,6 +68,8 @@ const COMMANDS: &str = "Usage: consul [--version] [--help] <command> [<args>]\n\
     Available commands are:\n    \
     agent      Runs a Consul agent\n    \
     kv         Interact with the key-value store\n    \
+    operator   Provides cluster-level tools for Consul operators\n    \
+    snapshot   Saves, restores and inspects snapshots of Consul server state\n    \
     version    Prints the Consul version\n";
 
 /// Runs a command line (without the program's name) to its exit code.
@@ -81,6 +86,8 @@ pub async fn run<R: Runtime, N: NodeRunner<R>>(
     match command.as_str() {
         "agent" => agent::run(runtime, args, terminal, node).await,
         "kv" => kv::run(&runtime, args, terminal).await,
+        "operator" => operator::run(&runtime, args, terminal).await,
+        "snapshot" => snapshot::run(&runtime, args, terminal).await,
         "version" | "-v" | "-version" | "--version" => {
             terminal.out(version_text());
             0
@@ -105,6 +112,26 @@ pub fn version_text() -> String {
         env!("CARGO_PKG_VERSION"),
         crate::CONSUL_VERSION
     )
+}
+
+/// Rows of cells as Consul prints tables: columns two spaces apart, as wide as their longest cell, the
+/// last one not padded (spec api 5.1).
+fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.first().map_or(0, Vec::len);
+    let width = |at: usize| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        for (at, cell) in row.iter().enumerate() {
+            text.push_str(cell);
+            if at + 1 < columns {
+                let fill = widths[at] - cell.chars().count() + 2;
+                text.push_str(&" ".repeat(fill));
+            }
+        }
+        text.push('\n');
+    }
+    text
 }
 
 /// A command's flags; or, when there is nothing to run, the exit code.

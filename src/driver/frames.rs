@@ -30,6 +30,11 @@ impl Frames {
         self.bytes.extend_from_slice(bytes);
     }
 
+    /// What has come after the last message: the beginning of something that is none.
+    pub fn take_rest(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.bytes)
+    }
+
     /// Takes the message off the front, if it is all there. It consists of `lead` bytes and so many
     /// messagepack `values`; `decode` says what it is and how long.
     pub fn take<T>(

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use crate::agent::{Failure, Reply, Request};
 use crate::base::ids::uuid;
-use crate::base::{Duration, Prng};
+use crate::base::runtime::Runtime;
+use crate::base::{Duration, Prng, WallTime};
 use crate::config;
 use crate::http::{self, Identity};
 
@@ -12,20 +13,21 @@ use super::mailbox::Handle;
 
 /// What the HTTP front end needs of a node.
 #[derive(Clone)]
-pub(super) struct Front {
+pub(super) struct Front<R> {
+    runtime: R,
     handle: Handle,
     jitter: Arc<Mutex<Prng>>,
     identity: Arc<Identity>,
 }
 
-impl Front {
-    pub fn new(handle: Handle, config: &config::AgentConfig, prng: &Prng) -> Self {
+impl<R: Runtime> Front<R> {
+    pub fn new(runtime: R, handle: Handle, config: &config::AgentConfig, prng: &Prng) -> Self {
         let jitter = Arc::new(Mutex::new(prng.fork("jitter")));
-        Self { handle, jitter, identity: Arc::new(identity(config, prng)) }
+        Self { runtime, handle, jitter, identity: Arc::new(identity(config, prng)) }
     }
 }
 
-impl http::Backend for Front {
+impl<R: Runtime> http::Backend for Front<R> {
     async fn ask(&self, request: Request) -> Result<Reply, Failure> {
         self.handle.ask(request).await
     }
@@ -33,6 +35,10 @@ impl http::Backend for Front {
     fn jitter(&self, max: Duration) -> Duration {
         let mut prng = self.jitter.lock().expect("nothing panics while it holds the stream");
         prng.duration(Duration::ZERO, max)
+    }
+
+    fn wall_clock(&self) -> WallTime {
+        self.runtime.wall_clock()
     }
 
     fn identity(&self) -> &Identity {

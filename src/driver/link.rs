@@ -87,7 +87,7 @@ pub(super) async fn run<R: Runtime, P: Protocol, K: Send + Unpin + 'static>(
     done: impl Done<K, P>,
 ) {
     while let Some((key, request)) = inbox.recv().await {
-        match runtime.timeout(CONNECT_TIMEOUT, connect(&runtime, &to)).await.and_then(|c| c) {
+        match connect_in_time(&runtime, &to).await {
             Ok(stream) => {
                 let (mut reader, mut writer) = stream.split();
                 let mut session = Session::new(&runtime, &protocol, &done);
@@ -109,7 +109,14 @@ pub(super) async fn run<R: Runtime, P: Protocol, K: Send + Unpin + 'static>(
     }
 }
 
-/// Opens a connection to `host:port`.
+/// Opens a connection to `host:port`, or gives up.
+pub(super) async fn connect_in_time<R: Runtime>(
+    runtime: &R,
+    to: &ServerAddress,
+) -> io::Result<R::Stream> {
+    runtime.timeout(CONNECT_TIMEOUT, connect(runtime, to)).await?
+}
+
 async fn connect<R: Runtime>(runtime: &R, to: &ServerAddress) -> io::Result<R::Stream> {
     if let Ok(address) = to.as_str().parse::<SocketAddr>() {
         return runtime.connect(address).await;

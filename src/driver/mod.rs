@@ -3,7 +3,8 @@
 //! ```text
 //!   :8500 ── http ──┐                         ┌── disk task ── Store ── files
 //!   :8300 ── rpc ───┼──► mailbox ─► event loop ├── raft links ─┐
-//!   signals ────────┘    (Message)   Agent     └── rpc links ──┴── :8300 of the others
+//!   signals ────────┘    (Message)   Agent     ├── rpc links ──┴── :8300 of the others
+//!                                              └── snapshots ──┘
 //! ```
 //!
 //! One task runs the core; all others only translate and talk to it through the mailbox. The shell is
@@ -22,6 +23,7 @@ mod observer;
 mod peers;
 pub mod persist;
 mod server_port;
+mod snapshot_stream;
 
 pub use mailbox::Handle;
 pub use node::{Exit, Node};

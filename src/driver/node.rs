@@ -129,8 +129,10 @@ async fn start<R: Runtime>(
     let handle = Handle::new(inbox);
     let (disk, persists) = mpsc::unbounded_channel();
     runtime.spawn("disk", disk_task::run(storage, persists, handle.clone()));
-    runtime.spawn("server port", server_port::serve(runtime.clone(), server_port, handle.clone()));
-    let front = Front::new(handle.clone(), config, &prng);
+    let datacenter = config.datacenter.clone();
+    let served = server_port::serve(runtime.clone(), server_port, handle.clone(), datacenter);
+    runtime.spawn("server port", served);
+    let front = Front::new(runtime.clone(), handle.clone(), config, &prng);
     for port in http_ports {
         runtime.spawn("http port", http::serve_all(runtime.clone(), port, http::router(&front)));
     }
@@ -194,6 +196,7 @@ fn agent_config(
     raft.validate().map_err(|error| error.to_string())?;
     Ok(AgentConfig {
         raft,
+        node_name: config.node_name.clone(),
         datacenter: config.datacenter.clone(),
         servers: Configuration { servers: servers.into_iter().map(voter).collect() },
         rpc_hold_timeout: config.rpc_hold_timeout,

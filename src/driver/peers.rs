@@ -15,6 +15,7 @@ use crate::wire::multiplex::Purpose;
 
 use super::link::{self, Decoded, LinkError, Protocol};
 use super::mailbox::{Handle, Message};
+use super::snapshot_stream;
 
 /// How long a Raft call may stay unanswered (the transport's timeout, spec cluster 4.2).
 const RAFT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -58,6 +59,10 @@ impl<R: Runtime> Peers<R> {
 
     /// Asks another server; ends in [`Input::Forwarded`].
     pub fn forward(&mut self, call: CallId, to: &ServerAddress, request: agent::Request) {
+        if wire::rpc::Method::of(&request).is_none() {
+            self.forward_snapshot(call, to.clone(), request);
+            return;
+        }
         if !self.forwards.contains_key(to) {
             let (sender, inbox) = mpsc::unbounded_channel();
             let handle = self.handle.clone();
@@ -76,6 +81,18 @@ impl<R: Runtime> Peers<R> {
         if let Some(inbox) = self.forwards.get(to) {
             let _ = inbox.send((call, request));
         }
+    }
+}
+
+impl<R: Runtime> Peers<R> {
+    /// A snapshot has a connection of its own.
+    fn forward_snapshot(&self, call: CallId, to: ServerAddress, request: agent::Request) {
+        let (runtime, handle) = (self.runtime.clone(), self.handle.clone());
+        let datacenter = self.datacenter.clone();
+        self.runtime.spawn("snapshot call", async move {
+            let result = snapshot_stream::call(&runtime, &to, &datacenter, request).await;
+            handle.post(Message::Input(Input::Forwarded(call, result)));
+        });
     }
 }
 
@@ -120,7 +137,7 @@ impl Protocol for RpcProtocol {
     const PURPOSE: Purpose = Purpose::Rpc;
 
     fn encode(&self, sequence: u64, request: &agent::Request, into: &mut Vec<u8>) {
-        // Only reads and writes are ever forwarded, and these have a method.
+        // Only what has a method comes here.
         let _ = wire::rpc::encode_request(sequence, request, &self.datacenter, into);
     }
 

@@ -34,6 +34,7 @@ use super::frames::Frames;
 use super::mailbox::{Asker, Handle, Message, ReplyTo};
 use super::movement::Movement;
 use super::peers::invalid;
+use super::snapshot_stream;
 
 /// How long a connection may take to say what it speaks (`rpc_handshake_timeout`).
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -46,13 +47,19 @@ const RAFT_SLOTS: usize = 256;
 const RPC_SLOTS: usize = 1 << 16;
 
 /// Accepts for ever.
-pub(super) async fn serve<R: Runtime>(runtime: R, mut listener: R::Listener, handle: Handle) {
+pub(super) async fn serve<R: Runtime>(
+    runtime: R,
+    mut listener: R::Listener,
+    handle: Handle,
+    datacenter: String,
+) {
     let seats = Seats::new(MAX_CONNECTIONS_PER_CLIENT);
     loop {
         match listener.accept().await {
             Ok(stream) => {
                 let Some(seat) = seats.take(stream.peer_addr().ip()) else { continue };
-                let connection = connection(runtime.clone(), stream, handle.clone());
+                let connection =
+                    connection(runtime.clone(), stream, handle.clone(), datacenter.clone());
                 runtime.spawn("server connection", async move {
                     connection.await;
                     drop(seat);
@@ -70,7 +77,7 @@ pub(super) async fn serve<R: Runtime>(runtime: R, mut listener: R::Listener, han
     }
 }
 
-async fn connection<R: Runtime>(runtime: R, stream: R::Stream, handle: Handle) {
+async fn connection<R: Runtime>(runtime: R, stream: R::Stream, handle: Handle, datacenter: String) {
     let from = stream.peer_addr();
     let (mut reader, writer) = stream.split();
     let mut first = [0];
@@ -83,6 +90,9 @@ async fn connection<R: Runtime>(runtime: R, stream: R::Stream, handle: Handle) {
                 let ended = rpc_connection(&runtime, connection, reader, writer, &handle).await;
                 handle.post(Message::HungUp { connection });
                 ended
+            }
+            Some(Purpose::Snapshot) => {
+                snapshot_stream::serve(&runtime, reader, writer, &handle, &datacenter).await
             }
             Some(other) => Err(invalid(format!("unsupported RPC connection: {other:?}"))),
             None => Err(invalid(format!("unrecognized RPC byte: byte={}", first[0]))),

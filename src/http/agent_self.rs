@@ -12,6 +12,7 @@ use crate::http::endpoint::Call;
 use crate::http::options::mismatch;
 use crate::http::reply::Refusal;
 use crate::http::{Backend, Identity};
+use crate::raft::{Configuration, Server, Suffrage};
 
 type Section = BTreeMap<&'static str, String>;
 
@@ -96,8 +97,10 @@ fn raft(info: &SelfInfo) -> Section {
         ("last_contact", last_contact),
         ("last_log_index", info.last_log_index.to_string()),
         ("last_log_term", info.last_log_term.to_string()),
-        ("last_snapshot_index", "0".to_owned()),
-        ("last_snapshot_term", "0".to_owned()),
+        ("last_snapshot_index", info.last_snapshot.0.to_string()),
+        ("last_snapshot_term", info.last_snapshot.1.to_string()),
+        ("latest_configuration", configuration(&info.latest_configuration)),
+        ("latest_configuration_index", info.latest_configuration_index.to_string()),
         ("num_peers", info.num_peers.to_string()),
         ("protocol_version", "3".to_owned()),
         ("protocol_version_max", "3".to_owned()),
@@ -107,4 +110,18 @@ fn raft(info: &SelfInfo) -> Section {
         ("state", info.raft_state.to_owned()),
         ("term", info.term.to_string()),
     ])
+}
+
+/// As Go prints a list of hashicorp/raft's servers.
+fn configuration(configuration: &Configuration) -> String {
+    let server = |server: &Server| {
+        let suffrage = match server.suffrage {
+            Suffrage::Voter => "Voter",
+            Suffrage::Nonvoter => "Nonvoter",
+            Suffrage::Staging => "Staging",
+        };
+        format!("{{Suffrage:{suffrage} ID:{} Address:{}}}", server.id, server.address)
+    };
+    let servers: Vec<String> = configuration.servers.iter().map(server).collect();
+    format!("[{}]", servers.join(" "))
 }

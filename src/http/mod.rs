@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   ByteStream ─► serve (hyper) ─► Router (axum) ─► endpoint: path, query, method
-//!                                                     └─► kv │ status │ agent ─► Backend::ask
+//!                                  kv │ status │ agent │ operator │ snapshot ◄─┘ └─► Backend::ask
 //! ```
 //!
 //! Translation only: requests become [`agent::Request`](crate::agent::Request)s, replies become JSON
@@ -20,10 +20,12 @@ mod endpoint;
 pub(crate) mod escape;
 mod json;
 mod kv;
+mod operator;
 mod options;
 mod params;
 mod reply;
 mod serve;
+mod snapshot;
 mod status;
 mod stream;
 
@@ -33,7 +35,7 @@ use axum::Router;
 use axum::routing::any;
 
 use crate::agent::{Failure, Reply, Request};
-use crate::base::Duration;
+use crate::base::{Duration, WallTime};
 
 pub use serve::{MAX_CONNECTIONS_PER_CLIENT, serve, serve_all};
 
@@ -44,6 +46,8 @@ pub trait Backend: Clone + Send + Sync + 'static {
     fn ask(&self, request: Request) -> impl Future<Output = Result<Reply, Failure>> + Send;
     /// A random span below `max`, from the node's own stream: added to the wait of blocking queries.
     fn jitter(&self, max: Duration) -> Duration;
+    /// This node's wall clock, which names the snapshots that it gives.
+    fn wall_clock(&self) -> WallTime;
     /// Who this agent is.
     fn identity(&self) -> &Identity;
 }
@@ -103,6 +107,16 @@ pub fn router<B: Backend>(backend: &B) -> Router {
         .route("/v1/kv/{*key}", endpoint::route(backend, KV, kv::handle))
         .route("/v1/status/leader", endpoint::route(backend, READ, status::leader))
         .route("/v1/status/peers", endpoint::route(backend, READ, status::peers))
+        .route("/v1/operator/raft/configuration", {
+            endpoint::route(backend, READ, operator::configuration)
+        })
+        .route("/v1/operator/raft/peer", {
+            endpoint::route(backend, &["DELETE"], operator::remove_peer)
+        })
+        .route("/v1/operator/raft/transfer-leader", {
+            endpoint::route(backend, &["POST"], operator::transfer_leader)
+        })
+        .route("/v1/snapshot", endpoint::route(backend, &["GET", "PUT"], snapshot::handle))
         .route("/v1/agent/self", endpoint::route(backend, READ, agent_self::handle))
         .fallback(endpoint::unknown)
 }

@@ -5,6 +5,7 @@ use hyper::header::{CACHE_CONTROL, HeaderMap};
 
 use crate::agent::{ReadMeta, ReadMode, ReadOptions, Reply, Request};
 use crate::base::{Duration, go_duration};
+use crate::http::endpoint::Call;
 use crate::http::params::Params;
 use crate::http::reply::Refusal;
 use crate::http::{Backend, Identity};
@@ -31,10 +32,24 @@ impl Options {
         let (mode, max_stale) = parse_consistency(params)?;
         check_cache_control(headers)?;
         let (min_index, wait) = parse_wait(params, identity)?;
-        let own = identity.datacenter.as_str();
-        let asked = [params.get("datacenter"), params.get("dc"), own];
-        let datacenter = asked.into_iter().find(|name| !name.is_empty()).unwrap_or(own).to_owned();
+        let datacenter = datacenter(params, identity);
         Ok(Self { datacenter, mode, max_stale, min_index, wait })
+    }
+
+    /// For an endpoint that takes a datacenter and knows nothing of consistency or waiting.
+    pub(super) fn of_datacenter<B: Backend>(call: &Call<B>) -> Self {
+        Self {
+            datacenter: datacenter(&call.params, call.identity()),
+            mode: ReadMode::Default,
+            max_stale: None,
+            min_index: 0,
+            wait: Duration::ZERO,
+        }
+    }
+
+    /// The mode that was asked for.
+    pub(super) fn mode(&self) -> ReadMode {
+        self.mode
     }
 
     /// Passes a request on, in the datacenter that it is for.
@@ -69,6 +84,13 @@ impl Options {
         options.mode = ReadMode::Default;
         expect_read(self.ask(backend, Request::Read { query, options }).await?)
     }
+}
+
+/// The datacenter that a request is for: the agent's own, unless it says.
+fn datacenter(params: &Params, identity: &Identity) -> String {
+    let own = identity.datacenter.as_str();
+    let asked = [params.get("datacenter"), params.get("dc"), own];
+    asked.into_iter().find(|name| !name.is_empty()).unwrap_or(own).to_owned()
 }
 
 fn expect_read(reply: Reply) -> Result<(Answer, ReadMeta), Refusal> {

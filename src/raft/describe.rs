@@ -120,7 +120,7 @@ pub fn describe_input(input: &Input) -> String {
         Input::TransferLeadership { id, to: None } => format!("transfer r{id}"),
         Input::SnapshotSaved(meta) => format!("saved {}", describe_snapshot(meta)),
         Input::SnapshotFailed(index) => format!("snapshot {index} failed"),
-        Input::Restore { id, size } => format!("restore r{id} size={size}"),
+        Input::Restore { id, index, size } => format!("restore r{id} from={index} size={size}"),
     }
 }
 

@@ -78,6 +78,18 @@ impl Raft {
         self.membership.configuration()
     }
 
+    /// The entry that brought [`Raft::configuration`].
+    #[must_use]
+    pub fn configuration_index(&self) -> LogIndex {
+        self.membership.for_snapshot().1
+    }
+
+    /// The committed configuration and the entry that brought it: what a snapshot carries.
+    #[must_use]
+    pub fn committed_configuration(&self) -> (Configuration, LogIndex) {
+        self.membership.for_snapshot()
+    }
+
     /// On a leader, the index of the Noop that opened this leadership: until it is applied, the
     /// state machine may lack what earlier terms have committed.
     #[must_use]

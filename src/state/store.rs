@@ -41,6 +41,16 @@ impl StateStore {
         (result, change.into_iter().collect())
     }
 
+    /// Says that all entries up to this index are in the store: those after the last command changed
+    /// nothing, or the store is a snapshot that stands for them.
+    ///
+    /// # Panics
+    /// When more than that has been applied already.
+    pub fn advance_to(&mut self, index: LogIndex) {
+        invariant!(index >= self.applied, "advance to {index} after {}", self.applied);
+        self.applied = index;
+    }
+
     /// Answers from the current state. The index is 0 when nothing was ever written.
     #[must_use]
     pub fn query(&self, query: &Query) -> Answer {
@@ -51,7 +61,7 @@ impl StateStore {
         }
     }
 
-    /// Index of the last applied command.
+    /// Index of the last applied command, or what [`StateStore::advance_to`] said since.
     #[must_use]
     pub fn applied(&self) -> LogIndex {
         self.applied

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   TCP 8300 ── first byte (multiplex) ─┬─ 1  raft     AppendEntries, RequestVote, …     raft/
-//!                                       └─ 0  rpc      header + body, forwarded requests  rpc/
+//!                                       ├─ 0  rpc      header + body, forwarded requests  rpc/
+//!                                       └─ 5  snapshot header, then an archive as a stream rpc/snapshot.rs
 //!   log entry data ── message type byte + body                                            command.rs
 //!   snapshot of the store ── header + records                                             snapshot/
 //!     as users save it ── gzip of a tar of it, its meta data and checksums                archive/

@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use proconsul::agent::{Agent, AgentConfig, Event, Failure, Input, Output, Reply, Request};
+use proconsul::agent::{
+    Agent, AgentConfig, Event, Failure, Input, Output, RaftServer, Reply, Request,
+};
 use proconsul::base::{
     CallId, Duration, Faults, Instant, LogIndex, PersistId, Prng, ReplyToken, RequestId,
     ServerAddress, Term,
@@ -52,6 +54,7 @@ impl Bench {
         let (hard_state, entries) = raft::bootstrap(wire::raft::encode_configuration(&servers));
         let config = AgentConfig {
             raft: RaftConfig::with_multiplier("n1".into(), address("n1"), 1).expect("valid"),
+            node_name: "n1".to_owned(),
             datacenter: "dc1".to_owned(),
             servers,
             rpc_hold_timeout: Duration::from_secs(7),
@@ -266,9 +269,27 @@ fn answer(result: &Result<Reply, Failure>) -> String {
         Ok(Reply::AgentSelf(info)) => {
             format!("self {} term={} applied={}", info.raft_state, info.term, info.applied_index)
         }
-        Ok(other) => format!("{other:?}"),
+        Ok(Reply::RaftConfiguration { servers, index }) => {
+            let servers: Vec<String> = servers.iter().map(peer).collect();
+            format!("configuration {index}: {}", servers.join(", "))
+        }
+        Ok(Reply::Done) => "done".to_owned(),
+        Ok(Reply::Snapshot { snapshot, state, meta }) => format!(
+            "snapshot {}@{} of configuration {}, {state:?} index={} known_leader={}",
+            snapshot.index,
+            snapshot.term,
+            snapshot.configuration_index,
+            meta.index,
+            meta.known_leader
+        ),
         Err(failure) => format!("refused: {failure}"),
     }
+}
+
+fn peer(server: &RaftServer) -> String {
+    let role = if server.leader { "leader" } else { "follower" };
+    let (id, node) = (&server.id, &server.node);
+    format!("{id} {node} {role} voter={} protocol={}", server.voter, server.protocol_version)
 }
 
 /// What of the agent's facts belongs into a transcript.

@@ -8,8 +8,9 @@
 //! | `lead` | makes it the leader of a new term, with all it asks for granted |
 //! | `follow n2 9 [k=v …]` | a heartbeat from n2, leader of term 9, and these writes, committed |
 //! | `put k v`, `get k`, `list k`, `keys k` `[stale] [consistent] [index=3] [wait=10s]`, `status`, `peers`, `self` | asks |
+//! | `raft`, `remove id n2`, `remove address n2`, `transfer`, `transfer n2`, `save` `[stale]`, `restore k=v` | an operator asks |
 //! | `forget 2` | the asker of r2 goes away |
-//! | `forwarded 1 written\|read\|no-leader\|not-leader\|not-sent\|broke\|lost\|not-ready` | ends call 1 |
+//! | `forwarded 1 written\|read\|done\|no-leader\|not-leader\|not-sent\|broke\|lost\|not-ready` | ends call 1 |
 //! | `persist`, `settle` | completes a write; the disk and the peers do all they are asked |
 //! | `agree`, `unreached`, `newer 9` | a peer agrees to the oldest call, is not reached, knows term 9 |
 //! | `fail-disk` | the disk refuses |
@@ -21,12 +22,14 @@ use std::error::Error;
 
 use bytes::Bytes;
 use goldenscript::{ArgumentConsumer, Command as Line, Context};
-use proconsul::agent::{Failure, Input, ReadMeta, ReadMode, ReadOptions, Reply, Request};
-use proconsul::base::{CallId, Duration, RequestId, Term};
+use proconsul::agent::{
+    Failure, Input, PeerName, ReadMeta, ReadMode, ReadOptions, Reply, Request, StateImage,
+};
+use proconsul::base::{CallId, Duration, Faults, RequestId, Term};
 use proconsul::raft::describe::describe_request;
-use proconsul::state::{Answer, Command, CommandResult, KvCommand, Query, Rows};
+use proconsul::state::{Answer, Command, CommandResult, KvCommand, Query, Rows, StateStore};
 
-use crate::agent_bench::Bench;
+use crate::agent_bench::{Bench, address};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -98,6 +101,19 @@ fn request(name: &str, args: &mut ArgumentConsumer<'_>) -> Outcome<Request> {
         "status" => return Ok(Request::StatusLeader),
         "peers" => return Ok(Request::StatusPeers),
         "self" => return Ok(Request::AgentSelf),
+        "raft" => return Ok(Request::RaftConfiguration { stale: args.next_pos().is_some() }),
+        "save" => return Ok(Request::SnapshotSave { stale: args.next_pos().is_some() }),
+        "transfer" => {
+            return Ok(Request::TransferLeadership { to: args.next_pos().map(Into::into) });
+        }
+        "remove" => {
+            let (kind, name) = (args.next_pos(), args.next_pos().ok_or("which peer?")?);
+            return Ok(Request::RemoveRaftPeer(match kind {
+                Some("id") => PeerName::Id(name.into()),
+                _ => PeerName::Address(address(name)),
+            }));
+        }
+        "restore" => return Ok(Request::SnapshotRestore(image(args))),
         _ => {}
     }
     let key = args.next_pos().ok_or("which key?")?.to_owned();
@@ -126,6 +142,15 @@ fn set(key: &str, value: &str) -> Command {
     Command::Kv(KvCommand::Set { key: key.to_owned(), value, flags: 0 })
 }
 
+/// A state with these writes, at index 1, 2 …
+fn image(args: &mut ArgumentConsumer<'_>) -> StateImage {
+    let mut state = StateStore::new();
+    while let Some((key, value)) = args.next_key() {
+        state.apply(state.applied().next(), &set(key, value), &Faults::none());
+    }
+    StateImage(state)
+}
+
 /// How a forwarded request may end.
 pub fn ending(name: &str) -> Outcome<Result<Reply, Failure>> {
     Ok(match name {
@@ -134,6 +159,8 @@ pub fn ending(name: &str) -> Outcome<Result<Reply, Failure>> {
             answer: Answer { index: 7, rows: Rows::Entries(Vec::new()) },
             meta: ReadMeta { index: 7, known_leader: true, last_contact: Duration::ZERO },
         }),
+        "done" => Ok(Reply::Done),
+        "refused" => Err(Failure::Remote("stale not allowed for restore".to_owned())),
         "no-leader" => Err(Failure::NoLeader),
         "not-leader" => Err(Failure::NotLeader),
         "not-sent" => Err(Failure::NotSent("connection refused".to_owned())),
@@ -176,6 +203,7 @@ stories! {
     forwarding,
     holding,
     leadership_lost,
+    operators,
     reads,
     stopping,
     verify_batching,

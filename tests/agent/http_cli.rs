@@ -20,7 +20,7 @@ impl NodeRunner<World> for NoNode {
 }
 
 /// Exit code, standard output, standard error.
-fn shell(world: &World, line: &[&str], stdin: &str) -> (i32, String, String) {
+pub fn shell(world: &World, line: &[&str], stdin: &str) -> (i32, String, String) {
     let (mut stdin, mut out, mut err) = (stdin.as_bytes(), Vec::new(), Vec::new());
     let args: Vec<String> = line.iter().map(|arg| (*arg).to_owned()).collect();
     let env = BTreeMap::new();

@@ -266,12 +266,18 @@ impl Disk for Folder {
         if names.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(names) }
     }
 
-    async fn rename(&self, _: &str, _: &str) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
+    async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let (from, to) = (self.root.join(from), self.root.join(to));
+        self.world.inner(|inner| {
+            let moved = inner.files.remove(&from).ok_or(io::ErrorKind::NotFound)?;
+            inner.files.insert(to, moved);
+            Ok(())
+        })
     }
 
-    async fn remove(&self, _: &str) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
+    async fn remove(&self, path: &str) -> io::Result<()> {
+        let removed = self.world.inner(|inner| inner.files.remove(&self.root.join(path)));
+        removed.map(drop).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     async fn sync_dir(&self, _: &str) -> io::Result<()> {
@@ -366,7 +372,8 @@ impl Runtime for World {
     }
 
     fn disk(&self, root: &Path) -> Folder {
-        Folder { world: self.clone(), root: root.to_owned() }
+        let root = root.strip_prefix(".").unwrap_or(root).to_owned();
+        Folder { world: self.clone(), root }
     }
 
     fn entropy(&self, bytes: &mut [u8]) {

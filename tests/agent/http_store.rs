@@ -6,9 +6,12 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
-use proconsul::agent::{Failure, ReadMeta, ReadOptions, Reply, Request, SelfInfo};
-use proconsul::base::{Duration, Faults, LogIndex, ServerAddress, Term};
+use proconsul::agent::{
+    Failure, PeerName, RaftServer, ReadMeta, ReadOptions, Reply, Request, SelfInfo, StateImage,
+};
+use proconsul::base::{Duration, Faults, LogIndex, ServerAddress, Term, WallTime};
 use proconsul::http::{Backend, Identity};
+use proconsul::raft::{self, Configuration, Refusal, SnapshotMeta, Suffrage};
 use proconsul::state::{Change, Query, StateStore};
 
 #[derive(Clone)]
@@ -55,6 +58,45 @@ impl StoreBackend {
         Reply::Written(result)
     }
 
+    fn peers(&self) -> Reply {
+        let peer = |server: raft::Server| RaftServer {
+            leader: server.address == own(),
+            node: self.identity.node_name.clone(),
+            protocol_version: "3".to_owned(),
+            voter: true,
+            id: server.id,
+            address: server.address,
+        };
+        let servers = configuration().servers.into_iter().map(peer).collect();
+        Reply::RaftConfiguration { servers, index: LogIndex(1) }
+    }
+
+    fn snapshot(&self) -> Reply {
+        let shared = self.shared();
+        let (index, mut store) = (LogIndex(shared.index), shared.store.clone());
+        store.advance_to(index);
+        let snapshot = SnapshotMeta {
+            index,
+            term: Term(2),
+            configuration: configuration(),
+            configuration_index: LogIndex(1),
+            size: 0,
+        };
+        let meta = ReadMeta { index: index.0, known_leader: true, last_contact: Duration::ZERO };
+        Reply::Snapshot { snapshot, state: StateImage(store), meta }
+    }
+
+    /// Whoever blocks is answered from the new state.
+    fn restore(&self, image: StateImage) -> Reply {
+        let mut shared = self.shared();
+        shared.index = shared.index.max(image.0.applied().0) + 1;
+        shared.store = image.0;
+        shared.expired = true;
+        let index = LogIndex(shared.index);
+        shared.store.advance_to(index);
+        Reply::Done
+    }
+
     /// Re-runs the query only when a change touches it, as a server does.
     async fn read(&self, query: Query, options: ReadOptions) -> Reply {
         self.shared().last_read = Some(options.clone());
@@ -85,7 +127,7 @@ impl Backend for StoreBackend {
         if let Some(failure) = self.shared().failure.clone() {
             return Err(failure);
         }
-        let own = ServerAddress::from("127.0.0.1:8300");
+        let own = own();
         let last = LogIndex(self.shared().index);
         Ok(match request {
             Request::Write(command) => self.write(&command),
@@ -101,9 +143,19 @@ impl Backend for StoreBackend {
                 applied_index: last,
                 num_peers: 0,
                 last_contact: Some(Duration::ZERO),
-                leader: Some(own),
+                leader: Some(own.clone()),
+                last_snapshot: Default::default(),
+                latest_configuration: configuration(),
+                latest_configuration_index: LogIndex(1),
             })),
-            other => panic!("no test asks this yet: {other:?}"),
+            Request::RaftConfiguration { .. } => self.peers(),
+            Request::RemoveRaftPeer(name) => return removed(&name),
+            Request::TransferLeadership { to: None } => Reply::Done,
+            Request::TransferLeadership { .. } => {
+                return Err(Failure::Raft(Refusal::NoSuchPeer));
+            }
+            Request::SnapshotSave { .. } => self.snapshot(),
+            Request::SnapshotRestore(image) => self.restore(image),
         })
     }
 
@@ -111,8 +163,40 @@ impl Backend for StoreBackend {
         max / 2
     }
 
+    fn wall_clock(&self) -> WallTime {
+        WallTime(1_600_000_000_123_000_000)
+    }
+
     fn identity(&self) -> &Identity {
         &self.identity
+    }
+}
+
+fn own() -> ServerAddress {
+    "127.0.0.1:8300".into()
+}
+
+/// This server, which leads, and another one.
+fn configuration() -> Configuration {
+    let server =
+        |id: &str, address| raft::Server { suffrage: Suffrage::Voter, id: id.into(), address };
+    let other = ServerAddress::from("127.0.0.2:8300");
+    Configuration { servers: vec![server("id1", own()), server("id2", other)] }
+}
+
+fn removed(name: &PeerName) -> Result<Reply, Failure> {
+    let servers = configuration().servers;
+    let known = servers.iter().any(|server| match name {
+        PeerName::Id(id) => server.id == *id,
+        PeerName::Address(address) => server.address == *address,
+    });
+    let text = match name {
+        PeerName::Id(id) => format!("id \"{id}\""),
+        PeerName::Address(address) => format!("address \"{address}\""),
+    };
+    match known {
+        true => Ok(Reply::Done),
+        false => Err(Failure::Refused(format!("{text} was not found in the Raft configuration"))),
     }
 }
 

@@ -11,13 +11,13 @@ use crate::real_process::{
 };
 
 /// The servers' setups, and those that run.
-struct Cluster {
-    setups: Vec<Setup>,
-    running: Vec<Option<Agent>>,
+pub struct Cluster {
+    pub setups: Vec<Setup>,
+    pub running: Vec<Option<Agent>>,
 }
 
 impl Cluster {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let port = free_port();
         let join: Vec<String> =
             (1..=3).map(|host| format!("\"{}:{port}\"", loopback(host))).collect();
@@ -37,7 +37,7 @@ impl Cluster {
     }
 
     /// The server that a majority of those that run takes for leader.
-    fn leader(&self) -> usize {
+    pub fn leader(&self) -> usize {
         eventually("a leader is known", || {
             let told: Vec<String> = self
                 .running

@@ -14,6 +14,8 @@ pub enum ArchiveError {
     },
     /// Not a tar, or damaged as such.
     Tar(String),
+    /// The state in it, or what would be lost with it.
+    State(String),
     /// A member that no snapshot has.
     Unexpected(String),
     /// A member that is there twice.
@@ -54,6 +56,7 @@ impl fmt::Display for ArchiveError {
                 write!(f, "it unpacks to more than {limit} bytes; is it a snapshot at all?")
             }
             ArchiveError::Tar(why) => write!(f, "failed to read archive: {why}"),
+            ArchiveError::State(why) => f.write_str(why),
             ArchiveError::Unexpected(name) => write!(f, "unexpected file {name:?} in snapshot"),
             ArchiveError::Twice(name) => write!(f, "{name:?} is in the snapshot twice"),
             ArchiveError::Missing(name) => {

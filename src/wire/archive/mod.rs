@@ -19,10 +19,12 @@
 mod error;
 mod meta;
 mod read;
+mod state;
 mod write;
 
 pub use error::ArchiveError;
 pub use read::read;
+pub use state::{encoded_size, pack, records, unpack};
 pub use write::write;
 
 use crate::raft::SnapshotMeta;

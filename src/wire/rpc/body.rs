@@ -7,7 +7,7 @@ use crate::agent::{ReadMeta, ReadMode, ReadOptions, Reply, Request};
 use crate::base::Duration;
 use crate::state::{Answer, Command, CommandResult, KvEntry, Query, Rows};
 
-use super::Method;
+use super::{Method, operator};
 use crate::wire::kv;
 use crate::wire::msgpack::{DecodeError, Reader, Writer};
 
@@ -17,7 +17,7 @@ const DEFAULT_WAIT: Duration = Duration::from_secs(300);
 const MAX_WAIT: Duration = Duration::from_secs(600);
 
 /// A span as Go has it: nanoseconds in 63 bits.
-fn nanos(span: Duration) -> u64 {
+pub(super) fn nanos(span: Duration) -> u64 {
     i64::try_from(span.as_nanos()).unwrap_or(i64::MAX).unsigned_abs()
 }
 
@@ -28,12 +28,12 @@ pub(super) fn write_request(request: &Request, datacenter: &str, writer: &mut Wr
         Request::Read { query, options } => write_query(query, options, datacenter, writer),
         Request::StatusLeader
         | Request::StatusPeers
-        | Request::AgentSelf
         | Request::RaftConfiguration { .. }
         | Request::RemoveRaftPeer(_)
-        | Request::TransferLeadership { .. }
-        | Request::SnapshotSave { .. }
-        | Request::SnapshotRestore(_) => {}
+        | Request::TransferLeadership { .. } => {
+            operator::write_request(request, datacenter, writer);
+        }
+        Request::AgentSelf | Request::SnapshotSave { .. } | Request::SnapshotRestore(_) => {}
     }
 }
 
@@ -64,6 +64,9 @@ pub(super) fn read_request(
     if method == Method::KvsApply {
         return Ok(Request::Write(Command::Kv(kv::read_command(reader)?)));
     }
+    if !method.is_query() {
+        return operator::read_request(method, reader);
+    }
     let (mut key, mut prefix, mut separator) = (String::new(), String::new(), String::new());
     let (mut stale, mut consistent, mut min_index, mut wait) = (false, false, 0, Duration::ZERO);
     reader.map(|reader, name| {
@@ -82,7 +85,7 @@ pub(super) fn read_request(
     let query = match method {
         Method::KvsGet => Query::KvGet { key },
         Method::KvsListKeys => Query::KvKeys { prefix, separator },
-        Method::KvsList | Method::KvsApply => Query::KvList { prefix: key },
+        _ => Query::KvList { prefix: key },
     };
     // Both at once cannot come from Consul's front end; the stricter promise is kept then.
     let mode = match (consistent, stale) {
@@ -95,11 +98,11 @@ pub(super) fn read_request(
 }
 
 /// Writes the body of an answer; only for a reply that fits its method.
-pub(super) fn write_reply(reply: &Reply, writer: &mut Writer<'_>) {
+pub(super) fn write_reply(method: Method, reply: &Reply, writer: &mut Writer<'_>) {
     match reply {
         Reply::Written(CommandResult::Flag(flag)) => writer.bool(*flag),
         Reply::Read { answer, meta } => write_answer(answer, meta, writer),
-        _ => writer.nil(),
+        _ => operator::write_reply(method, reply, writer),
     }
 }
 
@@ -118,7 +121,11 @@ fn write_answer(answer: &Answer, meta: &ReadMeta, writer: &mut Writer<'_>) {
 }
 
 /// An array; nil when there is nothing in it, as Go's nil slice.
-fn write_rows<T>(writer: &mut Writer<'_>, rows: &[T], write: impl Fn(&T, &mut Writer<'_>)) {
+pub(super) fn write_rows<T>(
+    writer: &mut Writer<'_>,
+    rows: &[T],
+    write: impl Fn(&T, &mut Writer<'_>),
+) {
     if rows.is_empty() {
         writer.nil();
         return;
@@ -133,6 +140,9 @@ fn write_rows<T>(writer: &mut Writer<'_>, rows: &[T], write: impl Fn(&T, &mut Wr
 pub(super) fn read_reply(method: Method, reader: &mut Reader<'_>) -> Result<Reply, DecodeError> {
     if method == Method::KvsApply {
         return Ok(Reply::Written(CommandResult::Flag(reader.bool()?)));
+    }
+    if !method.is_query() {
+        return operator::read_reply(method, reader);
     }
     let mut meta = ReadMeta { index: 0, known_leader: false, last_contact: Duration::ZERO };
     let mut entries: Vec<KvEntry> = Vec::new();

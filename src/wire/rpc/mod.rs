@@ -1,8 +1,8 @@
 //! Requests that one server forwards to another: Go's net/rpc over messagepack (spec cluster 5.5).
 //!
 //! ```text
-//!   request     { ServiceMethod, Seq }          │ body: KVSRequest, KeyRequest, KeyListRequest
-//!   response    { Error, Seq, ServiceMethod }   │ body: bool, IndexedDirEntries, IndexedKeyList
+//!   request     { ServiceMethod, Seq }          │ body: KVSRequest, KeyRequest, KeyListRequest … body.rs
+//!   response    { Error, Seq, ServiceMethod }   │ body: bool, IndexedDirEntries …            operator.rs
 //!               with an Error: any value, not looked at
 //! ```
 //!
@@ -14,15 +14,22 @@
 //! A request for a method that does not exist, or with a body that is not the method's, is
 //! answered with an error and the connection lives on; only bytes that are not messagepack end it.
 //!
+//! Snapshots travel on connections of their own: [`snapshot`].
+//!
 //! Deliberately not here: the table of calls in flight, deadlines, who is asked.
 
 mod body;
+mod operator;
+pub mod snapshot;
 
 use super::msgpack::{DecodeError, Fault, Reader, Writer, streamed};
-use crate::agent::{Failure, Reply, Request};
+use crate::agent::{Failure, PeerName, Reply, Request};
 use crate::state::{CommandResult, Query, Rows};
 
-/// What can be forwarded.
+/// The services of which some methods are known.
+const SERVICES: [&str; 3] = ["KVS.", "Operator.", "Status."];
+
+/// What one server may ask another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are those of Consul's endpoints")]
 pub enum Method {
@@ -30,11 +37,33 @@ pub enum Method {
     KvsGet,
     KvsList,
     KvsListKeys,
+    RaftGetConfiguration,
+    RaftRemovePeerByAddress,
+    RaftRemovePeerById,
+    /// Our own: Consul 1.9.8 has nothing that hands leadership over.
+    RaftTransferLeader,
+    StatusLeader,
+    StatusPeers,
 }
 
 impl Method {
-    const ALL: [Method; 4] =
-        [Method::KvsApply, Method::KvsGet, Method::KvsList, Method::KvsListKeys];
+    const ALL: [Method; 10] = [
+        Method::KvsApply,
+        Method::KvsGet,
+        Method::KvsList,
+        Method::KvsListKeys,
+        Method::RaftGetConfiguration,
+        Method::RaftRemovePeerByAddress,
+        Method::RaftRemovePeerById,
+        Method::RaftTransferLeader,
+        Method::StatusLeader,
+        Method::StatusPeers,
+    ];
+
+    /// Whether it reads the store, and so shares the fields of consistency and blocking.
+    fn is_query(self) -> bool {
+        matches!(self, Method::KvsGet | Method::KvsList | Method::KvsListKeys)
+    }
 
     /// `Service.Method`.
     #[must_use]
@@ -44,6 +73,12 @@ impl Method {
             Method::KvsGet => "KVS.Get",
             Method::KvsList => "KVS.List",
             Method::KvsListKeys => "KVS.ListKeys",
+            Method::RaftGetConfiguration => "Operator.RaftGetConfiguration",
+            Method::RaftRemovePeerByAddress => "Operator.RaftRemovePeerByAddress",
+            Method::RaftRemovePeerById => "Operator.RaftRemovePeerByID",
+            Method::RaftTransferLeader => "Operator.RaftTransferLeader",
+            Method::StatusLeader => "Status.Leader",
+            Method::StatusPeers => "Status.Peers",
         }
     }
 
@@ -53,7 +88,8 @@ impl Method {
         Self::ALL.into_iter().find(|method| method.name() == name)
     }
 
-    /// How a request is forwarded; none for what each server answers itself.
+    /// How another server is asked this; none for an agent's own affairs, and for snapshots, which have
+    /// a connection of their own.
     #[must_use]
     pub fn of(request: &Request) -> Option<Self> {
         match request {
@@ -61,14 +97,13 @@ impl Method {
             Request::Read { query: Query::KvGet { .. }, .. } => Some(Method::KvsGet),
             Request::Read { query: Query::KvList { .. }, .. } => Some(Method::KvsList),
             Request::Read { query: Query::KvKeys { .. }, .. } => Some(Method::KvsListKeys),
-            Request::StatusLeader
-            | Request::StatusPeers
-            | Request::AgentSelf
-            | Request::RaftConfiguration { .. }
-            | Request::RemoveRaftPeer(_)
-            | Request::TransferLeadership { .. }
-            | Request::SnapshotSave { .. }
-            | Request::SnapshotRestore(_) => None,
+            Request::StatusLeader => Some(Method::StatusLeader),
+            Request::StatusPeers => Some(Method::StatusPeers),
+            Request::RaftConfiguration { .. } => Some(Method::RaftGetConfiguration),
+            Request::RemoveRaftPeer(PeerName::Id(_)) => Some(Method::RaftRemovePeerById),
+            Request::RemoveRaftPeer(PeerName::Address(_)) => Some(Method::RaftRemovePeerByAddress),
+            Request::TransferLeadership { .. } => Some(Method::RaftTransferLeader),
+            Request::AgentSelf | Request::SnapshotSave { .. } | Request::SnapshotRestore(_) => None,
         }
     }
 }
@@ -137,7 +172,9 @@ fn read_call(reader: &mut Reader<'_>) -> Result<Call, DecodeError> {
     let mut body = reader.clone();
     reader.skip()?;
     let request = match Method::from_name(name) {
-        None if name.starts_with("KVS.") => Err(format!("rpc: can't find method {name}")),
+        None if SERVICES.iter().any(|service| name.starts_with(service)) => {
+            Err(format!("rpc: can't find method {name}"))
+        }
         None => Err(format!("rpc: can't find service {name}")),
         Some(method) => body::read_request(method, &mut body)
             .map_err(|error| format!("rpc: {name}: the request cannot be decoded: {error}")),
@@ -153,16 +190,17 @@ pub fn encode_response(seq: u64, method: &str, result: &Result<Reply, Failure>, 
             Rows::Entries(_) => matches!(method, Method::KvsGet | Method::KvsList),
             Rows::Keys(_) => method == Method::KvsListKeys,
         },
+        (Ok(reply), Some(method)) => operator::fits(method, reply),
         _ => false,
     };
-    match result {
-        Ok(reply) if fitting => {
+    match (result, Method::from_name(method)) {
+        (Ok(reply), Some(known)) if fitting => {
             write_response_header(seq, method, "", out);
-            body::write_reply(reply, &mut Writer::new(out));
+            body::write_reply(known, reply, &mut Writer::new(out));
         }
-        Ok(Reply::Written(CommandResult::Error(text))) => encode_error(seq, method, text, out),
-        Ok(_) => encode_error(seq, method, "rpc: the reply is not one to this method", out),
-        Err(failure) => encode_error(seq, method, &failure.to_string(), out),
+        (Ok(Reply::Written(CommandResult::Error(text))), _) => encode_error(seq, method, text, out),
+        (Ok(_), _) => encode_error(seq, method, "rpc: the reply is not one to this method", out),
+        (Err(failure), _) => encode_error(seq, method, &failure.to_string(), out),
     }
 }
 
@@ -216,7 +254,8 @@ fn read_return(reader: &mut Reader<'_>) -> Result<Return, DecodeError> {
 }
 
 /// The failure whose text this is.
-fn failure(text: String) -> Failure {
+#[must_use]
+pub fn failure(text: String) -> Failure {
     let known = [Failure::NoLeader, Failure::NotLeader, Failure::LeadershipLost, Failure::NotReady];
     known.into_iter().find(|failure| failure.to_string() == text).unwrap_or(Failure::Remote(text))
 }

@@ -31,7 +31,7 @@ mod scan;
 pub use encode::{Encoder, encode};
 pub use kinds::kind_name;
 pub use reader::{Reader, SnapshotError};
-pub use scan::{Census, KindCount, inspect};
+pub use scan::{Census, KindCount, RecordInfo, inspect, records};
 
 /// The message type of a key.
 const KVS: u8 = 2;

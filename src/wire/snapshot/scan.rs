@@ -1,7 +1,8 @@
 //! Walking over a snapshot record by record, as its bytes come, and counting what is there.
 
-use super::kind_name;
+use super::{KVS, kind_name};
 use super::reader::SnapshotError;
+use crate::wire::kv;
 use crate::wire::msgpack::{DecodeError, Fault, Reader, streamed};
 
 /// What a snapshot holds.
@@ -57,6 +58,40 @@ pub fn inspect(bytes: &[u8]) -> Result<Census, SnapshotError> {
     let mut scan = Scan::default();
     scan.push(bytes, |_| Ok(()))?;
     scan.finish()
+}
+
+/// One record, for whoever lists them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordInfo {
+    /// Consul's name of its kind: `KVS`, `Tombstone` …
+    pub kind: String,
+    /// The key, of a record of kind `KVS`.
+    pub key: Option<String>,
+    /// Bytes, with that of the type; the header counts with the first record, as in [`KindCount`].
+    pub size: u64,
+}
+
+/// All records of a snapshot, of kinds known and unknown.
+///
+/// # Errors
+/// Bytes that are no snapshot.
+pub fn records(bytes: &[u8]) -> Result<Vec<RecordInfo>, SnapshotError> {
+    let mut found: Vec<RecordInfo> = Vec::new();
+    let mut scan = Scan::default();
+    let mut counted = 0;
+    scan.push(bytes, |record| {
+        let end = (record.offset + record.body.len()) as u64;
+        let key = match record.kind {
+            KVS => Some(kv::read_entry(&mut Reader::new(record.body))?.key),
+            _ => None,
+        };
+        let kind = KindCount { kind: record.kind, count: 1, bytes: 0 }.name();
+        found.push(RecordInfo { kind, key, size: end - counted });
+        counted = end;
+        Ok(())
+    })?;
+    scan.finish()?;
+    Ok(found)
 }
 
 /// One record.

@@ -1,0 +1,201 @@
+//! What operators ask: the set of servers and its changes, leadership, snapshots; and what Raft says of
+//! snapshots.
+//!
+//! ```text
+//!   RaftConfiguration   leader, or with stale whoever is asked: answered at once
+//!   RemoveRaftPeer      leader: looked up, then a change of the configuration, answered when committed
+//!   TransferLeadership  leader: handed to Raft, answered when it has ended
+//!   SnapshotSave        leader: confirmed by a quorum as a consistent read; with stale at once
+//!   SnapshotRestore     leader: handed to Raft, answered when the Noop after it is committed
+//! ```
+//!
+//! All others are forwarded or held like reads and writes. The two that only read may be sent again
+//! when a connection broke; the three that change something may not, as their outcome is unknown then.
+//!
+//! Only committed entries are in a snapshot: it is taken between two of them, from a state that is an
+//! O(1) copy, and stands for the last one that was applied.
+
+use crate::base::{Instant, LogIndex, RequestId, Term};
+use crate::raft::{self, Change, ChangeCommand, Refusal, SnapshotMeta, SnapshotSource};
+use crate::wire::archive;
+
+use super::core::Agent;
+use super::io::Output;
+use super::pending::Waiting;
+use super::types::{Failure, PeerName, RaftServer, ReadMode, Reply, Request, StateImage};
+
+/// The version of the Raft protocol, as Consul's tags spell it.
+const RAFT_PROTOCOL: &str = "3";
+
+impl Agent {
+    /// Serves an operator's request here, or passes it on.
+    pub(super) fn route_operator(
+        &mut self,
+        now: Instant,
+        id: RequestId,
+        request: Request,
+        out: &mut Vec<Output>,
+    ) {
+        let leads = self.raft.is_leader();
+        match request {
+            Request::RaftConfiguration { stale }
+                if leads || stale && self.may_serve_stale(ReadMode::Stale) =>
+            {
+                let reply = self.raft_configuration();
+                self.answer(id, Ok(reply), out);
+            }
+            // Consul asks for no contact with a leader here: a server that is cut off can be saved.
+            Request::SnapshotSave { stale: true } => self.serve_snapshot(now, id, out),
+            Request::SnapshotSave { stale: false } if leads => self.verify(now, id, out),
+            Request::RemoveRaftPeer(name) if leads => self.remove_peer(now, id, &name, out),
+            Request::TransferLeadership { to } if leads => {
+                self.pending.wait(id, Waiting::Transfer);
+                self.raft_step(now, raft::Input::TransferLeadership { id, to }, out);
+            }
+            Request::SnapshotRestore(image) if leads => {
+                self.pending.wait(id, Waiting::Commit);
+                let (index, size) = (image.0.applied(), archive::encoded_size(&image.0));
+                self.images.give(id, image);
+                self.raft_step(now, raft::Input::Restore { id, index, size }, out);
+            }
+            request => self.forward_or_hold(now, id, request, out),
+        }
+    }
+
+    fn raft_configuration(&self) -> Reply {
+        let leader = self.raft.leader();
+        let server = |server: &raft::Server| {
+            // Names and versions of the others come with gossip.
+            let (node, version) = match server.address == self.config.raft.address {
+                true => (self.config.node_name.as_str(), RAFT_PROTOCOL),
+                false => ("(unknown)", "unknown"),
+            };
+            RaftServer {
+                id: server.id.clone(),
+                node: node.to_owned(),
+                address: server.address.clone(),
+                leader: leader == Some(&server.address),
+                protocol_version: version.to_owned(),
+                voter: server.suffrage == raft::Suffrage::Voter,
+            }
+        };
+        let servers = self.raft.configuration().servers.iter().map(server).collect();
+        Reply::RaftConfiguration { servers, index: self.raft.configuration_index() }
+    }
+
+    /// Humans remove peers, and mistype: what is not in the configuration is refused (as Consul does).
+    fn remove_peer(&mut self, now: Instant, id: RequestId, name: &PeerName, out: &mut Vec<Output>) {
+        let servers = &self.raft.configuration().servers;
+        let found = servers.iter().find(|server| match name {
+            PeerName::Id(id) => server.id == *id,
+            PeerName::Address(address) => server.address == *address,
+        });
+        let Some(server) = found else {
+            let (kind, text) = match name {
+                PeerName::Id(id) => ("id", id.as_str()),
+                PeerName::Address(address) => ("address", address.as_str()),
+            };
+            let text = format!("{kind} {text:?} was not found in the Raft configuration");
+            self.answer(id, Err(Failure::Refused(text)), out);
+            return;
+        };
+        let change = Change {
+            command: ChangeCommand::RemoveServer,
+            id: server.id.clone(),
+            address: server.address.clone(),
+            prev_index: LogIndex(0),
+        };
+        self.pending.wait(id, Waiting::Commit);
+        self.raft_step(now, raft::Input::ChangeConfiguration { id, change }, out);
+    }
+
+    pub(super) fn on_transferred(
+        &mut self,
+        now: Instant,
+        id: RequestId,
+        result: Result<(), Refusal>,
+        out: &mut Vec<Output>,
+    ) {
+        match result {
+            Ok(()) => self.answer(id, Ok(Reply::Done), out),
+            Err(refusal) => self.on_refused(now, id, refusal, out),
+        }
+    }
+
+    /// Answers with the state as it is now.
+    pub(super) fn serve_snapshot(&mut self, now: Instant, id: RequestId, out: &mut Vec<Output>) {
+        let (configuration, configuration_index) = self.raft.committed_configuration();
+        let snapshot = SnapshotMeta {
+            index: self.applied,
+            term: self.applied_term,
+            configuration,
+            configuration_index,
+            size: 0,
+        };
+        let meta = self.read_meta(now, self.applied.0);
+        let state = self.image();
+        self.answer(id, Ok(Reply::Snapshot { snapshot, state, meta }), out);
+    }
+
+    /// A copy of the state, which stands for all that is applied and not only for the last command.
+    fn image(&self) -> StateImage {
+        let mut state = self.state.clone();
+        state.advance_to(self.applied);
+        StateImage(state)
+    }
+
+    pub(super) fn take_snapshot(&self, meta: SnapshotMeta, out: &mut Vec<Output>) {
+        crate::invariant!(
+            meta.index == self.applied,
+            "a snapshot at {} is wanted with {} applied",
+            meta.index,
+            self.applied
+        );
+        out.push(Output::SaveSnapshot(meta, self.image()));
+    }
+
+    /// The state machine is this snapshot's. Whoever waits for a change of the old one is answered from
+    /// the new one, whatever its index (spec cluster 9.4).
+    pub(super) fn on_installed(
+        &mut self,
+        now: Instant,
+        meta: &SnapshotMeta,
+        source: SnapshotSource,
+        out: &mut Vec<Output>,
+    ) {
+        let image = self.images.install(source);
+        crate::invariant!(image.is_some(), "{source:?} is installed, and its state is not here");
+        let Some(StateImage(state)) = image else { return };
+        crate::invariant!(
+            meta.index >= self.applied,
+            "a snapshot at {} is installed with {} applied",
+            meta.index,
+            self.applied
+        );
+        self.state = state;
+        self.state.advance_to(meta.index);
+        self.note_applied(meta.index, meta.term);
+        self.last_snapshot = (meta.index, meta.term);
+        for id in self.pending.select(|pending| matches!(pending.waiting, Waiting::Change { .. })) {
+            self.pending.unblock(now, id);
+            self.route(now, id, out);
+        }
+    }
+
+    pub(super) fn note_applied(&mut self, index: LogIndex, term: Term) {
+        (self.applied, self.applied_term) = (index, term);
+    }
+}
+
+/// Whether a request changes nothing, so that it may be sent again when a connection broke.
+pub(super) fn only_reads(request: &Request) -> bool {
+    matches!(
+        request,
+        Request::Read { .. } | Request::RaftConfiguration { .. } | Request::SnapshotSave { .. }
+    )
+}
+
+/// Whether a request travels on the stream for snapshots, where errors are plain texts.
+pub(super) fn is_snapshot(request: &Request) -> bool {
+    matches!(request, Request::SnapshotSave { .. } | Request::SnapshotRestore(_))
+}
