@@ -211,6 +211,9 @@ pub fn describe_event(event: &Event) -> String {
         Event::VoteRefused { candidate, term, why } => {
             format!("* no vote for {candidate} in {term}: {why:?}")
         }
+        Event::Contradicted { leader, term, what } => {
+            format!("* {leader} in {term} is contradicted: {what:?}")
+        }
         Event::AppendRejected { peer, next } => format!("* {peer} rejected, next {next}"),
         Event::Pipelining(peer) => format!("* pipelining to {peer}"),
         Event::PipelineAborted(peer) => format!("* pipeline to {peer} aborted"),
@@ -240,6 +243,7 @@ pub fn describe_event(event: &Event) -> String {
         Event::PreVoteStarted(term) => format!("* pre-vote for {term}"),
         Event::PreVoteFailed(term) => format!("* pre-vote for {term} lost"),
         Event::Abstaining => "* abstains".to_owned(),
+        Event::LeaderUnfit { leader, term } => format!("* {leader} in {term} cannot heal"),
         Event::Healed => "* healed".to_owned(),
     }
 }

@@ -72,7 +72,8 @@ impl NodeObserver {
                 let term = self.term.load(Ordering::Relaxed);
                 What::StepDown { term, why: format!("{why:?}") }
             }
-            raft::Event::ConfigurationInForce { .. }
+            raft::Event::Contradicted { .. }
+            | raft::Event::ConfigurationInForce { .. }
             | raft::Event::ConfigurationChanging { .. }
             | raft::Event::PeerAdded(_)
             | raft::Event::PeerRemoved(_)
@@ -88,6 +89,7 @@ impl NodeObserver {
             | raft::Event::PreVoteStarted(_)
             | raft::Event::PreVoteFailed(_)
             | raft::Event::Abstaining
+            | raft::Event::LeaderUnfit { .. }
             | raft::Event::Healed
             | raft::Event::NoKnownPeers
             | raft::Event::Pipelining(_)
