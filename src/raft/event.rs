@@ -167,7 +167,8 @@ pub enum Event {
         /// With an entry of this term last.
         term: Term,
     },
-    /// An operator's snapshot has, and the log begins anew after it.
+    /// An operator's snapshot takes the place of everything: the log begins anew after it, and the
+    /// state machine follows as soon as it is durable.
     SnapshotRestored(LogIndex),
     /// The leader hands over to this server.
     TransferStarted(ServerAddress),

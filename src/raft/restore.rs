@@ -54,6 +54,7 @@ impl Raft {
         let source = SnapshotSource::Operator(id);
         self.durability.install(Install { meta: meta.clone(), source, keeps_log: false });
         self.go_on_from(&meta, false);
+        out.push(Output::Event(Event::SnapshotRestored(index)));
         let noop = Entry { index: index.next(), term, kind: EntryKind::Noop, data: Bytes::new() };
         self.append_to_log(vec![noop], out);
         let held = self.durability.hold(self.durability.current(), Promise::Restored { id, index });
@@ -70,7 +71,6 @@ impl Raft {
     ) {
         // A newer leader's snapshot overtook it: the state machine must not go back.
         let Some(meta) = self.snapshots.newest_if(index) else { return };
-        out.push(Output::Event(Event::SnapshotRestored(index)));
         out.push(Output::Installed { meta, source: SnapshotSource::Operator(id) });
         if let State::Leader(leadership) = &mut self.state {
             leadership.peers.iter_mut().for_each(|peer| peer.snapshot_is_ready());
