@@ -449,6 +449,9 @@ impl Cluster {
                 let (_, answer) = line.split_once(' ').expect("a name and a text");
                 format!("answer -> {asker} {answer}")
             }
+            Output::Installed { source: SnapshotSource::Received(_), .. } => {
+                line.split('#').next().unwrap_or_default().to_owned()
+            }
             _ => line,
         }
     }
