@@ -13,9 +13,10 @@ use crate::raft::event::{Event, Role, StepDown};
 use crate::raft::leader::Leadership;
 use crate::raft::log::RaftLog;
 use crate::raft::membership::Membership;
+use crate::raft::snapshot::Snapshots;
 use crate::raft::types::{
-    CallError, Committed, Entry, EntryKind, HardState, Input, InstallSnapshotResponse, Lane,
-    Output, Refusal, Request, RequestPreVoteResponse, Response, Restored, Vote,
+    CallError, Committed, Entry, EntryKind, HardState, Input, Lane, Output, Refusal, Request,
+    RequestPreVoteResponse, Response, Restored, Vote,
 };
 
 /// What a role knows that the others do not.
@@ -48,6 +49,11 @@ pub(super) enum Waiting {
         peer: usize,
         last: LogIndex,
     },
+    /// Position of the peer; the snapshot's index.
+    Snapshot {
+        peer: usize,
+        index: LogIndex,
+    },
 }
 
 /// One server's consensus core.
@@ -69,6 +75,9 @@ pub struct Raft {
     pub(super) last_contact: Option<Instant>,
     /// The one timer of followers and candidates.
     pub(super) timer: Instant,
+    pub(super) snapshots: Snapshots,
+    /// Set while damage on the disk keeps it from voting: the term found there.
+    pub(super) abstention: Option<Term>,
     /// "No known peers" was said in this follower period.
     pub(super) warned: bool,
     /// Calls of this role that are not answered yet; those of earlier roles are forgotten.
@@ -93,8 +102,8 @@ impl Raft {
     /// A follower with what was found on disk. Its first events tell the restored term and role.
     ///
     /// # Panics
-    /// When the restored log is not contiguous from index 1, or runs ahead of the restored term:
-    /// storage has to refuse such a disk.
+    /// When the restored log is not contiguous, does not agree with the snapshot
+    /// ([`Restored::reconcile`]), or runs ahead of the restored term: storage has to refuse such a disk.
     pub fn new(
         config: RaftConfig,
         restored: Restored,
@@ -104,24 +113,32 @@ impl Raft {
         now: Instant,
         out: &mut Vec<Output>,
     ) -> Self {
-        for entry in &restored.entries {
+        let found = restored.snapshot.is_some();
+        let snapshot = restored.snapshot.unwrap_or_default();
+        if found {
+            membership.installed(&snapshot);
+        }
+        for entry in restored.entries.iter().filter(|entry| entry.index > snapshot.index) {
             if entry.kind == EntryKind::Configuration {
                 membership.appended(entry);
             }
         }
         let timer = now + prng.timeout(config.heartbeat_timeout);
-        let raft = Self {
+        let forked = prng.fork("snapshot");
+        let mut raft = Self {
             config,
             faults,
             prng,
             membership,
-            log: RaftLog::restored(restored.entries),
+            log: RaftLog::restored(restored.entries, (snapshot.index, snapshot.term)),
+            abstention: restored.abstains.then_some(restored.hard_state.term),
             hard_state: restored.hard_state,
             durability: Durability::new(),
             state: State::Follower,
             leader: None,
-            commit_index: LogIndex(0),
-            emitted: LogIndex(0),
+            commit_index: snapshot.index,
+            emitted: snapshot.index,
+            snapshots: Snapshots::new(snapshot, forked, now),
             last_contact: None,
             timer,
             warned: false,
@@ -139,6 +156,10 @@ impl Raft {
         );
         out.push(Output::Event(Event::TermChanged(raft.term())));
         out.push(Output::Event(Event::RoleChanged { role: Role::Follower, term: raft.term() }));
+        if raft.abstains() {
+            out.push(Output::Event(Event::Abstaining));
+        }
+        raft.arm_snapshot_timer(now);
         raft
     }
 
@@ -154,6 +175,7 @@ impl Raft {
             Input::Request { token, request } => match request {
                 Request::RequestVote(request) => self.handle_vote(now, token, &request, out),
                 Request::AppendEntries(request) => self.handle_append(now, token, request, out),
+                Request::InstallSnapshot(request) => self.handle_install(now, token, request, out),
                 other => self.refuse(now, Input::Request { token, request: other }, out),
             },
             Input::Reply { call, result } => self.handle_reply(now, call, result, out),
@@ -161,6 +183,9 @@ impl Raft {
             Input::PersistFailed(_) => self.handle_disk_failure(now, out),
             Input::Propose(proposals) => self.propose(now, proposals, out),
             Input::Verify(id) => self.verify(now, id, out),
+            Input::SnapshotSaved(meta) => self.snapshot_saved(meta, out),
+            Input::SnapshotFailed(index) => self.snapshot_failed(index, out),
+            Input::Restore { id, index, size } => self.restore(id, index, size, out),
             other => self.refuse(now, other, out),
         }
         if !self.disk_failed {
@@ -352,6 +377,13 @@ impl Raft {
                 self.append_answered(now, peer, call, last, response, out);
             }
             (Waiting::Append { peer, .. }, _) => self.append_failed(now, peer, call, out),
+            (Waiting::Snapshot { peer, index }, result) => {
+                let installed = match result {
+                    Ok(Response::InstallSnapshot(response)) => Some(response.success),
+                    _ => None,
+                };
+                self.snapshot_ended(now, peer, call, index, installed, out);
+            }
         }
     }
 
@@ -360,10 +392,12 @@ impl Raft {
             return;
         }
         self.log.persisted(id);
+        self.end_abstention(out);
         for promise in self.durability.persisted(id) {
             match promise {
                 Promise::Reply { token, response } => out.push(Output::Reply { token, response }),
                 Promise::Campaign(term) => self.own_vote_is_durable(now, term, out),
+                Promise::Restored { id, index } => self.restored(now, id, index, out),
             }
         }
         self.advance_commit(now, out);
@@ -392,10 +426,7 @@ impl Raft {
                         let term = self.term();
                         Response::RequestPreVote(RequestPreVoteResponse { term, granted: false })
                     }
-                    Request::InstallSnapshot(_) => {
-                        let term = self.term();
-                        Response::InstallSnapshot(InstallSnapshotResponse { term, success: false })
-                    }
+                    Request::InstallSnapshot(_) => self.install_response(false),
                     Request::TimeoutNow => Response::TimeoutNow,
                 };
                 out.push(Output::Reply { token, response });
@@ -433,9 +464,7 @@ impl Raft {
             Response::RequestPreVote(_) => {
                 Response::RequestPreVote(RequestPreVoteResponse { term, granted: false })
             }
-            Response::InstallSnapshot(_) => {
-                Response::InstallSnapshot(InstallSnapshotResponse { term, success: false })
-            }
+            Response::InstallSnapshot(_) => self.install_response(false),
             Response::TimeoutNow => Response::TimeoutNow,
         }
     }
@@ -446,6 +475,9 @@ impl Raft {
             State::Candidate(_) if self.timer <= now => self.election_timer_fired(now, out),
             State::Leader(_) => self.leader_timers(now, out),
             _ => {}
+        }
+        if self.snapshots.timer <= now {
+            self.snapshot_timer_fired(now, out);
         }
     }
 }

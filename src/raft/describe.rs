@@ -9,7 +9,7 @@ use crate::base::{LogIndex, ServerAddress, Term};
 use crate::raft::event::Event;
 use crate::raft::types::{
     CallError, Change, Configuration, Entry, EntryKind, Input, Output, Persist, Request, Response,
-    SnapshotMeta, Suffrage,
+    SnapshotMeta, SnapshotSource, Suffrage,
 };
 
 /// `7@4 "x"`.
@@ -146,8 +146,11 @@ pub fn describe_output(output: &Output) -> String {
             line
         }
         Output::TakeSnapshot(meta) => format!("take {}", describe_snapshot(meta)),
-        Output::Installed { meta, source } => {
-            format!("state is {} of {source:?}", describe_snapshot(meta))
+        Output::Installed { meta, source: SnapshotSource::Received(token) } => {
+            format!("state is {} received#{token}", describe_snapshot(meta))
+        }
+        Output::Installed { meta, source: SnapshotSource::Operator(id) } => {
+            format!("state is {} of r{id}", describe_snapshot(meta))
         }
         Output::Transferred { id, result: Ok(()) } => format!("transferred r{id}"),
         Output::Transferred { id, result: Err(refusal) } => {
@@ -211,6 +214,9 @@ pub fn describe_event(event: &Event) -> String {
         Event::VoteRefused { candidate, term, why } => {
             format!("* no vote for {candidate} in {term}: {why:?}")
         }
+        Event::Contradicted { leader, term, what } => {
+            format!("* {leader} in {term} is contradicted: {what:?}")
+        }
         Event::AppendRejected { peer, next } => format!("* {peer} rejected, next {next}"),
         Event::Pipelining(peer) => format!("* pipelining to {peer}"),
         Event::PipelineAborted(peer) => format!("* pipeline to {peer} aborted"),
@@ -240,6 +246,7 @@ pub fn describe_event(event: &Event) -> String {
         Event::PreVoteStarted(term) => format!("* pre-vote for {term}"),
         Event::PreVoteFailed(term) => format!("* pre-vote for {term} lost"),
         Event::Abstaining => "* abstains".to_owned(),
+        Event::LeaderUnfit { leader, term } => format!("* {leader} in {term} cannot heal"),
         Event::Healed => "* healed".to_owned(),
     }
 }

@@ -6,15 +6,15 @@
 //! newest one.
 //!
 //! ```text
-//!   step ──► batch 7 {hard state, truncate, append} ──► Output::Persist
+//!   step ──► batch 7 {hard state, install, truncate, compact, append} ──► Output::Persist
 //!        └─► held under 7: vote reply, acknowledgement, "ask for votes"
 //!   Persisted(7) ──► released, in the order in which they were held
 //! ```
 
 use std::collections::BTreeMap;
 
-use crate::base::{LogIndex, PersistId, ReplyToken, Term};
-use crate::raft::types::{Entry, HardState, Persist, Response};
+use crate::base::{LogIndex, PersistId, ReplyToken, RequestId, Term};
+use crate::raft::types::{Entry, HardState, Install, Persist, Response};
 
 /// Something that may happen only after a batch is durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub(super) enum Promise {
     Reply { token: ReplyToken, response: Response },
     /// Count the own vote and ask the others, if still a candidate of this term.
     Campaign(Term),
+    /// Let the state machine be the operator's snapshot of this index, and send it on.
+    Restored { id: RequestId, index: LogIndex },
 }
 
 /// The batch of this step and the promises of all batches on their way.
@@ -35,8 +37,11 @@ pub(super) struct Durability {
     /// The batch with the newest hard state.
     hard_state_in: PersistId,
     hard_state_changed: bool,
+    install: Option<Install>,
     truncate_from: Option<LogIndex>,
+    compact_to: Option<LogIndex>,
     append: Vec<Entry>,
+    healed: bool,
     held: BTreeMap<PersistId, Vec<Promise>>,
 }
 
@@ -47,8 +52,11 @@ impl Durability {
             durable: PersistId(0),
             hard_state_in: PersistId(0),
             hard_state_changed: false,
+            install: None,
             truncate_from: None,
+            compact_to: None,
             append: Vec::new(),
+            healed: false,
             held: BTreeMap::new(),
         }
     }
@@ -66,6 +74,24 @@ impl Durability {
     /// The batch that makes the present hard state durable (perhaps long ago).
     pub(super) fn hard_state_in(&self) -> PersistId {
         self.hard_state_in
+    }
+
+    /// The disk writes the snapshot before it touches the log, in this order: install, truncate,
+    /// compact, append.
+    pub(super) fn install(&mut self, install: Install) {
+        crate::invariant!(
+            self.truncate_from.is_none() && self.append.is_empty(),
+            "a batch installs before it changes the log"
+        );
+        self.install = Some(install);
+    }
+
+    pub(super) fn compact(&mut self, to: LogIndex) {
+        self.compact_to = Some(to);
+    }
+
+    pub(super) fn healed(&mut self) {
+        self.healed = true;
     }
 
     pub(super) fn truncate(&mut self, from: LogIndex) {
@@ -89,20 +115,36 @@ impl Durability {
 
     /// Closes this step's batch, if it has content.
     pub(super) fn close(&mut self, hard_state: &HardState) -> Option<Persist> {
-        let changed = std::mem::take(&mut self.hard_state_changed);
-        let truncate_from = self.truncate_from.take();
-        if !changed && truncate_from.is_none() && self.append.is_empty() {
+        if !self.has_content() {
             return None;
         }
         let id = self.current;
         self.current = id.next();
+        let changed = std::mem::take(&mut self.hard_state_changed);
         Some(Persist {
             id,
             hard_state: changed.then(|| hard_state.clone()),
-            truncate_from,
+            install: self.install.take(),
+            truncate_from: self.truncate_from.take(),
+            compact_to: self.compact_to.take(),
             append: std::mem::take(&mut self.append),
+            healed: std::mem::take(&mut self.healed),
             ..Persist::default()
         })
+    }
+
+    fn has_content(&self) -> bool {
+        self.hard_state_changed
+            || self.healed
+            || !self.append.is_empty()
+            || self.truncate_from.is_some()
+            || self.compact_to.is_some()
+            || self.install.is_some()
+    }
+
+    /// Whether this batch is on disk.
+    pub(super) fn is_durable(&self, batch: PersistId) -> bool {
+        batch <= self.durable
     }
 
     /// Whether the disk may report this batch: it was closed, and is news.

@@ -41,6 +41,7 @@ impl Raft {
             return;
         }
         match self.membership.candidacy(&self.config.address) {
+            _ if self.abstains() => {}
             Candidacy::Eligible => {
                 out.push(Output::Event(Event::HeartbeatTimeout { leader: last_leader }));
                 self.stand_for_election(now, out);
@@ -61,6 +62,10 @@ impl Raft {
 
     /// Raises the term and votes for itself. The others are asked once that is durable.
     fn stand_for_election(&mut self, now: Instant, out: &mut Vec<Output>) {
+        // Also when it is told to: a leader with a log that has lost something overwrites the others'.
+        if self.abstains() {
+            return;
+        }
         self.set_leader(None, out);
         self.adopt_term(self.term().next(), out);
         self.vote_for(self.config.address.clone(), out);
@@ -166,6 +171,9 @@ impl Raft {
         // After the term is adopted, so that the cluster can get past this candidate.
         if !empty && !self.membership.is_voter(&request.candidate) {
             return Err(VoteRefusal::NotVoter);
+        }
+        if self.abstains() {
+            return Err(VoteRefusal::Abstains);
         }
         if let Some(vote) = &self.hard_state.vote {
             // Oracle: election-safety. A second vote in one term elects a second leader.

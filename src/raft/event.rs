@@ -27,6 +27,15 @@ pub enum VoteRefusal {
     Abstains,
 }
 
+/// What a request says that cannot be true in a cluster whose servers and disks all work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contradiction {
+    /// Its sender leads the term in which this server leads.
+    SecondLeader,
+    /// It has another entry here, where this server's is committed.
+    CommittedEntry(LogIndex),
+}
+
 /// Why a leader stepped down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
@@ -86,6 +95,16 @@ pub enum Event {
         /// Why.
         why: VoteRefusal,
     },
+    /// A request of this leader was refused because it contradicts what this server knows for
+    /// certain: a forgery, a disk that lied, or a mistake of ours.
+    Contradicted {
+        /// Who sent it.
+        leader: ServerAddress,
+        /// In which term.
+        term: Term,
+        /// What it says.
+        what: Contradiction,
+    },
     /// A follower's log does not match; older entries go next.
     AppendRejected {
         /// The follower.
@@ -127,7 +146,7 @@ pub enum Event {
     PeerRemoved(ServerAddress),
     /// A snapshot of the state machine up to here is being made.
     SnapshotStarted(LogIndex),
-    /// And is durable.
+    /// And is durable, and the newest.
     SnapshotTaken(LogIndex),
     /// It could not be written.
     SnapshotFailed(LogIndex),
@@ -140,14 +159,16 @@ pub enum Event {
         /// Up to here.
         index: LogIndex,
     },
-    /// A leader's snapshot has replaced the state machine.
+    /// A leader's snapshot has replaced the state machine. Everything up to it is committed. The log
+    /// stays if it has this entry, otherwise it begins anew after it.
     SnapshotInstalled {
         /// Up to here.
         index: LogIndex,
         /// With an entry of this term last.
         term: Term,
     },
-    /// An operator's snapshot has.
+    /// An operator's snapshot takes the place of everything: the log begins anew after it, and the
+    /// state machine follows as soon as it is durable.
     SnapshotRestored(LogIndex),
     /// The leader hands over to this server.
     TransferStarted(ServerAddress),
@@ -159,6 +180,13 @@ pub enum Event {
     PreVoteFailed(Term),
     /// Damage had taken what this server may have acknowledged: it neither votes nor stands.
     Abstaining,
+    /// This server asks for another leader, because this one counts what damage has taken from it.
+    LeaderUnfit {
+        /// The present one.
+        leader: ServerAddress,
+        /// Its term.
+        term: Term,
+    },
     /// It has caught up again.
     Healed,
 }

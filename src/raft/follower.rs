@@ -9,11 +9,11 @@
 //! Skipping what is present, instead of cutting at `prev` and appending, is what makes a late or
 //! repeated request harmless: it must not take back entries that were acknowledged after it.
 
-use crate::base::{Instant, LogIndex, ReplyToken};
+use crate::base::{Instant, LogIndex, ReplyToken, ServerAddress, Term};
 use crate::invariant;
 use crate::planted;
 use crate::raft::core::Raft;
-use crate::raft::event::{Event, Role, StepDown};
+use crate::raft::event::{Contradiction, Event, Role, StepDown};
 use crate::raft::types::{AppendEntries, AppendEntriesResponse, Entry, Output, Response};
 
 impl Raft {
@@ -26,16 +26,14 @@ impl Raft {
         out: &mut Vec<Output>,
     ) {
         let last_before = self.log.last_index();
-        if request.term < self.term() || !is_well_formed(&request) {
+        if request.term < self.term()
+            || !is_well_formed(&request)
+            || self.leads_as_well(&request.leader, request.term, out)
+            || self.wants_newer_leader(now, &request.leader, request.term, out)
+        {
             self.reply_after(None, token, self.append_response(false, false), out);
             return;
         }
-        invariant!(
-            self.role() != Role::Leader || request.term > self.term() || self.is_corrupted(),
-            "{} also leads term {}",
-            request.leader,
-            request.term
-        );
         let leader = Some(request.leader.clone());
         self.become_follower(now, request.term, leader, StepDown::NewerTerm, out);
         if request.is_heartbeat() {
@@ -47,9 +45,14 @@ impl Raft {
             self.reply_after(None, token, self.append_response(false, true), out);
             return;
         }
+        let present = self.present(&request.entries);
+        if self.contradicts_committed(&request, present, out) {
+            self.reply_after(None, token, self.append_response(false, false), out);
+            return;
+        }
         self.last_contact = Some(now);
         let last_new = LogIndex(request.prev_index.0 + request.entries.len() as u64);
-        self.take_entries(request.entries, out);
+        self.take_entries(request.entries, present, out);
         self.follow_commit(request.leader_commit, last_new, out);
         let batch = self.log.batch_of(last_new);
         // Oracle: durability. What a power cut takes away was counted as stored.
@@ -72,9 +75,51 @@ impl Raft {
         })
     }
 
+    /// Whether another server claims to lead the term in which this one leads. Election safety rules
+    /// that out, so it is not followed.
+    pub(super) fn leads_as_well(
+        &self,
+        leader: &ServerAddress,
+        term: Term,
+        out: &mut Vec<Output>,
+    ) -> bool {
+        // The oracle of election safety wants to see where a double vote leads.
+        let impossible = self.role() == Role::Leader && term == self.term() && !self.is_corrupted();
+        if impossible {
+            let (leader, what) = (leader.clone(), Contradiction::SecondLeader);
+            out.push(Output::Event(Event::Contradicted { leader, term, what }));
+        }
+        impossible
+    }
+
+    /// Whether the first entry that is not `present` would replace a committed one. Leader completeness
+    /// rules that out; to obey would undo what was acknowledged.
+    fn contradicts_committed(
+        &self,
+        request: &AppendEntries,
+        present: usize,
+        out: &mut Vec<Output>,
+    ) -> bool {
+        let Some(first) = request.entries.get(present).map(|entry| entry.index) else {
+            return false;
+        };
+        // Planted bugs are to be seen by the oracles; what is compacted cannot even be replaced.
+        let impossible =
+            first <= self.log.start() || first <= self.commit_index && !self.is_corrupted();
+        if impossible {
+            let (leader, term) = (request.leader.clone(), request.term);
+            let what = Contradiction::CommittedEntry(first);
+            out.push(Output::Event(Event::Contradicted { leader, term, what }));
+        }
+        impossible
+    }
+
     /// The log check: the entry before the first new one is the leader's too.
     fn matches(&self, request: &AppendEntries) -> bool {
         match self.log.term_at(request.prev_index) {
+            // A snapshot covers it, so it is committed, so the leader has it as well. A request that
+            // was long under way, or of a leader that is still looking for the place.
+            None if request.prev_index < self.log.start() => true,
             None => false,
             // Oracle: log-matching. Entries are put on top of a history that is not theirs.
             Some(_) if planted!(self.faults, "append-skips-log-check") => true,
@@ -82,12 +127,17 @@ impl Raft {
         }
     }
 
+    /// How many of these entries the log has already, or a snapshot covers.
+    fn present(&self, entries: &[Entry]) -> usize {
+        let start = self.log.start();
+        let known = |entry: &&Entry| {
+            entry.index < start || self.log.term_at(entry.index) == Some(entry.term)
+        };
+        entries.iter().take_while(known).count()
+    }
+
     /// Skips what is there, cuts at the first conflict, appends the rest.
-    fn take_entries(&mut self, mut entries: Vec<Entry>, out: &mut Vec<Output>) {
-        let present = entries
-            .iter()
-            .take_while(|entry| self.log.term_at(entry.index) == Some(entry.term))
-            .count();
+    fn take_entries(&mut self, mut entries: Vec<Entry>, present: usize, out: &mut Vec<Output>) {
         let Some(first) = entries.get(present).map(|entry| entry.index) else { return };
         if first <= self.log.last_index() {
             self.truncate(first, out);

@@ -79,6 +79,15 @@ impl Raft {
             "committed up to {}, but the log ends at {last}",
             self.commit_index
         );
+        let snapshot = self.snapshots.newest();
+        invariant!(
+            self.log.start() <= snapshot.0
+                && (snapshot.0 <= self.commit_index || self.is_corrupted()),
+            "the log begins after {}, the snapshot ends at {}, {} is committed",
+            self.log.start(),
+            snapshot.0,
+            self.commit_index
+        );
         invariant!(
             self.emitted == self.commit_index || self.is_corrupted(),
             "committed up to {}, handed out up to {}",
@@ -110,6 +119,13 @@ impl Raft {
 
     /// Looks along the log from `from`, and at every follower.
     fn check_deep(&self, from: LogIndex) {
+        let (index, term) = self.snapshots.newest();
+        invariant!(
+            self.log.term_at(index) == Some(term) || self.is_corrupted(),
+            "the log has {:?} where the snapshot ends at {index}@{term}",
+            self.log.term_at(index)
+        );
+        let from = from.max(self.log.start().next());
         let mut before = self.log.term_at(LogIndex(from.0 - 1)).unwrap_or_default();
         for (offset, entry) in self.log.slice(from, self.log.last_index()).iter().enumerate() {
             invariant!(entry.index.0 == from.0 + offset as u64, "a gap before {}", entry.index);

@@ -14,7 +14,7 @@ use crate::base::{CallId, Duration, Instant, LogIndex, RequestId};
 use crate::planted;
 use crate::raft::core::{Raft, State, Waiting};
 use crate::raft::event::{Event, StepDown};
-use crate::raft::progress::Progress;
+use crate::raft::progress::{Mode, Progress};
 use crate::raft::reads::Reads;
 use crate::raft::types::{
     AppendEntries, AppendEntriesResponse, Entry, EntryKind, Lane, Output, Proposal, Refusal,
@@ -27,7 +27,7 @@ const LEASE_CHECK_MIN: Duration = Duration::from_millis(10);
 /// What a leader knows.
 #[derive(Debug)]
 pub(super) struct Leadership {
-    /// Index of the Noop it began with.
+    /// Index of the Noop it began with, or of the one after an operator's snapshot.
     pub(super) first_own: LogIndex,
     /// The other servers, in the order of the configuration.
     pub(super) peers: Vec<Progress>,
@@ -62,6 +62,21 @@ impl Leadership {
     /// The oldest proposal that waits for its commit, and the newest.
     pub(super) fn open_proposals(&self) -> Option<(LogIndex, LogIndex)> {
         Some((self.proposals.front()?.0, self.proposals.back()?.0))
+    }
+
+    /// An operator's snapshot takes the place of the log, and this request's Noop comes after it: what
+    /// was appended may have been committed somewhere, reads wait for the Noop (see `restore`).
+    pub(super) fn log_is_replaced(&mut self, noop: LogIndex, id: RequestId, out: &mut Vec<Output>) {
+        let refusal = Refusal::SnapshotRestored;
+        out.extend(self.proposals.drain(..).map(|(_, id)| Output::Refused { id, refusal }));
+        self.proposals.push_back((noop, id));
+        self.first_own = noop;
+        self.reads.begin_again();
+        for peer in self.peers.iter_mut().filter(|peer| peer.mode != Mode::Snapshot) {
+            if peer.needs_snapshot() {
+                out.push(Output::Event(Event::PipelineAborted(peer.address.clone())));
+            }
+        }
     }
 
     /// Leadership is over: what was appended may still commit, a read has had no confirmation.
@@ -141,7 +156,7 @@ impl Raft {
         self.advance_commit(now, out);
     }
 
-    fn replicate_to_all(&mut self, now: Instant, out: &mut Vec<Output>) {
+    pub(super) fn replicate_to_all(&mut self, now: Instant, out: &mut Vec<Output>) {
         for peer in 0..self.peer_count() {
             self.replicate(now, peer, out);
         }
@@ -155,7 +170,7 @@ impl Raft {
     }
 
     /// Sends to one follower all that it is ready for.
-    fn replicate(&mut self, now: Instant, peer: usize, out: &mut Vec<Output>) {
+    pub(super) fn replicate(&mut self, now: Instant, peer: usize, out: &mut Vec<Output>) {
         let last_index = self.log.last_index();
         loop {
             let State::Leader(leadership) = &self.state else { return };
@@ -166,6 +181,11 @@ impl Raft {
                 return;
             }
             let (next, to) = (progress.next, progress.address.clone());
+            // The entry before the next one is compacted, so the log check cannot be asked for.
+            if next <= self.log.start() {
+                self.send_snapshot(peer, out);
+                return;
+            }
             let request = self.append_from(next);
             let last = LogIndex(request.prev_index.0 + request.entries.len() as u64);
             let waiting = Waiting::Append { peer, last };
@@ -185,12 +205,13 @@ impl Raft {
         // while the Noop has not (Raft paper figure 8); see also `advance_commit`.
         let one_by_one = planted!(self.faults, "commit-older-term");
         let limit = if one_by_one { 1 } else { self.config.max_append_entries };
+        let entries = self.log.slice(next, LogIndex(prev_index.0 + limit as u64));
         AppendEntries {
             term: self.term(),
             leader: self.config.address.clone(),
             prev_index,
             prev_term: self.log.term_at(prev_index).expect("the leader has what it sends on from"),
-            entries: self.log.slice(next, LogIndex(prev_index.0 + limit as u64)).to_vec(),
+            entries: head_of_size(entries, self.config.max_append_bytes).to_vec(),
             leader_commit: self.commit_index,
         }
     }
@@ -311,4 +332,15 @@ impl Raft {
             self.become_follower(now, self.term(), None, StepDown::LeaseExpired, out);
         }
     }
+}
+
+/// As many of these entries as have at most so many bytes of data; one at least, if there is one.
+fn head_of_size(entries: &[Entry], max_bytes: usize) -> &[Entry] {
+    let mut bytes = 0usize;
+    let fit = entries.iter().take_while(|entry| {
+        bytes = bytes.saturating_add(entry.data.len());
+        bytes <= max_bytes
+    });
+    let count = fit.count().max(1).min(entries.len());
+    &entries[..count]
 }

@@ -3,7 +3,7 @@
 
 use crate::base::runtime::Level;
 use crate::base::{ServerAddress, Term};
-use crate::raft::event::{Event, Role, StepDown, VoteRefusal};
+use crate::raft::event::{Contradiction, Event, Role, StepDown, VoteRefusal};
 use crate::raft::types::Configuration;
 
 /// The line that Consul 1.9.8 logs for this event (module `agent.server.raft`); none for events it
@@ -35,6 +35,9 @@ pub fn log_line(event: &Event, me: &ServerAddress) -> Option<(Level, String)> {
         }
         Event::ElectionWon { tally, .. } => (Level::Info, format!("election won: tally={tally}")),
         Event::VoteRefused { candidate, term, why } => vote_refusal_line(candidate, *term, *why)?,
+        Event::Contradicted { leader, term, what } => {
+            (Level::Error, contradiction_line(leader, *term, *what))
+        }
         Event::AppendRejected { peer, next } => (
             Level::Warn,
             format!("appendEntries rejected, sending older logs: peer={peer} next={next}"),
@@ -117,13 +120,31 @@ fn snapshot_line(event: &Event) -> Option<(Level, String)> {
         }
         Event::Abstaining => (
             Level::Warn,
-            "the log was damaged: neither voting nor standing until a leader has restored it"
+            "the log was damaged: neither voting nor standing until a new leader has restored it"
                 .to_owned(),
+        ),
+        Event::LeaderUnfit { leader, term } => (
+            Level::Warn,
+            format!("the log was damaged: asking for an election: leader={leader} term={term}"),
         ),
         Event::Healed => (Level::Info, "the log is whole again".to_owned()),
         Event::Truncated(from) => (Level::Warn, format!("clearing log suffix: from={from}")),
         _ => return None,
     })
+}
+
+fn contradiction_line(leader: &ServerAddress, term: Term, what: Contradiction) -> String {
+    match what {
+        Contradiction::SecondLeader => {
+            format!("refusing a leader of our own term: from={leader} term={term}")
+        }
+        Contradiction::CommittedEntry(index) => {
+            format!(
+                "refusing to replace a committed entry: from={leader} term={term} index={index}; \
+                 if this goes on, stop this server and wipe its data directory"
+            )
+        }
+    }
 }
 
 fn vote_refusal_line(

@@ -31,16 +31,19 @@
 //! * a read is confirmed by heartbeats sent after it arrived, from voters only (thesis 6.4; spec
 //!   cluster 4.10, hazard);
 //! * a leader that is told of a newer term adopts it at once (paper 5.1);
+//! * an installed snapshot drops a log that contradicts it (spec cluster 4.11, hazard);
+//! * a server whose disk lost part of its log abstains until a leader has restored it;
 //! * no append every 50 ms on an idle cluster: the commit index is sent when it moved, and refreshed
 //!   once per heartbeat timeout for a follower that was restarted in between.
 //!
-//! Not here: snapshots, membership changes, leadership transfer (a request that carries its flag is
+//! Not here: membership changes, leadership transfer (a request that carries its flag is
 //! honoured), pre-vote. Encoding is `wire`'s, files and sockets are the driver's.
 //!
 //! Reading order: [`types`], [`event`], [`config`], [`log`], `durability`, [`core`], `election`,
-//! `follower`, `leader`, `progress`, `reads`, [`membership`], `status`, `invariants`, [`describe`],
-//! [`log_line`](mod@log_line).
+//! `follower`, `leader`, `progress`, `reads`, `snapshot`, `restore`, `abstention`, [`membership`],
+//! `status`, `invariants`, [`describe`], [`log_line`](mod@log_line).
 
+mod abstention;
 pub mod config;
 pub mod core;
 pub mod describe;
@@ -55,6 +58,8 @@ pub mod log_line;
 pub mod membership;
 mod progress;
 mod reads;
+mod restore;
+mod snapshot;
 mod status;
 pub mod types;
 

@@ -6,6 +6,9 @@
 //!     ▲                           │                where the logs agree
 //!     └───────────────────────────┘         Pipeline: up to `max_inflight` requests, `next` runs
 //!       rejected, or no answer                     ahead of the answers
+//!
+//!   Probe, Pipeline ── the entry before `next` is compacted ──► Snapshot      one InstallSnapshot,
+//!   Pipeline ◄── installed ── Snapshot ── no answer, or refused ──► Probe     and no append
 //! ```
 //!
 //! A success acknowledges a prefix of the leader's own log, which only grows while it leads. It may
@@ -31,6 +34,7 @@ pub(super) fn backoff(failures: u32) -> Duration {
 pub(super) enum Mode {
     Probe,
     Pipeline,
+    Snapshot,
 }
 
 /// A follower, as its leader sees it.
@@ -93,6 +97,7 @@ impl Progress {
         match self.mode {
             Mode::Probe => self.inflight.is_empty() && self.retry_at <= now,
             Mode::Pipeline => self.inflight.len() < max_inflight,
+            Mode::Snapshot => false,
         }
     }
 
@@ -117,6 +122,27 @@ impl Progress {
                 None
             }
             Mode::Pipeline => Some(self.commit_at),
+            Mode::Snapshot => None,
+        }
+    }
+
+    /// Only a snapshot can bring this follower on, and none is sent yet. Returns true when this ends
+    /// a pipeline.
+    pub(super) fn needs_snapshot(&mut self) -> bool {
+        let aborted = self.fall_back();
+        self.mode = Mode::Snapshot;
+        aborted
+    }
+
+    /// And now it is.
+    pub(super) fn snapshot_sent(&mut self, call: CallId) {
+        self.inflight.push_back(call);
+    }
+
+    /// The snapshot that it waited for can be sent.
+    pub(super) fn snapshot_is_ready(&mut self) {
+        if self.mode == Mode::Snapshot && self.inflight.is_empty() {
+            self.mode = Mode::Probe;
         }
     }
 
@@ -151,17 +177,18 @@ impl Progress {
         }
     }
 
-    /// Everything up to `last` is in its log. Returns true when this starts the pipeline.
+    /// Everything up to `last` is in its log, or in its snapshot. Returns true when this starts the
+    /// pipeline.
     pub(super) fn succeeded(&mut self, last: LogIndex, current: bool) -> bool {
         self.matched = self.matched.max(last);
         if !current {
             return false;
         }
         self.failures = 0;
-        let starts = self.mode == Mode::Probe;
+        let starts = self.mode != Mode::Pipeline;
         if starts {
             self.mode = Mode::Pipeline;
-            self.next = last.next();
+            self.next = self.matched.next();
         }
         starts
     }
@@ -196,9 +223,9 @@ impl Progress {
     fn fall_back(&mut self) -> bool {
         let aborted = self.mode == Mode::Pipeline;
         if aborted {
-            self.mode = Mode::Probe;
             self.next = self.matched.next();
         }
+        self.mode = Mode::Probe;
         self.inflight.clear();
         aborted
     }

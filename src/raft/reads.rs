@@ -37,6 +37,11 @@ struct Round {
 }
 
 impl Reads {
+    /// The round that is out counts for nothing; its reads wait for another.
+    pub(super) fn begin_again(&mut self) {
+        self.queued = self.drain();
+    }
+
     /// All that waits, in the order of arrival.
     pub(super) fn drain(&mut self) -> Vec<RequestId> {
         let mut reads = self.round.take().map(|round| round.reads).unwrap_or_default();

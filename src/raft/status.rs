@@ -10,14 +10,15 @@ impl Raft {
     /// When [`Input::Wake`](crate::raft::Input::Wake) is due; none when only other inputs can move this core.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        match &self.state {
-            _ if self.disk_failed => None,
-            State::Follower | State::Candidate(_) => Some(self.timer),
+        let of_role = match &self.state {
+            _ if self.disk_failed => return None,
+            State::Follower | State::Candidate(_) => self.timer,
             State::Leader(leadership) => {
                 let max_inflight = self.config.max_inflight;
-                Some(leadership.deadline(self.log.last_index(), max_inflight))
+                leadership.deadline(self.log.last_index(), max_inflight)
             }
-        }
+        };
+        Some(of_role.min(self.snapshots.timer))
     }
 
     /// The present role.
@@ -66,6 +67,18 @@ impl Raft {
         self.log.last_term()
     }
 
+    /// The newest snapshot, as (index, term); (0, 0) when there is none.
+    #[must_use]
+    pub fn last_snapshot(&self) -> (LogIndex, Term) {
+        self.snapshots.newest()
+    }
+
+    /// Whether damage on its disk keeps this server from voting and standing.
+    #[must_use]
+    pub fn abstains(&self) -> bool {
+        self.abstention.is_some()
+    }
+
     /// When a leader was last heard of (spec cluster 4.3); none if never in this process life.
     #[must_use]
     pub fn last_contact(&self) -> Option<Instant> {
@@ -90,8 +103,9 @@ impl Raft {
         self.membership.for_snapshot()
     }
 
-    /// On a leader, the index of the Noop that opened this leadership: until it is applied, the
-    /// state machine may lack what earlier terms have committed.
+    /// On a leader, the index of the Noop that opened this leadership, or that follows an operator's
+    /// snapshot: until it is applied, the state machine may lack what earlier terms have committed, or
+    /// have what no other server has.
     #[must_use]
     pub fn first_own_index(&self) -> Option<LogIndex> {
         match &self.state {

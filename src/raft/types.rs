@@ -145,7 +145,7 @@ pub struct Persist {
     /// The live peer set of the `legacy` discipline, for `peers.json` (spec cluster 4.15); itself
     /// included. None when it has not changed.
     pub peers: Option<Vec<ServerAddress>>,
-    /// The server has caught up with what damage on its disk had taken: see [`Restored::abstains`].
+    /// A leader has brought back what damage on this disk had taken: see [`Restored::abstains`].
     pub healed: bool,
 }
 
@@ -156,13 +156,16 @@ pub struct Restored {
     pub hard_state: HardState,
     /// The newest snapshot that can be read; the state machine is as it says.
     pub snapshot: Option<SnapshotMeta>,
-    /// The log, contiguous; from index 1, or from any index up to the one after the snapshot's. It ends
-    /// at or after the snapshot's index, or is empty.
+    /// The log, contiguous; from index 1, or from any index up to the one after the snapshot's. It has
+    /// the snapshot's last entry, or begins right after it, or is empty: [`Restored::reconcile`] sees
+    /// to that.
     pub entries: Vec<Entry>,
     /// Something that this server may have acknowledged was damaged and is gone, while term and
-    /// vote are known. It neither votes nor stands until a leader has brought it back to where it was:
-    /// its log reaches what the leader took for stored here when it first sent to this life, and holds
-    /// an entry of that leader's own term. Then it says so with [`Persist::healed`].
+    /// vote are known, and what is left of the log is a prefix of what it was. It neither votes nor
+    /// stands until its log holds, durably, an entry of a term above the one found on disk: a leader
+    /// that was elected after the damage has then brought back all that matters. A leader of the term
+    /// found on disk is made to stand again. The end is told with [`Persist::healed`]; until that is
+    /// durable, every start says `abstains`. Why that is sound: the essay of `raft/abstention.rs`.
     pub abstains: bool,
     /// The `legacy` peer set (peers.json as found); None under the `modern` discipline.
     pub peers: Option<Vec<ServerAddress>>,

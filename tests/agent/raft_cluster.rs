@@ -3,21 +3,25 @@
 //!
 //! * A message in flight can be delivered in any order, lost (its caller is told, as the driver's
 //!   time limit would) or delivered twice.
-//! * A batch on its way to a disk is durable only when it is completed; a crash loses the rest.
+//! * A batch on its way to a disk is durable only when it is completed; a crash loses the rest, and
+//!   may come between the snapshot in it and its log entries.
+//! * A snapshot takes until it is saved. The state machine is a running hash, see `raft_disk`.
 //! * Every server has its own clock. Nothing keeps them together but the holder.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use proconsul::base::{
-    CallId, Duration, Faults, Instant, LogIndex, Prng, ReplyToken, RequestId, ServerAddress,
+    CallId, Duration, Faults, Instant, LogIndex, Prng, ReplyToken, RequestId, ServerAddress, Term,
 };
+use proconsul::raft::config;
 use proconsul::raft::{
-    CallError, Configuration, Entry, EntryKind, Event, HardState, Input, Output, Persist, Proposal,
-    Raft, RaftConfig, Request, Response, Restored, Server, StaticMembership, Suffrage, bootstrap,
+    CallError, Configuration, EntryKind, Event, Input, Output, Persist, Proposal, Raft, RaftConfig,
+    Request, Response, Server, SnapshotMeta, SnapshotSource, StaticMembership, Suffrage, bootstrap,
     describe_output,
 };
 
+use crate::raft_disk::{Disk, Log, State};
 use crate::raft_judge::{Judge, Violation};
 
 /// One server: its core while it runs, and its disk.
@@ -27,13 +31,16 @@ pub struct Node {
     pub clock: Instant,
     /// How often it was started.
     pub life: u32,
-    /// What is on disk.
-    pub hard_state: HardState,
-    pub disk: Vec<Entry>,
+    pub disk: Disk,
     /// Batches on their way there.
     pub writing: VecDeque<Persist>,
     /// The log in memory, as its events tell it.
-    pub log: Vec<Entry>,
+    pub log: Log,
+    pub machine: State,
+    /// The snapshot that is being made.
+    pub taking: Option<(SnapshotMeta, State)>,
+    /// Bytes of snapshots that came in this life.
+    received: BTreeMap<SnapshotSource, u64>,
 }
 
 /// What a message carries.
@@ -51,6 +58,8 @@ pub struct Message {
     pub caller_life: u32,
     pub call: CallId,
     pub body: Body,
+    /// Of the snapshot that a request carries.
+    bytes: Option<u64>,
 }
 
 /// A request that a server has taken and not answered.
@@ -70,14 +79,28 @@ pub struct Shape {
     pub nonvoters: usize,
     pub max_append_entries: usize,
     pub max_inflight: usize,
+    pub max_append_bytes: usize,
+    pub snapshot_interval: Duration,
+    pub snapshot_threshold: u64,
+    pub trailing_logs: u64,
     pub seed: u64,
     pub faults: Faults,
 }
 
 impl Shape {
     pub fn of(servers: usize, seed: u64) -> Self {
-        let faults = Faults::none();
-        Self { servers, nonvoters: 0, max_append_entries: 64, max_inflight: 64, seed, faults }
+        Self {
+            servers,
+            nonvoters: 0,
+            max_append_entries: 64,
+            max_inflight: 64,
+            max_append_bytes: config::MAX_APPEND_BYTES,
+            snapshot_interval: config::SNAPSHOT_INTERVAL,
+            snapshot_threshold: config::SNAPSHOT_THRESHOLD,
+            trailing_logs: config::TRAILING_LOGS,
+            seed,
+            faults: Faults::none(),
+        }
     }
 }
 
@@ -98,17 +121,23 @@ pub struct Cluster {
 impl Cluster {
     /// A bootstrapped cluster: term 1, one configuration entry everywhere.
     pub fn new(shape: Shape) -> Self {
-        let (hard_state, disk) = bootstrap(Bytes::from_static(b"servers"));
+        let (hard_state, entries) = bootstrap(Bytes::from_static(b"servers"));
         let nodes = (1..=shape.servers)
             .map(|number| Node {
                 address: format!("n{number}").into(),
                 raft: None,
                 clock: Instant::ZERO,
                 life: 0,
-                hard_state: hard_state.clone(),
-                disk: disk.clone(),
+                disk: Disk {
+                    hard_state: hard_state.clone(),
+                    log: Log::of(entries.clone()),
+                    ..Disk::default()
+                },
                 writing: VecDeque::new(),
-                log: Vec::new(),
+                log: Log::default(),
+                machine: State::default(),
+                taking: None,
+                received: BTreeMap::new(),
             })
             .collect();
         let mut cluster = Self {
@@ -155,13 +184,14 @@ impl Cluster {
                 .expect("1 is allowed");
         config.max_append_entries = self.shape.max_append_entries;
         config.max_inflight = self.shape.max_inflight;
+        config.max_append_bytes = self.shape.max_append_bytes;
+        config.snapshot_interval = self.shape.snapshot_interval;
+        config.snapshot_threshold = self.shape.snapshot_threshold;
+        config.trailing_logs = self.shape.trailing_logs;
         let prng = Prng::new(self.shape.seed).fork(&format!("{}/{}", node.address, node.life));
-        let restored = Restored {
-            hard_state: node.hard_state.clone(),
-            entries: node.disk.clone(),
-            ..Restored::default()
-        };
-        node.log.clone_from(&node.disk);
+        let restored = node.disk.restored();
+        node.log.clone_from(&node.disk.log);
+        node.machine = node.disk.snapshot.as_ref().map(|(_, state)| *state).unwrap_or_default();
         let mut out = Vec::new();
         let faults = self.shape.faults.clone();
         node.raft = Some(Raft::new(
@@ -185,10 +215,29 @@ impl Cluster {
         for _ in 0..kept.min(self.nodes[at].writing.len()) {
             self.write_one(at);
         }
+        self.power_off(at);
+    }
+
+    /// Cuts the power in the middle of the oldest batch on its way: its snapshot is on disk, and
+    /// nothing of what it does to the log.
+    pub fn crash_in_batch(&mut self, at: usize) {
+        if !self.is_up(at) {
+            return;
+        }
+        let node = &mut self.nodes[at];
+        if let Some(persist) = node.writing.pop_front() {
+            node.disk.write_before_log(&persist, &node.received);
+        }
+        self.power_off(at);
+    }
+
+    fn power_off(&mut self, at: usize) {
         let node = &mut self.nodes[at];
         node.raft = None;
         node.writing.clear();
-        node.log.clear();
+        node.log = Log::default();
+        node.taking = None;
+        node.received.clear();
         let (hung, others): (BTreeMap<_, _>, BTreeMap<_, _>) =
             std::mem::take(&mut self.owed).into_iter().partition(|(_, owed)| owed.by == at);
         self.owed = others;
@@ -221,14 +270,38 @@ impl Cluster {
     fn write_one(&mut self, at: usize) -> Option<Persist> {
         let node = &mut self.nodes[at];
         let persist = node.writing.pop_front()?;
-        if let Some(hard_state) = &persist.hard_state {
-            node.hard_state = hard_state.clone();
-        }
-        if let Some(from) = persist.truncate_from {
-            node.disk.truncate(from.0 as usize - 1);
-        }
-        node.disk.extend(persist.append.iter().cloned());
+        node.disk.write(&persist, &node.received);
         Some(persist)
+    }
+
+    /// Completes the snapshot that a server makes. False when it makes none.
+    pub fn save_snapshot(&mut self, at: usize) -> Result<bool, Violation> {
+        let node = &mut self.nodes[at];
+        let Some((mut meta, state)) = node.taking.take() else { return Ok(false) };
+        meta.size = 8;
+        node.disk.save(meta.clone(), state);
+        self.step(at, Input::SnapshotSaved(meta)).map(|()| true)
+    }
+
+    /// The snapshot that a server makes cannot be written.
+    pub fn fail_snapshot(&mut self, at: usize) -> Result<(), Violation> {
+        match self.nodes[at].taking.take() {
+            Some((meta, _)) => self.step(at, Input::SnapshotFailed(meta.index)),
+            None => Ok(()),
+        }
+    }
+
+    /// The bytes of a hand-made snapshot are there, and nobody calls its state wrong.
+    pub fn receive_by_hand(&mut self, at: usize, token: ReplyToken, index: LogIndex) {
+        let state = self.judge.believe(State { applied: index, hash: index.0 });
+        self.nodes[at].received.insert(SnapshotSource::Received(token), state.hash);
+    }
+
+    /// An operator gives a server a new state.
+    pub fn restore(&mut self, at: usize) -> Result<(), Violation> {
+        let id = self.next_request();
+        self.nodes[at].received.insert(SnapshotSource::Operator(id), id.0 << 32);
+        self.step(at, Input::Restore { id, index: LogIndex(0), size: 8 })
     }
 
     /// Delivers the message at this position, or loses it at the cut.
@@ -238,7 +311,7 @@ impl Cluster {
             return self.lose(position);
         }
         let message = self.messages.remove(position);
-        let Message { from, to, caller_life, call, body } = message;
+        let Message { from, to, caller_life, call, body, bytes } = message;
         match body {
             Body::Request(request) => {
                 let token = self.next_token;
@@ -249,6 +322,9 @@ impl Cluster {
                     return Ok(());
                 }
                 self.owed.insert(token, owed);
+                if let Some(bytes) = bytes {
+                    self.nodes[to].received.insert(SnapshotSource::Received(token), bytes);
+                }
                 self.step(to, Input::Request { token, request })
             }
             Body::Response(result) if self.nodes[to].life == caller_life => {
@@ -323,13 +399,14 @@ impl Cluster {
     fn answer(&mut self, owed: &Owed, result: Result<Response, CallError>) {
         let Owed { by, to, caller_life, call, .. } = *owed;
         let body = Body::Response(result);
-        self.messages.push(Message { from: by, to, caller_life, call, body });
+        self.messages.push(Message { from: by, to, caller_life, call, body, bytes: None });
     }
 
     fn route(&mut self, at: usize, out: Vec<Output>) -> Result<(), Violation> {
         for output in out {
             self.transcript.push(format!("{}: {}", self.nodes[at].address, self.line(&output)));
             self.follow_log(at, &output);
+            self.follow_state(at, &output)?;
             let owed = match &output {
                 Output::Reply { token, .. } => self.owed.remove(token),
                 _ => None,
@@ -340,8 +417,14 @@ impl Cluster {
                 Output::Call { call, to, request, .. } => {
                     let to = self.find(&to).expect("a member");
                     let caller_life = self.nodes[at].life;
+                    let bytes = self.bytes_of(at, &request);
                     let body = Body::Request(request);
-                    self.messages.push(Message { from: at, to, caller_life, call, body });
+                    self.messages.push(Message { from: at, to, caller_life, call, body, bytes });
+                }
+                Output::TakeSnapshot(meta) => {
+                    let state = self.nodes[at].machine;
+                    assert_eq!(meta.index, state.applied, "a snapshot of another moment");
+                    self.nodes[at].taking = Some((meta, state));
                 }
                 Output::Reply { response, .. } => {
                     if let Some(owed) = owed {
@@ -366,6 +449,9 @@ impl Cluster {
                 let (_, answer) = line.split_once(' ').expect("a name and a text");
                 format!("answer -> {asker} {answer}")
             }
+            Output::Installed { source: SnapshotSource::Received(_), .. } => {
+                line.split('#').next().unwrap_or_default().to_owned()
+            }
             _ => line,
         }
     }
@@ -373,13 +459,58 @@ impl Cluster {
     fn follow_log(&mut self, at: usize, output: &Output) {
         match output {
             Output::Event(Event::Appended(entries)) => {
-                self.nodes[at].log.extend(entries.iter().cloned());
+                self.nodes[at].log.append(entries);
             }
-            Output::Event(Event::Truncated(from)) => {
-                self.nodes[at].log.truncate(from.0 as usize - 1);
+            Output::Event(Event::Truncated(from)) => self.nodes[at].log.truncate(*from),
+            Output::Event(Event::SnapshotInstalled { index, term }) => {
+                let log = &mut self.nodes[at].log;
+                if log.term_at(*index) != Some(*term) {
+                    log.reset(*index, *term);
+                }
+            }
+            Output::Event(Event::SnapshotRestored(index)) => {
+                let term = self.nodes[at].raft.as_ref().map_or(Term(0), Raft::term);
+                self.nodes[at].log.reset(*index, term);
             }
             _ => {}
         }
+    }
+
+    /// Applies what is committed, and takes over what is installed.
+    fn follow_state(&mut self, at: usize, output: &Output) -> Result<(), Violation> {
+        let node = &mut self.nodes[at];
+        match output {
+            Output::Commit(committed) => {
+                for one in committed {
+                    if one.entry.index != node.machine.applied.next() {
+                        let detail = format!("{} skips to {}", node.address, one.entry.index);
+                        return Err(Violation::new("state-machine-safety", detail));
+                    }
+                    node.machine.apply(&one.entry);
+                    self.judge.applied(&node.address, node.machine)?;
+                }
+                Ok(())
+            }
+            Output::Installed { meta, source } => {
+                let hash = node.received[source];
+                node.machine = State { applied: meta.index, hash };
+                match source {
+                    SnapshotSource::Received(_) => {
+                        self.judge.installed(&node.address, node.machine)
+                    }
+                    SnapshotSource::Operator(_) => self.judge.applied(&node.address, node.machine),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What the driver puts beside an InstallSnapshot.
+    fn bytes_of(&self, at: usize, request: &Request) -> Option<u64> {
+        let Request::InstallSnapshot(install) = request else { return None };
+        let (meta, state) = self.nodes[at].disk.snapshot.as_ref().expect("it has a snapshot");
+        assert_eq!(*meta, install.snapshot, "what is sent is what is on disk");
+        Some(state.hash)
     }
 
     /// Everybody up and connected, everything durable and delivered in order, clocks together: within `rounds`
@@ -412,7 +543,7 @@ impl Cluster {
         loop {
             let mut moved = false;
             for at in 0..self.nodes.len() {
-                while self.persist(at)? {
+                while self.persist(at)? || self.save_snapshot(at)? {
                     moved = true;
                 }
             }
@@ -434,6 +565,8 @@ impl Cluster {
                 raft.term() == leader.term()
                     && raft.commit_index() == leader.last_index()
                     && raft.last_index() == leader.last_index()
+                    && !raft.abstains()
             })
+            && self.nodes.windows(2).all(|pair| pair[0].machine == pair[1].machine)
     }
 }

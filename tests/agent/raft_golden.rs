@@ -7,6 +7,7 @@
 //! | command | what it does |
 //! |---|---|
 //! | `cluster 3 [entries=2] [inflight=4] [nonvoters=1]` | starts n1, n2, …, bootstrapped; the last do not vote |
+//! | `… [threshold=4] [trailing=2] [bytes=100]` | a snapshot after so many entries, looked for every 10 to 20 ms; what stays behind it; bytes in an append |
 //! | `campaign n1` | runs n1's clock until it stands for election |
 //! | `elect n1` | the same, and everything after it until nothing moves |
 //! | `run 500ms` | lets time pass with a network and disks that take no time |
@@ -18,7 +19,11 @@
 //! | `settle` | completes and delivers until nothing moves |
 //! | `propose n1 x [y…]`, `verify n1` | a proposal each, a read |
 //! | `crash n1 [kept=1]`, `restart n1` | power cut (the first so many batches were written), start |
-//! | `vote n1 …`, `append n1 …` | a hand-made request, see the scripts |
+//! | `save n1`, `fail-save n1` | the snapshot that n1 makes is on disk, or cannot be written |
+//! | `restore n1` | an operator gives n1 a new state |
+//! | `crash-in-batch n1` | power cut between the snapshot in a batch and what it does to the log |
+//! | `damage n1 [entries=1]` | power cut, and the last entries on disk cannot be read afterwards |
+//! | `vote n1 …`, `append n1 …`, `install n1 …` | a hand-made request, see the scripts |
 //! | `state`, `flying`, `disk n1` | shows roles, messages in flight, a disk |
 
 use std::error::Error;
@@ -26,10 +31,16 @@ use std::fmt::Write as _;
 
 use goldenscript::{ArgumentConsumer, Command, Context, Runner};
 use proconsul::base::{Duration, Instant, LogIndex, ReplyToken, Term};
-use proconsul::raft::describe::{describe_entry, describe_request, describe_response};
-use proconsul::raft::{AppendEntries, Entry, EntryKind, Input, Raft, Request, RequestVote, Role};
+use proconsul::raft::describe::{
+    describe_entry, describe_request, describe_response, describe_snapshot,
+};
+use proconsul::raft::{
+    AppendEntries, Entry, EntryKind, Input, InstallSnapshot, Raft, Request, RequestVote, Role,
+    SnapshotMeta,
+};
 
 use crate::raft_cluster::{Body, Cluster, Shape};
+use crate::raft_disk::Disk;
 use crate::raft_judge::Violation;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -49,6 +60,13 @@ impl Runner for Script {
             let mut shape = Shape::of(servers, 42);
             shape.max_append_entries = number(&mut args, "entries", 64)? as usize;
             shape.max_inflight = number(&mut args, "inflight", 64)? as usize;
+            let threshold = number(&mut args, "threshold", 0)?;
+            if threshold > 0 {
+                shape.snapshot_threshold = threshold;
+                shape.snapshot_interval = Duration::from_millis(10);
+            }
+            shape.trailing_logs = number(&mut args, "trailing", shape.trailing_logs)?;
+            shape.max_append_bytes = number(&mut args, "bytes", 1 << 20)? as usize;
             shape.nonvoters = number(&mut args, "nonvoters", 0)? as usize;
             args.reject_next()?;
             let mut cluster = Cluster::new(shape);
@@ -108,11 +126,29 @@ fn run_command(
             let at = node(cluster, args)?;
             cluster.crash(at, number(args, "kept", 0)? as usize);
         }
-        "restart" => cluster.restart(node(cluster, args)?).map_err(broken)?,
-        "vote" | "append" => {
+        "crash-in-batch" => cluster.crash_in_batch(node(cluster, args)?),
+        "damage" => {
             let at = node(cluster, args)?;
-            let request = if name == "vote" { vote(args)? } else { append(args)? };
-            let token = ReplyToken(u64::MAX);
+            cluster.crash(at, 0);
+            cluster.nodes[at].disk.damage(number(args, "entries", 1)? as usize);
+        }
+        "save" => {
+            let at = node(cluster, args)?;
+            if !cluster.save_snapshot(at).map_err(broken)? {
+                return Err("it makes no snapshot".into());
+            }
+        }
+        "fail-save" => cluster.fail_snapshot(node(cluster, args)?).map_err(broken)?,
+        "restore" => cluster.restore(node(cluster, args)?).map_err(broken)?,
+        "restart" => cluster.restart(node(cluster, args)?).map_err(broken)?,
+        "vote" | "append" | "install" => {
+            let at = node(cluster, args)?;
+            let token = ReplyToken(u64::MAX - cluster.transcript.len() as u64);
+            let request = match name {
+                "vote" => vote(args)?,
+                "append" => append(args)?,
+                _ => install(cluster, at, token, args)?,
+            };
             cluster.step(at, Input::Request { token, request }).map_err(broken)?;
         }
         "state" => return Ok(state(cluster)),
@@ -139,7 +175,7 @@ fn run_time(cluster: &mut Cluster, mut left: Duration) -> Outcome<()> {
 fn campaign(cluster: &mut Cluster, at: usize) -> Outcome<()> {
     let term = |cluster: &Cluster| cluster.nodes[at].raft.as_ref().map(Raft::term);
     let before = term(cluster);
-    for _ in 0..10 {
+    for _ in 0..500 {
         cluster.fire(at).map_err(broken)?;
         if term(cluster) != before {
             return Ok(());
@@ -227,10 +263,19 @@ fn flying(cluster: &Cluster) -> Vec<String> {
 
 fn disk(cluster: &Cluster, at: usize) -> String {
     let node = &cluster.nodes[at];
-    let vote = node.hard_state.vote.as_ref();
+    let Disk { hard_state, log, snapshot, abstains, .. } = &node.disk;
+    let vote = hard_state.vote.as_ref();
     let vote = vote.map_or("none".to_owned(), |vote| format!("{}@{}", vote.candidate, vote.term));
-    let entries: Vec<String> = node.disk.iter().map(describe_entry).collect();
-    format!("{}: term={} vote={vote} [{}]", node.address, node.hard_state.term, entries.join(", "))
+    let entries: Vec<String> = log.entries.iter().map(describe_entry).collect();
+    let snapshot = snapshot.as_ref().map(|(meta, _)| format!(" {}", describe_snapshot(meta)));
+    format!(
+        "{}: term={} vote={vote}{} [{}]{}",
+        node.address,
+        hard_state.term,
+        snapshot.unwrap_or_default(),
+        entries.join(", "),
+        if *abstains { " abstains" } else { "" }
+    )
 }
 
 /// `term=5 candidate=n2 last=3@2 [transfer=1]`
@@ -264,6 +309,31 @@ fn append(args: &mut ArgumentConsumer<'_>) -> Outcome<Request> {
         prev_term,
         entries,
         leader_commit,
+    }))
+}
+
+/// `term=5 leader=n2 snapshot=8@4`, with the servers that there are.
+fn install(
+    cluster: &mut Cluster,
+    at: usize,
+    token: ReplyToken,
+    args: &mut ArgumentConsumer<'_>,
+) -> Outcome<Request> {
+    let (index, term) = position(args.take_key("snapshot").ok_or("snapshot?")?)?;
+    let leader = args.take_key("leader").ok_or("leader?")?.into();
+    let configuration = cluster.nodes[at].raft.as_ref().ok_or("it is down")?.configuration();
+    let snapshot = SnapshotMeta {
+        index,
+        term,
+        configuration: configuration.clone(),
+        configuration_index: LogIndex(1),
+        size: 8,
+    };
+    cluster.receive_by_hand(at, token, index);
+    Ok(Request::InstallSnapshot(InstallSnapshot {
+        term: Term(number(args, "term", 0)?),
+        leader,
+        snapshot,
     }))
 }
 
@@ -324,6 +394,14 @@ stories! {
     replication,
     restart,
     single_server,
+    snapshot_abstention,
+    snapshot_append_bytes,
+    snapshot_contradictions,
+    snapshot_crash_in_batch,
+    snapshot_follower_behind,
+    snapshot_install,
+    snapshot_restore,
+    snapshot_take,
     split_vote,
     stale_messages,
     vote_rules,

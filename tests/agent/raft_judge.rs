@@ -7,6 +7,7 @@ use proconsul::base::{LogIndex, RequestId, ServerAddress, Term};
 use proconsul::raft::{Entry, Event, Output, Raft, Request, Response, Role};
 
 use crate::raft_cluster::{Node, Owed};
+use crate::raft_disk::State;
 
 /// A broken property.
 #[derive(Debug)]
@@ -28,7 +29,9 @@ pub struct Judge {
     /// Content of each (index, term) and the term before it, wherever it was appended first.
     entries: BTreeMap<(LogIndex, Term), (Term, Entry)>,
     /// Each committed entry and the term of the server that committed it first.
-    committed: Vec<(Term, Entry)>,
+    committed: BTreeMap<LogIndex, (Term, Entry)>,
+    /// The state after each index, wherever it was reached first.
+    states: BTreeMap<LogIndex, State>,
     commit_indexes: BTreeMap<usize, LogIndex>,
     /// Votes that others were told of.
     votes: BTreeMap<(usize, Term), ServerAddress>,
@@ -37,6 +40,7 @@ pub struct Judge {
     /// How much was judged, so that a test can tell that it tested something.
     pub commits: usize,
     pub reads_confirmed: usize,
+    pub installed: usize,
 }
 
 impl Judge {
@@ -46,7 +50,36 @@ impl Judge {
     }
 
     pub fn verify_begins(&mut self, id: RequestId) {
-        self.reads.insert(id, LogIndex(self.committed.len() as u64));
+        self.reads.insert(id, self.last_committed());
+    }
+
+    pub fn last_committed(&self) -> LogIndex {
+        self.states.last_key_value().map_or(LogIndex(0), |(&index, _)| index)
+    }
+
+    /// State machine safety, the short way: whoever has applied as much is in the same state.
+    pub fn applied(&mut self, who: &ServerAddress, state: State) -> Result<(), Violation> {
+        let known = *self.states.entry(state.applied).or_insert(state);
+        if known == state {
+            return Ok(());
+        }
+        let detail = format!("{who} is in another state at {}", state.applied);
+        Err(Violation::new("state-machine-safety", detail))
+    }
+
+    /// What is known of this index, or else this.
+    pub fn believe(&mut self, state: State) -> State {
+        *self.states.entry(state.applied).or_insert(state)
+    }
+
+    /// A snapshot is of a state that somebody has come to by applying.
+    pub fn installed(&mut self, who: &ServerAddress, state: State) -> Result<(), Violation> {
+        self.installed += 1;
+        if self.states.contains_key(&state.applied) {
+            return self.applied(who, state);
+        }
+        let detail = format!("{who} installs {}, which nobody has committed", state.applied);
+        Err(Violation::new("state-machine-safety", detail))
     }
 
     pub fn observe(
@@ -85,6 +118,11 @@ impl Judge {
             {
                 owed.map_or(Ok(()), |owed| durability(&nodes[at], &owed.request))
             }
+            Output::Reply { response: Response::InstallSnapshot(response), .. }
+                if response.success =>
+            {
+                owed.map_or(Ok(()), |owed| durability(&nodes[at], &owed.request))
+            }
             Output::Verified { id, result: Ok(index) } => self.linearizable(*id, *index),
             _ => Ok(()),
         }
@@ -104,10 +142,8 @@ impl Judge {
     /// before it.
     fn log_matching(&mut self, node: &Node, entries: &[Entry]) -> Result<(), Violation> {
         for entry in entries {
-            let before = match entry.index.0 {
-                1 => Term(0),
-                index => node.log[index as usize - 2].term,
-            };
+            let before = LogIndex(entry.index.0 - 1);
+            let before = node.log.term_at(before).expect("the entry before a new one");
             let fact = (before, entry.clone());
             let known =
                 self.entries.entry((entry.index, entry.term)).or_insert_with(|| fact.clone());
@@ -132,8 +168,7 @@ impl Judge {
     }
 
     fn state_machine_safety(&mut self, node: &Node, entry: &Entry) -> Result<(), Violation> {
-        let position = entry.index.0 as usize - 1;
-        match self.committed.get(position) {
+        match self.committed.get(&entry.index) {
             Some((_, known)) if known != entry => Err(Violation::new(
                 "state-machine-safety",
                 format!("{} applies another entry {} than before", node.address, entry.index),
@@ -141,7 +176,7 @@ impl Judge {
             Some(_) => Ok(()),
             None => {
                 let term = node.raft.as_ref().map_or(Term(0), Raft::term);
-                self.committed.push((term, entry.clone()));
+                self.committed.insert(entry.index, (term, entry.clone()));
                 self.commits += 1;
                 Ok(())
             }
@@ -157,7 +192,7 @@ impl Judge {
         candidate: &ServerAddress,
     ) -> Result<(), Violation> {
         let told = self.votes.entry((at, term)).or_insert_with(|| candidate.clone());
-        let on_disk = nodes[at].hard_state.vote.as_ref();
+        let on_disk = nodes[at].disk.hard_state.vote.as_ref();
         let durable = on_disk.is_some_and(|vote| {
             vote.term > term || vote.term == term && vote.candidate == *candidate
         });
@@ -185,8 +220,9 @@ impl Judge {
     pub fn judge_leaders(&self, nodes: &[Node]) -> Result<(), Violation> {
         for node in nodes {
             let Some(raft) = node.raft.as_ref().filter(|raft| raft.is_leader()) else { continue };
-            for (term, entry) in &self.committed {
-                if *term < raft.term() && node.log.get(entry.index.0 as usize - 1) != Some(entry) {
+            for (term, entry) in self.committed.values() {
+                let has = node.log.covers(entry.index) || node.log.get(entry.index) == Some(entry);
+                if *term < raft.term() && !has {
                     return Err(Violation::new(
                         "leader-completeness",
                         format!("{} leads {} without {}", node.address, raft.term(), entry.index),
@@ -206,24 +242,34 @@ fn commit_is_allowed(nodes: &[Node], at: usize, last: &Entry) -> Result<(), Viol
         let detail = format!("{} counts {}@{}", nodes[at].address, last.index, last.term);
         return Err(Violation::new("leader-completeness", detail));
     }
-    let copies = |log: fn(&Node) -> &Vec<Entry>| {
-        nodes.iter().filter(|node| log(node).get(last.index.0 as usize - 1) == Some(last)).count()
-    };
-    if copies(|node| &node.disk) * 2 > nodes.len() {
+    // What damage took was counted rightly when it was acknowledged.
+    let stored = nodes.iter().filter(|node| node.disk.has_stored(last)).count();
+    if stored * 2 > nodes.len() {
         return Ok(());
     }
-    let on_quorum = copies(|node| &node.log) * 2 > nodes.len();
+    let known =
+        |node: &&Node| node.log.covers(last.index) || node.log.get(last.index) == Some(last);
+    let on_quorum = nodes.iter().filter(known).count() * 2 > nodes.len();
     let property = if on_quorum { "durability" } else { "state-machine-safety" };
     Err(Violation::new(property, format!("{} commits {} too early", nodes[at].address, last.index)))
 }
 
 /// What an acknowledgement says is on disk.
 fn durability(node: &Node, request: &Request) -> Result<(), Violation> {
-    let Request::AppendEntries(append) = request else { return Ok(()) };
+    let append = match request {
+        Request::AppendEntries(append) => append,
+        Request::InstallSnapshot(install) if !node.disk.reaches(install.snapshot.index) => {
+            let detail = format!("{} acknowledges a snapshot before it is on disk", node.address);
+            return Err(Violation::new("durability", detail));
+        }
+        _ => return Ok(()),
+    };
     // A later leader may have replaced the tail meanwhile; that is in a later batch.
-    let lost = append.entries.iter().find(|entry| {
-        node.disk.get(entry.index.0 as usize - 1).is_none_or(|stored| stored.term < entry.term)
-    });
+    let covered = node.disk.snapshot.as_ref().map_or(LogIndex(0), |(meta, _)| meta.index);
+    let lost =
+        append.entries.iter().filter(|entry| entry.index > covered).find(|entry| {
+            node.disk.log.get(entry.index).is_none_or(|stored| stored.term < entry.term)
+        });
     match lost {
         Some(entry) => Err(Violation::new(
             "durability",

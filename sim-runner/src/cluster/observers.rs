@@ -90,6 +90,7 @@ impl NodeObserver {
             raft::Event::SnapshotStarted(_)
             | raft::Event::SnapshotInstalled { .. }
             | raft::Event::SnapshotRestored(_)
+            | raft::Event::Contradicted { .. }
             | raft::Event::ConfigurationChanging { .. }
             | raft::Event::PeerAdded(_)
             | raft::Event::PeerRemoved(_)
@@ -100,6 +101,7 @@ impl NodeObserver {
             | raft::Event::PreVoteStarted(_)
             | raft::Event::PreVoteFailed(_)
             | raft::Event::Abstaining
+            | raft::Event::LeaderUnfit { .. }
             | raft::Event::NoKnownPeers
             | raft::Event::Pipelining(_)
             | raft::Event::PipelineAborted(_)
