@@ -15,6 +15,7 @@ use proconsul::base::runtime::Signal;
 use proconsul::base::{Instant, Prng};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::clock::NodeClock;
 use super::disk::DiskImage;
 use super::link::Links;
 use super::observer::{HostId, Message, Observer, Why};
@@ -59,9 +60,13 @@ pub(super) struct Host {
     /// How many processes it has had: the epoch of the present one.
     pub boots: u32,
     pub process: Option<Arc<Process>>,
+    /// Commands that run beside it.
+    pub guests: Vec<Arc<Process>>,
+    /// How many of them there have been.
+    pub visits: u32,
     pub paused: bool,
     pub disk: Arc<Mutex<DiskImage>>,
-    pub wall_offset_ns: i64,
+    pub clock: Arc<NodeClock>,
     pub lookups_fail: bool,
     pub signals: VecDeque<Signal>,
     pub signal_waker: Option<Waker>,

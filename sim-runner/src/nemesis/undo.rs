@@ -17,6 +17,10 @@ pub(super) enum Undo {
     Start(Host),
     /// The node was paused.
     Resume(Host),
+    /// Its clock or its disk ails, by this number.
+    Relieve(Host, u64),
+    /// Its wall clock jumps and comes back in turn by a task; the number of the jump it stands at.
+    Strobe(Host, <SimRuntime as Runtime>::Task, Arc<Mutex<Option<u64>>>),
     /// These links were cut.
     Heal(Cuts),
     /// These links are cut and healed in turn by a task.
@@ -75,7 +79,7 @@ impl Script {
                     self.restore(&cuts);
                 }
             }
-            Undo::Start(_) | Undo::Resume(_) => {}
+            Undo::Start(_) | Undo::Resume(_) | Undo::Relieve(..) | Undo::Strobe(..) => {}
         }
     }
 
@@ -91,6 +95,13 @@ impl Script {
             Undo::Resume(host) => {
                 if view.with_view(|view| Needs::Paused.met(view, host)) {
                     self.cluster.resume(host);
+                }
+            }
+            Undo::Relieve(host, number) => self.cluster.relieve(host, number),
+            Undo::Strobe(host, task, ahead) => {
+                task.abort();
+                if let Some(number) = *ahead.lock().expect("a simulation has one thread") {
+                    self.cluster.relieve(host, number);
                 }
             }
             network => self.undo_network(network),

@@ -28,6 +28,10 @@ pub(super) fn kind(what: &What) -> Option<&'static str> {
         What::Mark { .. } => "mark",
         What::Log { .. } => "log",
         What::LostUnsynced { .. } => "lost-unsynced",
+        What::Clock { .. } => "clock",
+        What::DiskFault { .. } => "disk-fault",
+        What::DiskStruck { .. } => "disk-struck",
+        What::Ran { .. } => "command",
         _ => return None,
     })
 }
@@ -95,6 +99,19 @@ fn process(what: &What) -> Option<String> {
         What::LostUnsynced { path, bytes } => {
             format!("loses {bytes} unsynced bytes of {path}")
         }
+        What::Clock { drift_ppm: 0, offset_ns: 0 } => "has a right clock again".to_owned(),
+        What::Clock { drift_ppm, offset_ns } => {
+            let micros = offset_ns / 1_000;
+            format!("has a clock that drifts by {drift_ppm} ppm and is {micros} µs off")
+        }
+        What::DiskFault { kind, on, detail } => {
+            let begins = if *on { "begins" } else { "ends" };
+            with_detail(&format!("has a disk on which {kind} {begins}"), detail)
+        }
+        What::DiskStruck { kind, path, detail } => {
+            with_detail(&format!("suffers {kind} in {path}"), detail)
+        }
+        What::Ran { command, exit } => format!("ran `{command}` to exit code {exit}"),
         _ => return None,
     })
 }

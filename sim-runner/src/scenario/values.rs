@@ -51,6 +51,9 @@ const UNITS: [(&str, u64); 5] = [
     ("h", 3_600_000_000_000),
 ];
 
+/// A thousandth of a second.
+pub const MILLISECOND: Duration = Duration::from_millis(1);
+
 /// No time in a scenario is longer: 100 days.
 const LONGEST: Duration = Duration::from_secs(100 * 24 * 3600);
 

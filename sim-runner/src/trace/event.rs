@@ -327,6 +327,30 @@ pub enum What {
     Watchdog {
         detail: String,
     },
+
+    // --- machines (at the end, because a variant's number is part of every digest)
+    /// From now on this host's clocks drift by so much, and its wall clock is off by so much.
+    Clock {
+        drift_ppm: i64,
+        offset_ns: i64,
+    },
+    /// Its disk ails (`on`), or has got over it; `kind` is the verb.
+    DiskFault {
+        kind: String,
+        on: bool,
+        detail: String,
+    },
+    /// A disk's fault struck: an operation failed or lied, or content was damaged or edited.
+    DiskStruck {
+        kind: String,
+        path: String,
+        detail: String,
+    },
+    /// A command was run on this host.
+    Ran {
+        command: String,
+        exit: i32,
+    },
 }
 
 /// A 64-bit hash: a number in binary, 16 hex digits in text.
