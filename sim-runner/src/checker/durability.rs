@@ -10,14 +10,14 @@
 //! No stricter than the truth: writes without an answer are not judged; of a server that is down the
 //! log in memory counts, which is never less than what it wrote; an acknowledged entry that a later
 //! leader had truncated was never committed, and whether the truncation itself survived the crash does
-//! not matter.
+//! not matter; a server whose data directory the script wiped has lost nothing by itself.
 
 use std::collections::BTreeMap;
 
 use proconsul::base::quorum::majority;
 
 use crate::property::Judgement;
-use crate::trace::event::{Host, REMOVED, What};
+use crate::trace::event::{Host, REMOVED, WIPE, What};
 use crate::trace::view::View;
 
 use super::committed::CommittedLog;
@@ -143,6 +143,10 @@ impl Oracle for Durability {
                 if self.acked.get(&seen.event.host).is_some_and(|(index, _)| *index >= from) =>
             {
                 self.must_keep(from.saturating_sub(1), seen);
+            }
+            // Whoever takes a disk away takes its promises away; a majority must still have them.
+            What::DiskStruck { ref kind, .. } if kind == WIPE => {
+                self.acked.remove(&seen.event.host);
             }
             What::Recovered { .. } => self.recovers(seen),
             What::Apply { .. } => self.applied = true,

@@ -11,7 +11,7 @@ use crate::fabric::{Damage, DiskFaults, Fabric, HostId, IoErrors, NextCut, Strik
 use crate::scenario::fault::Which;
 use crate::scenario::model::Span;
 use crate::scenario::{draw_ns, draw_ppm, show_span};
-use crate::trace::event::{Host, What};
+use crate::trace::event::{Host, WIPE, What};
 
 use super::Cluster;
 
@@ -100,15 +100,20 @@ impl Cluster {
             }
             other => other,
         };
-        let number = {
+        let number = self.fresh_number();
+        {
             let mut ailments = self.shared.ailments.lock().expect("a simulation has one thread");
-            ailments.next += 1;
-            let number = ailments.next;
             ailments.of.entry(host).or_default().push((number, kept));
-            number
-        };
+        }
         self.changed(host, ailment, before, true);
         number
+    }
+
+    /// A number by which something can be taken back, given once.
+    pub fn fresh_number(&self) -> u64 {
+        let mut ailments = self.shared.ailments.lock().expect("a simulation has one thread");
+        ailments.next += 1;
+        ailments.next
     }
 
     /// It no longer is.
@@ -164,7 +169,7 @@ impl Cluster {
     pub fn wipe(&self, host: Host) -> usize {
         let folder = self.data_dir(host);
         let files = self.shared.fabric.remove_folder(id(host), &folder);
-        self.edited(host, "wipe", folder, format!("{files} files removed"));
+        self.edited(host, WIPE, folder, format!("{files} files removed"));
         files
     }
 

@@ -23,6 +23,7 @@ mod clock;
 mod content;
 mod disk;
 mod files;
+mod harm;
 mod link;
 mod machines;
 mod observer;
@@ -51,7 +52,7 @@ use proconsul::base::{Duration, Instant, Prng};
 pub use files::{SimDisk, SimFile};
 pub use observer::{Blind, Ended, HostId, Message, Observer, Why};
 pub use policy::{
-    Damage, DiskFaults, DiskPolicy, IoErrors, Keep, LinkPolicy, NextCut, Strikes,
+    Damage, DiskFaults, DiskPolicy, Harm, IoErrors, Keep, LinkHarm, LinkPolicy, NextCut, Strikes,
 };
 pub use process::{SimRuntime, SimTask, WALL_CLOCK_START};
 pub use simulate::{Crashed, simulate};

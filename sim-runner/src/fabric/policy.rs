@@ -52,6 +52,42 @@ impl Default for LinkPolicy {
     }
 }
 
+/// What befalls the messages of one direction of one link, on top of its policy, until it is mended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkHarm {
+    /// TCP segments suffer it.
+    pub tcp: bool,
+    /// UDP datagrams suffer it.
+    pub udp: bool,
+    /// What it is.
+    pub what: Harm,
+}
+
+/// The kinds of [`LinkHarm`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Harm {
+    /// So much later: least, and upper bound; drawn per message.
+    Slow(Duration, Duration),
+    /// Some vanish. TCP sends them again.
+    Lose(Ratio),
+    /// Some datagrams arrive twice. (A kernel drops what TCP brings twice.)
+    Duplicate(Ratio),
+    /// Some are held back by up to 50 ms. What TCP sent after such a segment waits for it.
+    Reorder(Ratio),
+    /// Some datagrams arrive with a flipped bit; such a TCP segment counts as lost.
+    Corrupt(Ratio),
+    /// Bytes per second.
+    Throttle(u64),
+    /// Nothing arrives until it is mended; then everything does.
+    Clog,
+    /// Connections break, and new ones are refused.
+    Reset,
+    /// New connections are refused.
+    Refuse,
+    /// Everything vanishes.
+    Blackhole,
+}
+
 /// How a disk behaves when it is well. Times are drawn per call; the upper bounds are excluded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DiskPolicy {

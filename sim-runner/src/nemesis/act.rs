@@ -45,6 +45,7 @@ impl Script {
                 return self.transfer_leader(index, step, target, to.as_ref()).await;
             }
             Action::Partition(shape) => self.partition(index, step, shape),
+            Action::Link { links, proto, fault } => self.harm(index, step, links, *proto, *fault),
             Action::Clock { target, fault } => self.clock(index, step, target, *fault),
             Action::Disk { target, fault } => self.disk(index, step, target, fault),
             Action::Wipe { target } => self.wipe(index, step, target),

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use proconsul::base::runtime::{Runtime, Task};
 
 use crate::fabric::SimRuntime;
+use crate::scenario::fault::LinkFault;
 use crate::trace::event::{Host, What};
 
 use super::partition::Cuts;
@@ -23,6 +24,8 @@ pub(super) enum Undo {
     Strobe(Host, <SimRuntime as Runtime>::Task, Arc<Mutex<Option<u64>>>),
     /// These links were cut.
     Heal(Cuts),
+    /// These links suffer from this fault, by this number.
+    Mend(Cuts, u64, LinkFault),
     /// These links are cut and healed in turn by a task.
     Flapping(Cuts, <SimRuntime as Runtime>::Task, Arc<Mutex<bool>>),
 }
@@ -52,7 +55,7 @@ impl Script {
             let (network, other): (Vec<Undo>, Vec<Undo>) = self
                 .take_undo(step)
                 .into_iter()
-                .partition(|undo| matches!(undo, Undo::Heal(_) | Undo::Flapping(..)));
+                .partition(|undo| matches!(undo, Undo::Heal(_) | Undo::Flapping(..) | Undo::Mend(..)));
             let any = !network.is_empty();
             for undo in network {
                 self.undo_network(undo);
@@ -73,6 +76,11 @@ impl Script {
     fn undo_network(&self, undo: Undo) {
         match undo {
             Undo::Heal(cuts) => self.restore(&cuts),
+            Undo::Mend(links, number, fault) => {
+                for (from, to) in links {
+                    self.cluster.mend(number, from, to, fault);
+                }
+            }
             Undo::Flapping(cuts, task, is_cut) => {
                 task.abort();
                 if *is_cut.lock().expect("a simulation has one thread") {

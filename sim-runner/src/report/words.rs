@@ -171,6 +171,11 @@ fn network(header: &Header, what: &What) -> Option<String> {
         What::Deliver { from, tcp, bytes, .. } => {
             format!("receives {bytes} bytes from {} ({})", host(header, *from), protocol(*tcp))
         }
+        What::LinkFault { to, kind, on, detail } => {
+            let begins = if *on { "begins" } else { "ends" };
+            let text = format!("has a link to {} on which {kind} {begins}", host(header, *to));
+            with_detail(&text, detail)
+        }
         What::Drop { to, tcp, why } => with_detail(
             &format!("loses a message to {} ({})", host(header, *to), protocol(*tcp)),
             why,

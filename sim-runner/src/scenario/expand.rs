@@ -12,7 +12,7 @@ use proconsul::base::Duration;
 
 use super::condition;
 use super::diagnostic::Diagnostics;
-use super::fault::{CliStep, FileStep};
+use super::fault::{CliStep, FileStep, Links};
 use super::lower::lower;
 use super::model::{
     Action, Boot, Expect, HttpExpect, HttpStep, KeepOnKill, Moment, Partition, Plan, Rule, Seed,
@@ -226,6 +226,7 @@ impl Printer<'_> {
             | Action::TransferLeader { target, .. }
             | Action::Clock { target, .. }
             | Action::Disk { target, .. }
+            | Action::Link { links: Links::Of(target), .. }
             | Action::File(FileStep { target, .. })
             | Action::Cli(CliStep { via: target, .. })
             | Action::Partition(
@@ -311,6 +312,7 @@ impl Printer<'_> {
                 self.target("target", target);
                 self.disk_fault(fault);
             }
+            Action::Link { links, proto, fault } => self.link(links, *proto, *fault),
             Action::File(file) => self.file(file),
             Action::Cli(cli) => self.cli(cli),
             Action::Http(http) => self.http(http),

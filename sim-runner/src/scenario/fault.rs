@@ -178,3 +178,48 @@ pub struct CliExpect {
     /// A pattern that the whole output matches.
     pub matches: Option<String>,
 }
+
+/// Which links a fault is on.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Links {
+    /// All links of these nodes.
+    Of(Target),
+    /// `"A -> B"`, or both ways: `"A <-> B"`.
+    Between {
+        /// Who sends.
+        from: Target,
+        /// Who receives.
+        to: Target,
+        /// And the other way.
+        both: bool,
+    },
+}
+
+/// `proto` of a fault of links; neither means both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Proto {
+    Tcp,
+    Udp,
+}
+
+/// What befalls the messages of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are those of the language, section 6")]
+pub enum LinkFault {
+    Slow(Span),
+    Lose(Ratio),
+    Duplicate(Ratio),
+    Reorder(Ratio),
+    Corrupt(Ratio),
+    /// Bytes per second.
+    Throttle(u64),
+    /// Nothing leaves until it is undone; then all of it does.
+    Clog,
+    /// Connections are reset, and so are new ones.
+    Reset,
+    /// New connections are refused; those that are open go on.
+    Refuse,
+    /// Messages vanish.
+    Blackhole,
+}

@@ -23,6 +23,7 @@ mod expand;
 mod expect;
 pub mod fault;
 mod fault_verb;
+mod link_verb;
 mod list;
 mod lower;
 mod machine;

@@ -13,7 +13,9 @@
 use proconsul::base::{Duration, Prng, Ratio};
 use serde_json::Value;
 
-use super::fault::{CliStep, ClockFault, ClockPlan, DiskFault, DiskPlan, FileStep};
+use super::fault::{
+    CliStep, ClockFault, ClockPlan, DiskFault, DiskPlan, FileStep, LinkFault, Links, Proto,
+};
 
 /// The seed of a run: as the user gave it, and as 32 bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -310,6 +312,12 @@ pub enum Action {
     Disk {
         target: Target,
         fault: DiskFault,
+    },
+    Link {
+        links: Links,
+        /// TCP or UDP; both when absent.
+        proto: Option<Proto>,
+        fault: LinkFault,
     },
     File(FileStep),
     Cli(CliStep),

@@ -261,6 +261,12 @@ impl Reader {
         self.accept(text, values::size(&text.text))
     }
 
+    /// Bytes per second.
+    pub fn bandwidth(&mut self, item: &Item, what: &str) -> Option<u64> {
+        let text = self.form(item, what, |number| format!("write \"{number}Mbit/s\""))?;
+        self.accept(text, values::bandwidth(&text.text))
+    }
+
     /// A target, or a list of them.
     pub fn target(&mut self, item: &Item, what: &str, setting: Setting) -> Option<Target> {
         if let Kind::Array(items) = &item.kind {

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::condition;
 use super::fault::{ClockFault, DiskFault, SignedSpan};
 use super::fault_verb;
+use super::link_verb;
 use super::model::{
     Action, Fact, HttpExpect, HttpStep, KeepOnKill, Partition, Span, StopSignal, Target, Wait,
 };
@@ -27,6 +28,8 @@ pub fn action(
         "skew" | "drift" | "jump" | "strobe" => fault_verb::clock(reader, table, verb, by),
         "slow-fsync" | "fsync-lies" | "disk-full" | "io-error" | "torn-write" | "lose-unsynced"
         | "bit-rot" | "misdirect" => fault_verb::disk(reader, table, verb),
+        "slow" | "lose" | "duplicate" | "reorder" | "corrupt" | "throttle" | "clog" | "reset"
+        | "refuse" | "blackhole" => link_verb::link(reader, table, verb),
         "file" => fault_verb::file(reader, table).map(Action::File),
         "cli" => fault_verb::cli(reader, table).map(Action::Cli),
         "transfer-leader" => fault_verb::transfer_leader(reader, table),
@@ -345,6 +348,7 @@ impl Action {
                 ClockFault::Strobe { .. } => "strobe",
             },
             Action::Disk { fault, .. } => fault.verb(),
+            Action::Link { fault, .. } => fault.verb(),
             Action::File(_) => "file",
             Action::Cli(_) => "cli",
             Action::Http(_) => "http",

@@ -107,6 +107,16 @@ pub const VERBS: Words = words(
         "transfer-leader",
         "partition",
         "heal",
+        "slow",
+        "lose",
+        "duplicate",
+        "reorder",
+        "corrupt",
+        "throttle",
+        "clog",
+        "reset",
+        "refuse",
+        "blackhole",
         "skew",
         "drift",
         "jump",
@@ -130,16 +140,6 @@ pub const VERBS: Words = words(
         "leave",
         "force-leave",
         "upgrade",
-        "slow",
-        "lose",
-        "duplicate",
-        "reorder",
-        "corrupt",
-        "throttle",
-        "clog",
-        "reset",
-        "refuse",
-        "blackhole",
         "dns-fail",
         "readdress",
         "dns",
@@ -157,6 +157,16 @@ pub const UNDOABLE: &[&str] = &[
     "stop",
     "pause",
     "partition",
+    "slow",
+    "lose",
+    "duplicate",
+    "reorder",
+    "corrupt",
+    "throttle",
+    "clog",
+    "reset",
+    "refuse",
+    "blackhole",
     "skew",
     "drift",
     "jump",
@@ -180,6 +190,16 @@ pub const WITH_TARGET: &[&str] = &[
     "config",
     "transfer-leader",
     "partition",
+    "slow",
+    "lose",
+    "duplicate",
+    "reorder",
+    "corrupt",
+    "throttle",
+    "clog",
+    "reset",
+    "refuse",
+    "blackhole",
     "skew",
     "drift",
     "jump",
@@ -214,6 +234,11 @@ pub fn verb_keys(verb: &str) -> &'static [&'static str] {
         "bit-rot" | "misdirect" => &["target", "path", "count"],
         "io-error" => &["target", "op", "nth", "ratio"],
         "disk-full" => &["target", "after"],
+        "lose" | "duplicate" | "reorder" | "corrupt" => &["target", "link", "proto", "ratio"],
+        "slow" => &["target", "link", "proto", "by"],
+        "throttle" => &["target", "link", "proto", "to"],
+        "clog" | "blackhole" => &["target", "link", "proto"],
+        "reset" | "refuse" => &["target", "link"],
         "file" => &["target", "path", "write", "delete", "truncate", "corrupt", "expect"],
         "cli" => &["via", "run", "expect"],
         "partition" => &["groups", "shape", "target", "period"],
@@ -241,6 +266,8 @@ pub const HTTP_EXPECT: Words =
 
 /// Operations of a disk.
 pub const DISK_OPS: Words = words("operation of a disk", &["read", "write", "fsync"], &[]);
+/// `proto` of a fault of links.
+pub const PROTO: Words = words("protocol", &["tcp", "udp"], &[]);
 /// What a `file` step can do.
 pub const FILE_ACTS: &[&str] = &["write", "delete", "truncate", "corrupt", "expect"];
 /// `expect` of `file`.
@@ -255,8 +282,8 @@ pub const CHAOS: Words =
 /// `faults` of `[[chaos]]`.
 pub const FAULTS: Words = words(
     "kind of fault",
-    &["partition", "kill", "stop", "pause", "restart", "clock", "disk"],
-    &["packet"],
+    &["partition", "kill", "stop", "pause", "restart", "clock", "disk", "packet"],
+    &[],
 );
 
 /// Targets without an argument.

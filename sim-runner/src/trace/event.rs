@@ -93,6 +93,9 @@ pub const REMOVED: u64 = 0;
 /// What stands for the value of all keys under a prefix that were removed at once.
 pub const REMOVED_TREE: u64 = 1;
 
+/// `kind` of the [`What::DiskStruck`] that says that a data directory was deleted.
+pub const WIPE: &str = "wipe";
+
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -344,6 +347,13 @@ pub enum What {
     DiskStruck {
         kind: String,
         path: String,
+        detail: String,
+    },
+    /// What this host sends to that one suffers (`on`), or no longer; `kind` is the verb.
+    LinkFault {
+        to: Host,
+        kind: String,
+        on: bool,
         detail: String,
     },
     /// A command was run on this host.

@@ -1,12 +1,14 @@
 //! The tables of machines, and the verbs that act on clocks, disks, files and commands.
 
 use super::super::fault::{
-    CliExpect, CliStep, ClockFault, DiskFault, DiskPlan, FileAct, FileStep, Which,
+    CliExpect, CliStep, ClockFault, DiskFault, DiskPlan, FileAct, FileStep, LinkFault, Links, Proto,
+    Which,
 };
 use super::super::model::Plan;
 use super::super::signed::{show_ns, show_ppm, show_span as show_signed};
+use super::super::target;
 use super::super::toml_text::{cli_expect, file_expect};
-use super::super::values::{show_duration, show_span};
+use super::super::values::{show_bandwidth, show_duration, show_span};
 use super::Printer;
 
 impl Printer<'_> {
@@ -65,6 +67,33 @@ impl Printer<'_> {
                 self.text("path", path);
                 self.line("count", count);
             }
+        }
+    }
+
+    pub(super) fn link(&mut self, links: &Links, proto: Option<Proto>, fault: LinkFault) {
+        match links {
+            Links::Of(target) => self.target("target", target),
+            Links::Between { from, to, both } => {
+                let arrow = if *both { "<->" } else { "->" };
+                let (from, to) = (target::show(from, &self.names), target::show(to, &self.names));
+                self.text("link", &format!("{from} {arrow} {to}"));
+            }
+        }
+        match proto {
+            None => {}
+            Some(Proto::Tcp) => self.text("proto", "tcp"),
+            Some(Proto::Udp) => self.text("proto", "udp"),
+        }
+        match fault {
+            LinkFault::Slow(by) => self.text("by", &show_span(by)),
+            LinkFault::Lose(ratio)
+            | LinkFault::Duplicate(ratio)
+            | LinkFault::Reorder(ratio)
+            | LinkFault::Corrupt(ratio) => {
+                self.text("ratio", &format!("{}/{}", ratio.numerator, ratio.denominator));
+            }
+            LinkFault::Throttle(bytes) => self.text("to", &show_bandwidth(bytes)),
+            LinkFault::Clog | LinkFault::Reset | LinkFault::Refuse | LinkFault::Blackhole => {}
         }
     }
 
