@@ -182,8 +182,7 @@ fn check_combinations(reader: &mut Reader, table: &Table, verb: &str) {
         if let (Some(entry), true) = (has(key), verb == "strobe") {
             let message = format!("a strobe is not repeated: `every` is its own, and `{key}` goes");
             reader.advise(entry.place, message, "write for = \"5s\" for how long it lasts");
-        }
-        if let (Some(entry), None) = (has(key), has("every")) {
+        } else if let (Some(entry), None) = (has(key), has("every")) {
             reader.advise(entry.place, format!("`{key}` needs `every`"), "add every = \"5s\"");
         }
     }
