@@ -104,10 +104,23 @@ fn changed_configuration_is_told_and_holds_from_the_next_start() {
 [[step]]
 do = "config"
 target = "n1"
-set = { log_level = "DEBUG" }
+set = { node_name = "renamed" }
+[[step]]
+do = "wait"
+for = "1s"
+[[step]]
+do = "http"
+via = "n1"
+request = "GET /v1/agent/self"
+expect = { json."Config.NodeName" = "n1" }
 [[step]]
 do = "restart"
 target = "n1"
+[[step]]
+do = "http"
+via = "n1"
+request = "GET /v1/agent/self"
+expect = { json."Config.NodeName" = "renamed" }
 [[expect]]
 seen = "logged('Caught: signal=hangup')"
 "#,
