@@ -443,8 +443,7 @@ fn chaos_over_clocks_disks_and_packets_breaks_nothing() {
     desk.write("s.toml", format!("{}{body}", crate::runner::THREE));
     for seed in 0..12 {
         let seed = seed.to_string();
-        let done =
-            desk.run(["s.toml", "--seed", &seed, "--json", "--no-replay", "--no-report"]);
+        let done = desk.run(["s.toml", "--seed", &seed, "--json", "--no-replay", "--no-report"]);
         assert_eq!(done.code, 0, "seed {seed}: {}", done.json()["violations"]);
     }
 }

@@ -29,7 +29,12 @@ pub enum Ailment {
     FsyncLies,
     /// After so many further bytes.
     DiskFull(u64),
-    IoError { read: bool, write: bool, fsync: bool, which: Which },
+    IoError {
+        read: bool,
+        write: bool,
+        fsync: bool,
+        which: Which,
+    },
 }
 
 /// What is done to a file from outside; durable at once.

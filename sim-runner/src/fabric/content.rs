@@ -179,8 +179,7 @@ impl Change {
         let end = offset + bytes.len() as u64;
         let first = offset / SECTOR_BYTES;
         let sectors = end.div_ceil(SECTOR_BYTES) - first;
-        let mut arrives: Vec<bool> =
-            (0..sectors).map(|_| cuts.chance(Ratio::new(1, 2))).collect();
+        let mut arrives: Vec<bool> = (0..sectors).map(|_| cuts.chance(Ratio::new(1, 2))).collect();
         // Several sectors are torn for certain.
         if sectors > 1 && arrives.iter().all(|one| *one == arrives[0]) {
             let odd = cuts.below(sectors) as usize;

@@ -73,9 +73,7 @@ impl Script {
         let open: Vec<(u64, Call, String)> = asked
             .calls
             .into_iter()
-            .map(|(key, call)| {
-                (self.cluster.invoke(testbed, &user, via, &key, &call), call, key)
-            })
+            .map(|(key, call)| (self.cluster.invoke(testbed, &user, via, &key, &call), call, key))
             .collect();
         let result = self.cluster.run_command(via, args, patience).await;
         for (op, call, key) in open {

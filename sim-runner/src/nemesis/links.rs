@@ -19,13 +19,13 @@ use super::undo::Undo;
 impl Script {
     pub(super) fn partition(&self, index: usize, step: &Step, shape: &Partition) -> bool {
         let agents = self.cluster.agents();
-        let drawn = |draw: fn(&[Host], &mut Prng) -> Cuts, hosts: &[Host]| {
-            self.draw(index, Draw::Rest, |prng| draw(hosts, prng))
+        let drawn = |draw: fn(&[Host], &mut Prng) -> (Cuts, Vec<Host>)| {
+            self.draw(index, Draw::Rest, |prng| draw(&agents, prng))
         };
         let (cuts, targets) = match shape {
             Partition::Groups(groups) => match self.groups(index, step, groups) {
                 Some(groups) => {
-                    let mut all = agents;
+                    let mut all = agents.clone();
                     all.extend(groups.iter().flatten().copied());
                     all.sort_unstable();
                     all.dedup();
@@ -44,9 +44,11 @@ impl Script {
                 Some(hosts) => (partition::one_way(&hosts, &agents), hosts),
                 None => return false,
             },
-            Partition::Split => (drawn(partition::split, &agents), Vec::new()),
-            Partition::Bridge => (drawn(partition::bridge, &agents), Vec::new()),
-            Partition::MajoritiesRing => (drawn(partition::majorities_ring, &agents), Vec::new()),
+            Partition::Split => drawn(partition::split),
+            Partition::Bridge => drawn(partition::bridge),
+            Partition::MajoritiesRing => {
+                drawn(|agents, prng| (partition::majorities_ring(agents, prng), Vec::new()))
+            }
         };
         self.announce(index, step, shape_name(shape).to_owned(), &targets);
         let undo = match shape {

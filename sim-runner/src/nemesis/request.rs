@@ -199,8 +199,8 @@ pub(super) fn compare_json(
     if json.is_empty() {
         return Ok(());
     }
-    let parsed: Value = serde_json::from_str(body)
-        .map_err(|error| format!("expected JSON, {found}: {error}"))?;
+    let parsed: Value =
+        serde_json::from_str(body).map_err(|error| format!("expected JSON, {found}: {error}"))?;
     for (path, value) in json {
         let wanted = match value {
             Value::String(text) => Value::String(fill(text)?),

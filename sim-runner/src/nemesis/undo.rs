@@ -52,10 +52,10 @@ impl Script {
             None => 0..self.steps(),
         };
         for step in steps {
-            let (network, other): (Vec<Undo>, Vec<Undo>) = self
-                .take_undo(step)
-                .into_iter()
-                .partition(|undo| matches!(undo, Undo::Heal(_) | Undo::Flapping(..) | Undo::Mend(..)));
+            let (network, other): (Vec<Undo>, Vec<Undo>) =
+                self.take_undo(step).into_iter().partition(|undo| {
+                    matches!(undo, Undo::Heal(_) | Undo::Flapping(..) | Undo::Mend(..))
+                });
             let any = !network.is_empty();
             for undo in network {
                 self.undo_network(undo);

@@ -1,7 +1,7 @@
 //! The keys of the verbs that act on clocks, disks, files and commands (language section 6).
 
 use super::fault::{
-    ClockFault, CliExpect, CliStep, DiskFault, FileAct, FileExpect, FileStep, SignedSpan, Which,
+    CliExpect, CliStep, ClockFault, DiskFault, FileAct, FileExpect, FileStep, SignedSpan, Which,
 };
 use super::model::{Action, Target};
 use super::reader::Reader;
@@ -70,7 +70,8 @@ pub fn disk(reader: &mut Reader, table: &Table, verb: &str) -> Option<Action> {
             let owner = format!("{verb:?}");
             let item = required(reader, table, "path", &owner, "path = \"raft/*.wal\"")?;
             let path = reader.template(item, "`path`")?;
-            let count = table.get("count").and_then(|item| reader.integer(item, "`count`", 1, MOST));
+            let count =
+                table.get("count").and_then(|item| reader.integer(item, "`count`", 1, MOST));
             let count = count.unwrap_or(1);
             match verb {
                 "bit-rot" => DiskFault::BitRot { path, count },

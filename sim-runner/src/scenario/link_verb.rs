@@ -60,7 +60,8 @@ fn between(reader: &mut Reader, item: &Item) -> Option<Links> {
     let text = reader.text(item, "`link`")?;
     let written = text.text.as_str();
     let split = written.split_once("<->").map(|pair| (pair, true));
-    let Some(((from, to), both)) = split.or_else(|| Some((written.split_once("->")?, false))) else {
+    let Some(((from, to), both)) = split.or_else(|| Some((written.split_once("->")?, false)))
+    else {
         let help = "write link = \"n1 -> n2\" for one direction, or \"n1 <-> n2\" for both";
         reader.advise(item.place, format!("{written:?} is no link"), help);
         return None;

@@ -51,7 +51,8 @@ pub fn durations(text: &str) -> Result<SignedSpan, Fault> {
 
 fn one_ppm(text: &str) -> Result<i64, Fault> {
     let all = 0..text.len();
-    let help = "a drift is a whole number of parts per million: \"200ppm\", \"-500000ppm\" (half speed)";
+    let help =
+        "a drift is a whole number of parts per million: \"200ppm\", \"-500000ppm\" (half speed)";
     let (sign, rest, lead) = sign(text);
     let split = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
     let (number, unit) = rest.split_at(split);
@@ -65,8 +66,9 @@ fn one_ppm(text: &str) -> Result<i64, Fault> {
             return Err(fault.help(format!("write \"{}ppm\"", text.trim())));
         }
         unit => {
-            return Err(Fault::new(lead + split..text.len(), format!("unknown unit {unit:?}"))
-                .help(help));
+            return Err(
+                Fault::new(lead + split..text.len(), format!("unknown unit {unit:?}")).help(help)
+            );
         }
     }
     let value = sign * value;

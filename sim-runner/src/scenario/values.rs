@@ -322,7 +322,10 @@ mod tests {
         assert_eq!((rate("20/s").unwrap(), rate("90/m").unwrap()), (1200, 90));
         assert!(rate("20").is_err() && rate("0/s").is_err() && rate("20/h").is_err());
         assert_eq!((size("16B").unwrap(), size("64KB").unwrap()), (16, 65536));
-        assert_eq!((bandwidth("10Mbit/s").unwrap(), bandwidth("1Kbit/s").unwrap()), (1_250_000, 125));
+        assert_eq!(
+            (bandwidth("10Mbit/s").unwrap(), bandwidth("1Kbit/s").unwrap()),
+            (1_250_000, 125)
+        );
         assert_eq!(show_bandwidth(125), "1Kbit/s");
         assert!(bandwidth("10").is_err() && bandwidth("0Kbit/s").is_err());
         assert!(size("16").is_err() && size("16K").is_err() && size("B").is_err());

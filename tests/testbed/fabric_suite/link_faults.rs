@@ -107,7 +107,8 @@ fn a_clogged_link_brings_everything_once_it_is_mended() {
         assert!(early.is_err(), "another harm clogs it still");
         net.fabric.mend(2, net.a, net.b);
         let taken = read(&mut server, &mut bytes).await.unwrap();
-        let rest = if taken < 6 { read(&mut server, &mut bytes[taken..]).await.unwrap() } else { 0 };
+        let rest =
+            if taken < 6 { read(&mut server, &mut bytes[taken..]).await.unwrap() } else { 0 };
         assert_eq!(&bytes[..taken + rest], b"onetwo");
         assert!(!net.heard.contains("dropped"), "nothing was lost");
     });

@@ -1,8 +1,8 @@
 //! The tables of machines, and the verbs that act on clocks, disks, files and commands.
 
 use super::super::fault::{
-    CliExpect, CliStep, ClockFault, DiskFault, DiskPlan, FileAct, FileStep, LinkFault, Links, Proto,
-    Which,
+    CliExpect, CliStep, ClockFault, DiskFault, DiskPlan, FileAct, FileStep, LinkFault, Links,
+    Proto, Which,
 };
 use super::super::model::Plan;
 use super::super::signed::{show_ns, show_ppm, show_span as show_signed};
