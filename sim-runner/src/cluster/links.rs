@@ -34,8 +34,15 @@ impl Cluster {
 }
 
 impl Cluster {
-    /// Harms one direction of a link, by this number.
-    pub fn harm(&self, number: u64, from: Host, to: Host, proto: Option<Proto>, fault: LinkFault) {
+    /// Harms one direction of a link, by this number; the second number labels its draws.
+    pub fn harm(
+        &self,
+        (number, label): (u64, u64),
+        from: Host,
+        to: Host,
+        proto: Option<Proto>,
+        fault: LinkFault,
+    ) {
         let what = match fault {
             LinkFault::Slow(by) => Harm::Slow(by.low, by.high),
             LinkFault::Lose(ratio) => Harm::Lose(ratio),
@@ -51,7 +58,7 @@ impl Cluster {
         let (tcp, udp) = (proto != Some(Proto::Udp), proto != Some(Proto::Tcp));
         // Told first: what it breaks at once comes after it in the trace.
         self.link_fault(from, to, fault, true);
-        let harm = LinkHarm { tcp, udp, what };
+        let harm = LinkHarm { tcp, udp, label, what };
         self.shared.fabric.harm(number, HostId(from.0), HostId(to.0), harm);
     }
 

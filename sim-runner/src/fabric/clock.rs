@@ -15,6 +15,7 @@
 //! They are physics, or a kernel's business that nothing here is about.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::world::locked;
 
@@ -24,6 +25,9 @@ const MILLION: i128 = 1_000_000;
 /// One machine's clocks. Its processes come and go; the clocks run on.
 #[derive(Debug, Default)]
 pub(super) struct NodeClock {
+    /// Whether its rate was ever changed. Nearly all clocks are right all the time, and every process
+    /// asks them all the time.
+    drifted: AtomicBool,
     piece: Mutex<Piece>,
 }
 
@@ -64,11 +68,17 @@ impl Piece {
 impl NodeClock {
     /// What the monotonic clock shows at this true time.
     pub fn local_ns(&self, true_ns: u64) -> u64 {
+        if !self.drifted.load(Ordering::Relaxed) {
+            return true_ns;
+        }
         locked(&self.piece).local_ns(true_ns)
     }
 
     /// The first true time at which it shows at least this, as long as nobody changes its rate.
     pub fn true_ns(&self, local_ns: u64) -> u64 {
+        if !self.drifted.load(Ordering::Relaxed) {
+            return local_ns;
+        }
         locked(&self.piece).true_ns(local_ns)
     }
 
@@ -86,6 +96,9 @@ impl NodeClock {
     /// When the clock would stand still or run backwards: the testbed's own mistake.
     pub fn set_drift(&self, now_ns: u64, drift_ppm: i64) {
         assert!(drift_ppm > -1_000_000, "a clock with a drift of {drift_ppm} ppm does not run");
+        if drift_ppm != 0 {
+            self.drifted.store(true, Ordering::Relaxed);
+        }
         let mut piece = locked(&self.piece);
         let base_local_ns = piece.local_ns(now_ns);
         *piece = Piece { base_true_ns: now_ns, base_local_ns, drift_ppm, ..*piece };

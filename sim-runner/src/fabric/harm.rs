@@ -1,6 +1,6 @@
 //! What is wrong with one direction of a link, on top of its policy.
 //!
-//! Each harm draws from a stream of its own, labelled with its number, so that it moves neither the
+//! Each harm draws from a stream of its own, labelled by who does it, so that it moves neither the
 //! latencies of the link nor another harm's draws. A harm is for TCP, for UDP, or for both.
 //!
 //! A clogged link keeps what arrives in the order of arrival and lets it through at once when it is
@@ -136,7 +136,7 @@ impl Fabric {
     /// share one.
     pub fn harm(&self, id: u64, from: HostId, to: HostId, harm: LinkHarm) {
         self.with_link(from, to, |link| {
-            let prng = link.streams.fork(&format!("harm {id}"));
+            let prng = link.streams.fork(&format!("harm {}", harm.label));
             link.harms.push(Active { id, harm, prng, busy_until_ns: 0 });
         });
         let mut world = self.lock();

@@ -59,6 +59,8 @@ pub struct LinkHarm {
     pub tcp: bool,
     /// UDP datagrams suffer it.
     pub udp: bool,
+    /// Names the stream that it draws from, on each link.
+    pub label: u64,
     /// What it is.
     pub what: Harm,
 }

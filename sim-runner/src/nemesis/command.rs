@@ -204,6 +204,14 @@ fn asked(args: &[String], used: impl FnOnce() -> BTreeSet<String>) -> Result<Ask
                 ));
             }
         },
+        "delete" if plain.len() != 1 => {
+            let form = "kv delete [-flag=value] KEY";
+            return Err(format!("what this command removes cannot be told: {form}"));
+        }
+        "import" => {
+            let form = "use kv put or http";
+            return Err(format!("what this command writes cannot be told: {form}"));
+        }
         "delete" if has("recurse") => {
             let prefix = key(0).unwrap_or_default();
             let under = used().into_iter().filter(|key| key.starts_with(&prefix));
@@ -266,6 +274,7 @@ mod tests {
         let keys: Vec<String> =
             calls("kv delete -recurse a").unwrap().calls.into_iter().map(|(key, _)| key).collect();
         assert_eq!(keys, ["a/1", "a/2"]);
+        assert!(calls("kv delete -modify-index 3 a").is_err(), "3 is not the key");
         assert!(calls("kv put a @file").is_err() && calls("kv put a").is_err());
     }
 }

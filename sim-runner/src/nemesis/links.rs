@@ -99,8 +99,10 @@ impl Script {
         };
         self.announce(index, step, detail, &targets);
         let number = self.cluster.fresh_number();
+        // The draws belong to the step: another fault more or less moves none of them.
+        let label = self.draw(index, Draw::Rest, Prng::next_u64);
         for (from, to) in &routes {
-            self.cluster.harm(number, *from, *to, proto, fault);
+            self.cluster.harm((number, label), *from, *to, proto, fault);
         }
         self.remember(index, Undo::Mend(routes, number, fault));
         true

@@ -8,8 +8,8 @@ use sim_runner::fabric::{Harm, LinkHarm, SimStream};
 
 use super::{Machines, echo_server, run};
 
-const TCP: LinkHarm = LinkHarm { tcp: true, udp: false, what: Harm::Blackhole };
-const UDP: LinkHarm = LinkHarm { tcp: false, udp: true, what: Harm::Blackhole };
+const TCP: LinkHarm = LinkHarm { tcp: true, udp: false, label: 1, what: Harm::Blackhole };
+const UDP: LinkHarm = LinkHarm { tcp: false, udp: true, label: 2, what: Harm::Blackhole };
 
 fn millis(count: u64) -> Duration {
     Duration::from_millis(count)
@@ -94,7 +94,7 @@ fn a_slow_or_throttled_link_takes_its_time() {
 fn a_clogged_link_brings_everything_once_it_is_mended() {
     run(|net| async move {
         let (mut client, mut server) = net.connected().await;
-        let clog = LinkHarm { tcp: true, udp: true, what: Harm::Clog };
+        let clog = LinkHarm { tcp: true, udp: true, label: 3, what: Harm::Clog };
         net.fabric.harm(1, net.a, net.b, clog);
         net.fabric.harm(2, net.a, net.b, clog);
         for part in [b"one", b"two"] {
