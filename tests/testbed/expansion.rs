@@ -122,6 +122,137 @@ skip = "boot"
 because = "to have one of these"
 "#;
 
+/// Clocks, disks, files, links and commands; ranges, drawn targets, and chaos over all of them.
+const MACHINES: &str = r#"
+[disk]
+fsync = "0.5ms..3ms"
+read = "10us..90us"
+write = "3us"
+capacity = "50MB"
+[clock]
+skew = "-1s..1s"
+drift = "-500ppm..500ppm"
+[time]
+run = "60s"
+settle = "200s"
+[[workload]]
+kind = "kv"
+rate = "10/s"
+[[step]]
+at = "2s..3s"
+do = "drift"
+target = "server:any"
+by = "-90000ppm..90000ppm"
+for = "3s..5s"
+[[step]]
+do = "skew"
+target = "random:2"
+by = "-9s..9s"
+[[step]]
+do = "jump"
+target = "any"
+by = "1500ms"
+for = "1s"
+[[step]]
+do = "strobe"
+target = "follower:any"
+by = "-1s..1s"
+every = "70ms"
+for = "400ms"
+[[step]]
+do = "slow-fsync"
+target = "minority"
+by = "5ms..30ms"
+for = "2s"
+[[step]]
+do = "io-error"
+target = "follower:any"
+op = "fsync"
+ratio = "1/50"
+for = "1s"
+[[step]]
+do = "disk-full"
+target = "follower:any"
+after = "1KB"
+for = "1s"
+optional = true
+[[step]]
+do = "torn-write"
+target = "server:any"
+[[step]]
+do = "lose-unsynced"
+target = "server:any"
+[[step]]
+id = "down"
+do = "kill"
+target = "server:any"
+disk = "some"
+for = "2s"
+[[step]]
+do = "fsync-lies"
+target = "n1"
+for = "100ms"
+[[step]]
+do = "file"
+target = "servers"
+path = "notes/a b.txt"
+write = "first {n1}\n\"second\"\n"
+[[step]]
+do = "bit-rot"
+target = "servers"
+path = "notes/*"
+count = 2
+[[step]]
+do = "misdirect"
+target = "server:any"
+path = "notes/*"
+[[step]]
+do = "file"
+target = "server:any"
+path = "notes/a b.txt"
+corrupt = 3
+[[step]]
+do = "file"
+target = "servers"
+path = "notes/a b.txt"
+expect = { contains = ["s"], excludes = ["\u0007x"] }
+optional = true
+[[step]]
+do = "config"
+target = "server:any"
+set = { log_level = "WARN", node_meta = { a = "{n1.name}" } }
+[[step]]
+do = "cli"
+via = "server:any"
+run = "kv put k1 'from \"cli\"'"
+expect = { exit = 0 }
+within = "20s"
+[[step]]
+do = "cli"
+via = "server:any"
+run = "kv get -stale k1"
+[[step]]
+do = "transfer-leader"
+to = "follower:any"
+[[step]]
+do = "lose"
+link = "leader <-> rest"
+ratio = "1/9"
+proto = "tcp"
+for = "1s"
+optional = true
+[[step]]
+do = "throttle"
+target = "server:any"
+to = "100Kbit/s"
+for = "1s"
+[[chaos]]
+between = "5s..50s"
+every = "2s..4s"
+for = "1s..2s"
+faults = { clock = 1, disk = 1, packet = 1 }
+"#;
+
 /// Run, expanded, run again, expanded again.
 fn assert_round_trip(scenario: &Path, seed: &str) {
     let desk = Desk::new();
@@ -157,6 +288,15 @@ fn everything_at_once() {
     let desk = Desk::new();
     let path = desk.write("everything.toml", format!("{THREE}{EVERYTHING}"));
     for seed in ["1", "2", "3", "4", "5", "6"] {
+        assert_round_trip(&path, seed);
+    }
+}
+
+#[test]
+fn machines_and_links_at_once() {
+    let desk = Desk::new();
+    let path = desk.write("machines.toml", format!("{THREE}{MACHINES}"));
+    for seed in ["1", "2", "3"] {
         assert_round_trip(&path, seed);
     }
 }

@@ -1,7 +1,10 @@
 //! What only the simulated operating system can do: faults, and being the same twice.
 
+mod clocks;
 mod determinism;
+mod disk_faults;
 mod disks;
+mod link_faults;
 mod links;
 mod machines;
 
@@ -47,6 +50,10 @@ impl Observer for Heard {
 
     fn lost_unsynced(&self, at: Instant, host: HostId, path: &str, bytes: u64) {
         self.note(at, format!("lost {} {path} {bytes}", host.0));
+    }
+
+    fn disk_struck(&self, at: Instant, host: HostId, kind: &str, path: &str, detail: &str) {
+        self.note(at, format!("struck {} {kind} {path} {detail}", host.0));
     }
 
     fn process_ended(&self, at: Instant, host: HostId, how: Ended, detail: &str) {

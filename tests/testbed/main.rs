@@ -5,6 +5,7 @@ mod contract;
 mod determinism;
 mod digests;
 mod evidence;
+mod evidence_machines;
 mod evidence_times;
 mod expansion;
 mod fabric_suite;

@@ -75,6 +75,8 @@ fn plan() -> Plan {
             latency: Span { low: ms(1), high: ms(5) },
             loss: proconsul::base::Ratio::ZERO,
         },
+        disk: Default::default(),
+        clock: Default::default(),
         time: TimePlan {
             run: ms(60_000),
             run_is_explicit: true,

@@ -85,6 +85,11 @@ fn every_kind(a: u64, b: u64, text: &str, host: Host, flag: bool) -> Vec<What> {
         What::Invoke { op: a },
         What::Return { op: a, outcome: text() },
         What::Watchdog { detail: text() },
+        What::Clock { drift_ppm: a as i64, offset_ns: b as i64 },
+        What::DiskFault { kind: text(), on: flag, detail: text() },
+        What::DiskStruck { kind: text(), path: text(), detail: text() },
+        What::LinkFault { to: host, kind: text(), on: flag, detail: text() },
+        What::Ran { command: text(), exit: step as i32 },
     ]
 }
 

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use proconsul::base::quorum::majority;
 
 use crate::property::Judgement;
-use crate::trace::event::{Host, REMOVED, What};
+use crate::trace::event::{Host, REMOVED, WIPE, What};
 use crate::trace::view::View;
 
 use super::committed::CommittedLog;
@@ -161,11 +161,12 @@ impl Oracle for Durability {
             What::Recovered { abstains: true, .. } => {
                 self.must_keep(seen.view.node(seen.event.host).log.last_index(), seen);
             }
+            // Whoever takes a disk away takes its promises away; a majority must still have them.
+            What::DiskStruck { ref kind, .. } if kind == WIPE => {
+                self.acked.remove(&seen.event.host);
+            }
             What::Recovered { .. } => self.recovers(seen),
             What::SnapshotInstalled { .. } => self.replaced(seen),
-            What::StepStarted { ref verb, ref targets, .. } if verb == "wipe" => {
-                self.acked.retain(|host, _| !targets.contains(host));
-            }
             What::Apply { .. } => self.applied = true,
             What::Wrote { .. } => self.wrote = true,
             _ => {}

@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 
 use crate::property::Judgement;
-use crate::trace::event::{Host, What};
+use crate::trace::event::{Host, WIPE, What};
 use crate::trace::view::View;
 
 use super::evidence::Evidence;
@@ -104,9 +104,9 @@ impl Oracle for VoteDurability {
             What::Recovered { term, vote_term, vote_for, .. } => {
                 self.recovers(*term, (*vote_term, vote_for), seen);
             }
-            // The data directory was deleted: by the operator, not by a crash.
-            What::StepStarted { verb, targets, .. } if verb == "wipe" => {
-                self.ballots.retain(|host, _| !targets.contains(host));
+            // Whoever takes a disk away takes its promises away.
+            What::DiskStruck { kind, .. } if kind == WIPE => {
+                self.ballots.remove(&seen.event.host);
             }
             What::Started => {
                 self.ballots.entry(seen.event.host).or_default().decided.clear();

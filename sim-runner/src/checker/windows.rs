@@ -11,7 +11,8 @@
 //! right for what that server had applied. Everything else is judged strictly: reads of other modes,
 //! reads served longer than twice the lease (and [`SLACK_NS`]) after a newer leader's election, reads
 //! for which the trace shows no answer. Time in which the server was paused does not count, because a
-//! stopped process cannot notice that its lease ran out.
+//! stopped process cannot notice that its lease ran out; and time counts by the server's own clock,
+//! because that is what its lease runs on: a slow clock makes the window longer.
 
 use std::collections::BTreeMap;
 
@@ -124,6 +125,8 @@ struct Fold {
     inherited: BTreeMap<Host, (u64, u64)>,
     /// Spans in which a host was paused; the last may be open.
     paused: BTreeMap<Host, Vec<(i64, i64)>>,
+    /// When a host's clock changed its rate, and its drift from then on, ppm.
+    drifts: BTreeMap<Host, Vec<(i64, i64)>>,
     answers: BTreeMap<String, Vec<Answer>>,
 }
 
@@ -142,6 +145,9 @@ impl Fold {
             }
             What::Commit { .. } => {
                 self.committed.observe(seen);
+            }
+            What::Clock { drift_ppm, .. } => {
+                self.drifts.entry(host).or_default().push((at, *drift_ppm));
             }
             What::Paused => self.paused.entry(host).or_default().push((at, i64::MAX)),
             What::Resumed | What::Ended { .. } => {
@@ -164,7 +170,7 @@ impl Fold {
         let deposed_at = self.won.iter().find(|(newer, _)| *newer > term).map(|(_, at)| *at);
         let deposed = match deposed_at {
             Some(from) => {
-                if at - from - self.paused_between(host, from, at)
+                if self.awake_between(host, from, at)
                     > self.lease_ns.saturating_mul(2).saturating_add(SLACK_NS)
                 {
                     return None;
@@ -182,8 +188,25 @@ impl Fold {
         Some(ReadWindow { deposed, not_older_than_index: applied, widen_from: current_from })
     }
 
-    fn paused_between(&self, host: Host, from: i64, to: i64) -> i64 {
+    /// By the host's own clock, without the time in which it was paused, ns.
+    fn awake_between(&self, host: Host, from: i64, to: i64) -> i64 {
         let spans = self.paused.get(&host).map_or(&[][..], Vec::as_slice);
-        spans.iter().map(|(start, end)| ((*end).min(to) - (*start).max(from)).max(0)).sum()
+        let paused = spans.iter().map(|(start, end)| {
+            let (start, end) = ((*start).max(from), (*end).min(to));
+            if start < end { self.shown_between(host, start, end) } else { 0 }
+        });
+        self.shown_between(host, from, to) - paused.sum::<i64>()
+    }
+
+    /// How far the host's clock went in this time, ns.
+    fn shown_between(&self, host: Host, from: i64, to: i64) -> i64 {
+        let changes = self.drifts.get(&host).map_or(&[][..], Vec::as_slice);
+        let mut shown = i128::from(to - from);
+        for (place, (start, drift_ppm)) in changes.iter().enumerate() {
+            let end = changes.get(place + 1).map_or(to, |(next, _)| (*next).min(to));
+            let span = (end - (*start).max(from)).max(0);
+            shown += i128::from(span) * i128::from(*drift_ppm) / 1_000_000;
+        }
+        i64::try_from(shown).unwrap_or(i64::MAX)
     }
 }

@@ -54,6 +54,17 @@ impl Cluster {
 
     /// What the node is configured with: the agent's own reader reads a file that we write.
     fn node_config(&self, host: Host, args: &[String]) -> Result<AgentConfig, String> {
+        let name = format!("{}.json", self.name(host));
+        let mut file = self.config_file(host);
+        self.fill_value(&mut file)?;
+        let args = args.iter().map(|text| self.fill(text)).collect::<Result<Vec<_>, _>>()?;
+        let flags = flags::parse(AGENT_FLAGS, &args).map_err(|error| format!("{error:?}"))?;
+        AgentConfig::from_parts(&[(&name, &file.to_string())], &flags, self.name(host))
+            .map_err(|error| error.to_string())
+    }
+
+    /// The node's configuration file, names in braces not filled in.
+    fn config_file(&self, host: Host) -> Value {
         let place = usize::from(host.0);
         let node: &NodePlan = &self.shared.plan.cluster.nodes[place];
         let ip = self.ip(host);
@@ -73,12 +84,23 @@ impl Cluster {
         }
         merge_config(&mut file, &node.config);
         merge_config(&mut file, &self.lock_added()[place]);
-        self.fill_value(&mut file)?;
-        let args = args.iter().map(|text| self.fill(text)).collect::<Result<Vec<_>, _>>()?;
-        let flags = flags::parse(AGENT_FLAGS, &args).map_err(|error| format!("{error:?}"))?;
-        let name = format!("{}.json", node.name);
-        AgentConfig::from_parts(&[(&name, &file.to_string())], &flags, &node.name)
-            .map_err(|error| error.to_string())
+        file
+    }
+
+    /// The node's data directory, as an absolute path.
+    #[must_use]
+    pub fn data_dir(&self, host: Host) -> String {
+        let file = self.config_file(host);
+        let folder = file["data_dir"].as_str().unwrap_or("data");
+        format!("/{}", folder.trim_matches('/'))
+    }
+
+    /// Changes the configuration file, and tells the agent if it runs.
+    pub fn configure(&self, host: Host, set: &Value) {
+        merge_config(&mut self.lock_added()[usize::from(host.0)], set);
+        if self.shared.fabric.is_running(HostId(host.0)) {
+            self.shared.fabric.signal(HostId(host.0), Signal::Hangup);
+        }
     }
 
     /// Cuts the power of a host.

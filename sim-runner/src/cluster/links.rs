@@ -1,6 +1,8 @@
 //! Cuts of links, counted: two faults that cut the same link are healed one by one.
 
-use crate::fabric::HostId;
+use crate::fabric::{Harm, HostId, LinkHarm};
+use crate::scenario::fault::{LinkFault, Proto};
+use crate::scenario::show_span;
 use crate::trace::event::{Host, What};
 
 use super::Cluster;
@@ -28,6 +30,57 @@ impl Cluster {
                 self.push(from, What::Healed { to });
             }
         }
+    }
+}
+
+impl Cluster {
+    /// Harms one direction of a link, by this number; the second number labels its draws.
+    pub fn harm(
+        &self,
+        (number, label): (u64, u64),
+        from: Host,
+        to: Host,
+        proto: Option<Proto>,
+        fault: LinkFault,
+    ) {
+        let what = match fault {
+            LinkFault::Slow(by) => Harm::Slow(by.low, by.high),
+            LinkFault::Lose(ratio) => Harm::Lose(ratio),
+            LinkFault::Duplicate(ratio) => Harm::Duplicate(ratio),
+            LinkFault::Reorder(ratio) => Harm::Reorder(ratio),
+            LinkFault::Corrupt(ratio) => Harm::Corrupt(ratio),
+            LinkFault::Throttle(bytes) => Harm::Throttle(bytes),
+            LinkFault::Clog => Harm::Clog,
+            LinkFault::Reset => Harm::Reset,
+            LinkFault::Refuse => Harm::Refuse,
+            LinkFault::Blackhole => Harm::Blackhole,
+        };
+        let (tcp, udp) = (proto != Some(Proto::Udp), proto != Some(Proto::Tcp));
+        // Told first: what it breaks at once comes after it in the trace.
+        self.link_fault(from, to, fault, true);
+        let harm = LinkHarm { tcp, udp, label, what };
+        self.shared.fabric.harm(number, HostId(from.0), HostId(to.0), harm);
+    }
+
+    /// Takes it back.
+    pub fn mend(&self, number: u64, from: Host, to: Host, fault: LinkFault) {
+        self.shared.fabric.mend(number, HostId(from.0), HostId(to.0));
+        self.link_fault(from, to, fault, false);
+    }
+
+    fn link_fault(&self, from: Host, to: Host, fault: LinkFault, on: bool) {
+        let detail = match fault {
+            LinkFault::Slow(by) => format!("by {}", show_span(by)),
+            LinkFault::Lose(ratio)
+            | LinkFault::Duplicate(ratio)
+            | LinkFault::Reorder(ratio)
+            | LinkFault::Corrupt(ratio) => format!("{}/{}", ratio.numerator, ratio.denominator),
+            LinkFault::Throttle(bytes) => format!("to {bytes} bytes a second"),
+            LinkFault::Clog | LinkFault::Reset | LinkFault::Refuse | LinkFault::Blackhole => {
+                String::new()
+            }
+        };
+        self.push(from, What::LinkFault { to, kind: fault.verb().to_owned(), on, detail });
     }
 }
 

@@ -10,8 +10,10 @@
 //! change is an event of the trace.
 
 mod agents;
+mod commands;
 mod hosts;
 mod links;
+mod machines;
 mod observers;
 pub mod operations;
 mod recorder;
@@ -27,12 +29,16 @@ use proconsul::planted;
 use serde_json::{Value, json};
 
 use crate::fabric::{DiskPolicy, Fabric, HostId, LinkPolicy, SimRuntime};
+use crate::scenario::fault::DiskPlan;
 use crate::scenario::model::{Plan, Target};
 use crate::trace::event::{Host, HostInfo, HostKind, What};
 use crate::trace::resolve::resolve;
 use crate::trace::view::View;
 
+pub use commands::Ran;
 use hosts::{header_of, hosts_of};
+use machines::Ailments;
+pub use machines::{Ailment, Edit};
 use observers::FabricObserver;
 pub use recorder::{Progress, Recorder};
 
@@ -54,6 +60,8 @@ struct Shared {
     outside: BTreeMap<Host, SimRuntime>,
     /// Configuration that a `start` or `restart` added, by node.
     added: Mutex<Vec<Value>>,
+    /// What is wrong with the machines.
+    ailments: Mutex<Ailments>,
     /// Which directed links are cut, and by how many faults.
     cuts: Mutex<BTreeMap<(Host, Host), u32>>,
 }
@@ -81,7 +89,11 @@ impl Cluster {
         let mut outside = BTreeMap::new();
         for info in &hosts {
             let ip = info.address.parse().expect("addresses are made by hosts_of");
-            let id = fabric.add_host(&info.name, ip, DiskPolicy::default());
+            let disk = match info.kind {
+                HostKind::Server | HostKind::Client => disk_policy(&plan.disk),
+                HostKind::User | HostKind::Testbed => DiskPolicy::default(),
+            };
+            let id = fabric.add_host(&info.name, ip, disk);
             if matches!(info.kind, HostKind::User | HostKind::Testbed) {
                 outside.insert(Host(id.0), fabric.start(id));
             }
@@ -91,6 +103,7 @@ impl Cluster {
                 faults,
                 unseeded,
                 added: Mutex::new(vec![json!({}); plan.cluster.nodes.len()]),
+                ailments: Mutex::default(),
                 cuts: Mutex::default(),
                 outside,
                 plan,
@@ -100,6 +113,7 @@ impl Cluster {
             }),
         };
         cluster.free_links_of_the_testbed();
+        cluster.set_clocks();
         cluster
     }
 
@@ -204,6 +218,18 @@ impl Cluster {
             up = in_hash_order(up, keys);
         }
         up
+    }
+}
+
+fn disk_policy(plan: &DiskPlan) -> DiskPolicy {
+    DiskPolicy {
+        sync_low: plan.fsync.low,
+        sync_high: plan.fsync.high,
+        read_low: plan.read.low,
+        read_high: plan.read.high,
+        write_low: plan.write.low,
+        write_high: plan.write.high,
+        capacity: plan.capacity,
     }
 }
 

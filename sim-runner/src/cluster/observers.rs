@@ -206,6 +206,18 @@ impl Observer for FabricObserver {
         self.recorder.push(at, host(id), What::LostUnsynced { path: path.to_owned(), bytes });
     }
 
+    fn disk_struck(&self, at: Instant, id: HostId, kind: &str, path: &str, detail: &str) {
+        let (kind, path, detail) = (kind.to_owned(), path.to_owned(), detail.to_owned());
+        self.recorder.push(at, host(id), What::DiskStruck { kind, path, detail });
+    }
+
+    /// It is the agent's code that panicked, but not its process: told of the testbed's host.
+    fn command_panicked(&self, at: Instant, _id: HostId, detail: &str) {
+        let detail = format!("a command: {detail}");
+        let what = What::Ended { how: Ending::Panicked, detail };
+        self.recorder.push(at, self.recorder.testbed(), what);
+    }
+
     fn log(&self, at: Instant, id: HostId, level: Level, module: &str, text: fmt::Arguments<'_>) {
         let what = What::Log {
             level: level_name(level).to_owned(),

@@ -112,6 +112,12 @@ impl Recorder {
         self.lock().zero.unwrap_or(Instant::ZERO)
     }
 
+    /// The host that stands for the testbed: the last.
+    #[must_use]
+    pub fn testbed(&self) -> Host {
+        Host(self.lock().trace.header().hosts.len() as u16 - 1)
+    }
+
     /// Looks at the run as it is now.
     pub fn with_view<T>(&self, look: impl FnOnce(&View) -> T) -> T {
         look(&self.lock().view)

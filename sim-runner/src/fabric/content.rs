@@ -8,7 +8,7 @@ use proconsul::base::{Prng, Ratio};
 use super::policy::Keep;
 
 /// A write is torn at multiples of this.
-const SECTOR_BYTES: u64 = 512;
+pub(super) const SECTOR_BYTES: u64 = 512;
 
 /// The content of a file.
 #[derive(Default)]
@@ -63,6 +63,53 @@ impl FileImage {
             change.apply(&mut self.durable);
         }
         self.settled += count as u64;
+    }
+
+    /// The first `changes` changes will never be durable: a sync of them failed, and the system took
+    /// their pages for clean all the same. Processes go on seeing them.
+    pub fn forget(&mut self, changes: u64) {
+        let count = usize::try_from(changes.saturating_sub(self.settled)).unwrap_or(usize::MAX);
+        let count = count.min(self.pending.len());
+        self.pending.drain(..count);
+        self.settled += count as u64;
+    }
+
+    /// Flips one bit, in what processes see and on the platter.
+    pub fn flip(&mut self, byte: u64, bit: u8) {
+        for content in [&mut self.live, &mut self.durable] {
+            if let Some(byte) = content.get_mut(byte as usize) {
+                *byte ^= 1 << bit;
+            }
+        }
+    }
+
+    /// As if the write of sector `from` had gone to sector `to`: its content stands there, and zeros
+    /// where it should be.
+    pub fn misdirect(&mut self, from: u64, to: u64) {
+        for content in [&mut self.live, &mut self.durable] {
+            let start = ((from * SECTOR_BYTES) as usize).min(content.len());
+            let end = (start + SECTOR_BYTES as usize).min(content.len());
+            let bytes = content[start..end].to_vec();
+            content[start..end].fill(0);
+            Change::Write { offset: to * SECTOR_BYTES, bytes }.apply(content);
+        }
+    }
+
+    /// Power is cut in the middle of the last write, if that is not durable yet: what was written
+    /// before is on the platter, and of this write only some sectors are. None when there is no such
+    /// write; else how many bytes of it are lost.
+    pub fn tear_last(&mut self, cuts: &mut Prng) -> Option<u64> {
+        let last = self.pending.iter().rposition(|change| change.bytes() > 0)?;
+        let mut pending = std::mem::take(&mut self.pending);
+        self.settled += pending.len() as u64;
+        pending.truncate(last + 1);
+        let torn = pending.pop()?;
+        for change in pending {
+            change.apply(&mut self.durable);
+        }
+        let lost = torn.tear_anywhere(cuts, &mut self.durable);
+        self.live.clone_from(&self.durable);
+        Some(lost)
     }
 
     /// What the cut leaves becomes the content; how many bytes were written and are lost.
@@ -123,6 +170,33 @@ impl Change {
         };
         bytes.truncate(kept as usize);
         Some((Self::Write { offset, bytes }, whole - kept))
+    }
+
+    /// Applies a drawn part of a write's sectors: some, and not all where there are several. How many
+    /// bytes did not make it.
+    fn tear_anywhere(self, cuts: &mut Prng, content: &mut Vec<u8>) -> u64 {
+        let Self::Write { offset, bytes } = self else { return 0 };
+        let end = offset + bytes.len() as u64;
+        let first = offset / SECTOR_BYTES;
+        let sectors = end.div_ceil(SECTOR_BYTES) - first;
+        let mut arrives: Vec<bool> = (0..sectors).map(|_| cuts.chance(Ratio::new(1, 2))).collect();
+        // Several sectors are torn for certain.
+        if sectors > 1 && arrives.iter().all(|one| *one == arrives[0]) {
+            let odd = cuts.below(sectors) as usize;
+            arrives[odd] = !arrives[odd];
+        }
+        let mut lost = 0;
+        for (sector, arrives) in (first..).zip(arrives) {
+            let from = (sector * SECTOR_BYTES).max(offset);
+            let to = ((sector + 1) * SECTOR_BYTES).min(end);
+            if arrives {
+                let part = bytes[(from - offset) as usize..(to - offset) as usize].to_vec();
+                Self::Write { offset: from, bytes: part }.apply(content);
+            } else {
+                lost += to - from;
+            }
+        }
+        lost
     }
 
     fn apply(&self, content: &mut Vec<u8>) {

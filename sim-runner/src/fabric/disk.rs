@@ -16,10 +16,11 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use proconsul::base::{Duration, Prng};
+use proconsul::base::Prng;
 
+use super::ailments::Health;
 use super::content::FileImage;
-use super::policy::{DiskPolicy, Keep};
+use super::policy::{DiskPolicy, Keep, NextCut};
 use super::world::locked;
 
 pub(super) type FileRef = Arc<Mutex<FileImage>>;
@@ -36,6 +37,14 @@ enum NameChange {
     Rename { from: String, to: String, node: Node },
 }
 
+/// What a power cut took, by absolute path.
+pub(super) struct Lost {
+    /// Files that lost bytes, or their name; how many bytes were unsynced.
+    pub files: Vec<(String, u64)>,
+    /// Those of which the last write was torn, and how many of its bytes did not arrive.
+    pub torn: Vec<(String, u64)>,
+}
+
 /// The names on a disk and their files. Paths are absolute, without the leading `/`.
 pub(super) struct DiskImage {
     live: BTreeMap<String, Node>,
@@ -43,9 +52,9 @@ pub(super) struct DiskImage {
     /// In order, numbered.
     pending: Vec<(u64, NameChange)>,
     next_change: u64,
-    policy: DiskPolicy,
-    sync_times: Prng,
+    pub health: Health,
     power_cuts: Prng,
+    torn_writes: Prng,
 }
 
 fn parent(path: &str) -> &str {
@@ -63,19 +72,10 @@ impl DiskImage {
             durable: BTreeMap::new(),
             pending: Vec::new(),
             next_change: 0,
-            policy,
-            sync_times: streams.fork("sync"),
+            health: Health::new(streams, policy),
             power_cuts: streams.fork("power"),
+            torn_writes: streams.fork("torn writes"),
         }
-    }
-
-    pub fn set_policy(&mut self, policy: DiskPolicy) {
-        self.policy = policy;
-    }
-
-    /// How long the next sync takes.
-    pub fn sync_time(&mut self) -> Duration {
-        self.sync_times.duration(self.policy.sync_low, self.policy.sync_high)
     }
 
     /// Makes a folder that has always been there, with those above it: the place of a root.
@@ -203,7 +203,6 @@ impl DiskImage {
 
     /// Puts a file there, durably, with the folders above it.
     pub fn install(&mut self, path: &str, bytes: &[u8]) -> io::Result<()> {
-        let first = self.next_change;
         self.create_folders(parent(path))?;
         let file = self.open(path, true)?;
         let mut file = locked(&file);
@@ -212,37 +211,72 @@ impl DiskImage {
         let changes = file.changes();
         file.settle(changes);
         drop(file);
-        self.settle_names(first);
+        self.settle_names(path);
         Ok(())
     }
 
     /// Removes a file, durably.
     pub fn uninstall(&mut self, path: &str) -> io::Result<()> {
-        let first = self.next_change;
         self.remove(path)?;
-        self.settle_names(first);
+        self.settle_names(path);
         Ok(())
     }
 
-    fn settle_names(&mut self, first: u64) {
-        let start = self.pending.partition_point(|(number, _)| *number < first);
-        for (_, change) in self.pending.drain(start..) {
-            change.apply(&mut self.durable);
+    /// Makes every change durable that concerns this path or a folder above it, in order: an older
+    /// one that is applied later would undo a newer one.
+    fn settle_names(&mut self, path: &str) {
+        let above = |name: &str| path == name || path.starts_with(&format!("{name}/"));
+        for (number, change) in std::mem::take(&mut self.pending) {
+            let concerns = match &change {
+                NameChange::Put { path, .. } | NameChange::Remove { path } => above(path),
+                NameChange::Rename { from, to, .. } => above(from) || above(to),
+            };
+            if concerns {
+                change.apply(&mut self.durable);
+            } else {
+                self.pending.push((number, change));
+            }
         }
+    }
+
+    /// Removes a folder and all that is in it, durably. How many files there were.
+    pub fn uninstall_folder(&mut self, folder: &str) -> usize {
+        let inside = format!("{folder}/");
+        let below = |path: &str| path == folder || path.starts_with(&inside);
+        let files = self.file_refs().iter().filter(|(path, _)| below(&path[1..])).count();
+        self.live.retain(|path, _| !below(path));
+        self.durable.retain(|path, _| !below(path));
+        self.pending.retain(|(_, change)| match change {
+            NameChange::Put { path, .. } | NameChange::Remove { path } => !below(path),
+            NameChange::Rename { from, to, .. } => !below(from) && !below(to),
+        });
+        files
     }
 
     /// Every file, with its length.
     pub fn files(&self) -> Vec<(String, u64)> {
+        self.file_refs().into_iter().map(|(path, file)| (path, locked(&file).len())).collect()
+    }
+
+    /// Every file, by its absolute path.
+    pub fn file_refs(&self) -> Vec<(String, FileRef)> {
         let files = self.live.iter().filter_map(|(path, node)| match node {
             Node::Folder => None,
-            Node::File(file) => Some((format!("/{path}"), locked(file).len())),
+            Node::File(file) => Some((format!("/{path}"), file.clone())),
         });
         files.collect()
     }
 
+    /// Bytes of all files.
+    pub fn used(&self) -> u64 {
+        self.files().iter().map(|(_, bytes)| bytes).sum()
+    }
+
     /// Power is cut: what was pending is kept or lost. Each file that lost something, with how many
     /// bytes were unsynced.
-    pub fn lose_power(&mut self, keep: Keep) -> Vec<(String, u64)> {
+    pub fn lose_power(&mut self, keep: Keep) -> Lost {
+        let NextCut { lose_unsynced, torn_write } = std::mem::take(&mut self.health.next_cut);
+        let keep = if lose_unsynced { Keep::Synced } else { keep };
         let before: Vec<(String, FileRef)> = self
             .live
             .iter()
@@ -264,8 +298,16 @@ impl DiskImage {
         self.drop_orphans();
         self.live = self.durable.clone();
         let mut lost = Vec::new();
+        let mut torn = Vec::new();
         for (path, file) in before {
-            let unsynced = locked(&file).lose_power(keep, &mut self.power_cuts);
+            let tear = torn_write.then(|| locked(&file).tear_last(&mut self.torn_writes)).flatten();
+            let unsynced = match tear {
+                Some(bytes) => {
+                    torn.push((format!("/{path}"), bytes));
+                    bytes
+                }
+                None => locked(&file).lose_power(keep, &mut self.power_cuts),
+            };
             let survives =
                 matches!(self.live.get(&path), Some(Node::File(same)) if Arc::ptr_eq(same, &file));
             let bytes = if survives { unsynced } else { locked(&file).len() };
@@ -279,7 +321,7 @@ impl DiskImage {
                 locked(file).lose_power(Keep::Synced, &mut self.power_cuts);
             }
         }
-        lost
+        Lost { files: lost, torn }
     }
 
     /// Durable names below folders that are not durable go with them.

@@ -4,12 +4,12 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use proconsul::base::runtime::{Disk, File, Runtime, checked_path};
+use proconsul::base::runtime::{Disk, File, checked_path};
 
 use super::Fabric;
+use super::ailments::{Operation, io_error, no_space};
 use super::disk::{DiskImage, FileRef};
 use super::observer::HostId;
-use super::policy::DiskPolicy;
 use super::process::SimRuntime;
 use super::world::locked;
 
@@ -42,12 +42,34 @@ impl SimDisk {
         })
     }
 
-    /// Waits as long as a sync takes.
-    async fn sync_time(&self) -> io::Result<()> {
-        let span = locked(&self.image).sync_time();
-        self.runtime.sleep(span).await;
+    /// Waits as long as the operation takes, by true time; then it may fail.
+    async fn perform(&self, operation: Operation, path: &str) -> io::Result<()> {
+        let span = locked(&self.image).health.time(operation);
+        if !span.is_zero() {
+            self.runtime.0.fabric.sleep(span).await;
+        }
         self.runtime.0.check_alive()?;
+        if locked(&self.image).health.fails(operation) {
+            self.struck("io-error", path, &format!("{operation:?}").to_lowercase());
+            return Err(io_error());
+        }
         Ok(())
+    }
+
+    /// Whether an fsync only says that it is done.
+    fn lies(&self, path: &str) -> bool {
+        let lies = locked(&self.image).health.faults.sync_lies;
+        if lies {
+            self.struck("fsync-lies", path, "");
+        }
+        lies
+    }
+
+    fn struck(&self, kind: &str, path: &str, detail: &str) {
+        if let Ok(world) = self.runtime.0.open() {
+            let (at, host) = (world.now(), self.runtime.0.host);
+            world.observer.disk_struck(at, host, kind, &format!("/{path}"), detail);
+        }
     }
 }
 
@@ -55,8 +77,9 @@ impl Disk for SimDisk {
     type File = SimFile;
 
     async fn open(&self, path: &str, create: bool) -> io::Result<SimFile> {
-        let file = locked(&self.image).open(&self.at(path)?, create)?;
-        Ok(SimFile { disk: self.clone(), file })
+        let path = self.at(path)?;
+        let file = locked(&self.image).open(&path, create)?;
+        Ok(SimFile { disk: self.clone(), file, path: path.into() })
     }
 
     async fn create_dir_all(&self, path: &str) -> io::Result<()> {
@@ -79,7 +102,10 @@ impl Disk for SimDisk {
         let path = self.at(path)?;
         // Only what was asked for before the sync is promised by it.
         let among = locked(&self.image).names_so_far();
-        self.sync_time().await?;
+        self.perform(Operation::Sync, &path).await?;
+        if self.lies(&path) {
+            return Ok(());
+        }
         locked(&self.image).sync_folder(&path, among)
     }
 }
@@ -88,6 +114,8 @@ impl Disk for SimDisk {
 pub struct SimFile {
     disk: SimDisk,
     file: FileRef,
+    /// As it was opened by.
+    path: Arc<str>,
 }
 
 impl SimFile {
@@ -101,22 +129,51 @@ impl SimFile {
         }
         Ok(())
     }
+
+    /// How far the file may grow towards this length, when the disk is nearly full.
+    fn room(&self, len: u64) -> u64 {
+        let image = locked(&self.disk.image);
+        let Some(limit) = image.health.limit() else { return len };
+        let now = locked(&self.file).len();
+        let free = limit.saturating_sub(image.used());
+        if len > now.saturating_add(free) { now + free } else { len }
+    }
+
+    fn is_full(&self) -> io::Error {
+        self.disk.struck("disk-full", &self.path, "");
+        no_space()
+    }
 }
 
 impl File for SimFile {
     async fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
-        self.disk.runtime.0.check_alive()?;
+        self.disk.perform(Operation::Read, &self.path).await?;
         Ok(locked(&self.file).read_at(offset, into))
     }
 
     async fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.check(offset, bytes.len() as u64)?;
-        locked(&self.file).write_at(offset, bytes);
-        Ok(())
+        self.disk.perform(Operation::Write, &self.path).await?;
+        let end = offset + bytes.len() as u64;
+        let room = self.room(end);
+        if room >= end {
+            locked(&self.file).write_at(offset, bytes);
+            return Ok(());
+        }
+        // As the system does: what fits is written.
+        let fits = room.saturating_sub(offset) as usize;
+        if fits > 0 {
+            locked(&self.file).write_at(offset, &bytes[..fits]);
+        }
+        Err(self.is_full())
     }
 
     async fn set_len(&self, len: u64) -> io::Result<()> {
         self.check(0, len)?;
+        self.disk.perform(Operation::Write, &self.path).await?;
+        if self.room(len) < len {
+            return Err(self.is_full());
+        }
         locked(&self.file).set_len(len);
         Ok(())
     }
@@ -128,8 +185,15 @@ impl File for SimFile {
 
     async fn sync(&self) -> io::Result<()> {
         let changes = locked(&self.file).changes();
-        self.disk.sync_time().await?;
-        locked(&self.file).settle(changes);
+        if let Err(error) = self.disk.perform(Operation::Sync, &self.path).await {
+            if self.disk.runtime.is_alive() {
+                locked(&self.file).forget(changes);
+            }
+            return Err(error);
+        }
+        if !self.disk.lies(&self.path) {
+            locked(&self.file).settle(changes);
+        }
         Ok(())
     }
 }
@@ -174,12 +238,8 @@ impl Fabric {
         locked(&self.disk_of(host)).files()
     }
 
-    /// Sets how a host's disk behaves.
-    pub fn set_disk(&self, host: HostId, policy: DiskPolicy) {
-        locked(&self.disk_of(host)).set_policy(policy);
-    }
-
-    fn disk_of(&self, host: HostId) -> Arc<Mutex<DiskImage>> {
-        self.lock().host(host).disk.clone()
+    /// Removes a folder with all that is in it; how many files there were.
+    pub fn remove_folder(&self, host: HostId, path: &str) -> usize {
+        locked(&self.disk_of(host)).uninstall_folder(&normal(path))
     }
 }

@@ -10,13 +10,20 @@ use std::io::Read;
 
 use proconsul::base::{Duration, Prng};
 
+use super::harm::Active;
 use super::observer::{HostId, Why};
 use super::policy::LinkPolicy;
+use super::queue::Event;
 
 pub(super) struct Link {
     pub policy: LinkPolicy,
     /// How many faults cut it now.
     pub cuts: u32,
+    /// What is wrong with it beside that.
+    pub harms: Vec<Active>,
+    /// What has arrived and is not let through, because it is clogged.
+    pub held: Vec<Event>,
+    pub streams: Prng,
     latency: Prng,
     loss: Prng,
     datagram_faults: Prng,
@@ -28,13 +35,16 @@ pub(super) struct Links {
     by_route: Vec<Vec<Option<Box<Link>>>>,
     streams: Prng,
     pub default: LinkPolicy,
+    /// How many harms clog a link.
+    pub clogged: usize,
     /// Set for the planted non-determinism only: a source that differs in every run.
     real_entropy: Option<File>,
 }
 
 impl Links {
     pub fn new(streams: &Prng, default: LinkPolicy) -> Self {
-        Self { by_route: Vec::new(), streams: streams.fork("net"), default, real_entropy: None }
+        let streams = streams.fork("net");
+        Self { by_route: Vec::new(), streams, default, clogged: 0, real_entropy: None }
     }
 
     pub fn add_host(&mut self) {
@@ -53,10 +63,13 @@ impl Links {
             Box::new(Link {
                 policy: self.default,
                 cuts: 0,
+                harms: Vec::new(),
+                held: Vec::new(),
                 latency: streams.fork("latency"),
                 loss: streams.fork("loss"),
                 datagram_faults: streams.fork("datagram faults"),
                 busy_until_ns: 0,
+                streams,
             })
         })
     }
@@ -86,7 +99,7 @@ impl Links {
 
 impl Link {
     /// Sends one message: when it will arrive, or why it never will.
-    pub fn depart(&mut self, now_ns: u64, bytes: usize) -> Result<u64, Why> {
+    pub fn depart(&mut self, now_ns: u64, bytes: usize, tcp: bool) -> Result<u64, Why> {
         let policy = self.policy;
         let latency = self.latency.duration(policy.latency_low, policy.latency_high);
         if self.cuts > 0 {
@@ -101,7 +114,7 @@ impl Link {
             leaves_ns = self.busy_until_ns.max(now_ns) + takes_ns;
             self.busy_until_ns = leaves_ns;
         }
-        Ok(leaves_ns + latency.as_nanos() as u64)
+        self.suffer(now_ns, leaves_ns + latency.as_nanos() as u64, bytes, tcp)
     }
 
     /// Whether the checksum of a TCP segment fails.
@@ -125,6 +138,7 @@ impl Link {
             let spread = policy.latency_high.saturating_sub(policy.latency_low);
             arrives_ns + stream.duration(Duration::ZERO, spread).as_nanos() as u64
         });
-        (arrives_ns, copy)
+        let another = self.suffer_datagram(arrives_ns, bytes);
+        (arrives_ns, copy.or(another))
     }
 }

@@ -33,9 +33,11 @@ impl Fabric {
             up: false,
             boots: 0,
             process: None,
+            guests: Vec::new(),
+            visits: 0,
             paused: false,
             disk: Arc::new(Mutex::new(disk)),
-            wall_offset_ns: 0,
+            clock: Arc::default(),
             lookups_fail: false,
             signals: VecDeque::new(),
             signal_waker: None,
@@ -76,35 +78,75 @@ impl Fabric {
         machine.up = true;
         machine.paused = false;
         machine.boots += 1;
+        let clock = machine.clock.clone();
         let entropy = streams.fork(&format!("{}/{}", machine.name, machine.boots));
         let node = self.executor.create_node().name(machine.name.clone()).build();
-        let process = Arc::new(Process::new(self, host, node, entropy));
+        let process = Arc::new(Process::new(self, host, node, clock, entropy));
         machine.process = Some(process.clone());
         SimRuntime(process)
     }
 
     /// Power cut: the process is gone, the kernel with it, and of unsynced data what `keep` says.
     pub fn kill(&self, host: HostId, keep: Keep) {
-        let process = {
+        let (process, guests) = {
             let mut world = self.lock();
             let machine = world.host_mut(host);
             machine.up = false;
             let process = machine.process.take();
-            if let Some(process) = &process {
+            let guests = std::mem::take(&mut machine.guests);
+            for process in process.iter().chain(&guests) {
                 process.alive.store(false, Ordering::Relaxed);
             }
             world.close_sockets(host, false);
             let at = world.now();
             let disk = world.host(host).disk.clone();
-            for (path, bytes) in locked(&disk).lose_power(keep) {
+            let lost = locked(&disk).lose_power(keep);
+            for (path, bytes) in lost.torn {
+                let detail = format!("{bytes} bytes of the last write did not arrive");
+                world.observer.disk_struck(at, host, "torn-write", &path, &detail);
+            }
+            for (path, bytes) in lost.files {
                 world.observer.lost_unsynced(at, host, &path, bytes);
             }
             if process.is_some() {
                 world.observer.process_ended(at, host, Ended::Killed, "");
             }
-            process
+            (process, guests)
         };
         self.drop_tasks(process);
+        for guest in guests {
+            self.drop_tasks(Some(guest));
+        }
+    }
+
+    /// A process beside the host's own: a command of somebody who is logged in there. None when the
+    /// host has no power. It is neither paused nor ended with the host's own, but its connections are
+    /// closed with those of that one. [`Fabric::leave`] ends it.
+    #[must_use]
+    pub fn visit(&self, host: HostId) -> Option<SimRuntime> {
+        let mut world = self.lock();
+        let streams = world.streams.fork("entropy");
+        let machine = world.host_mut(host);
+        if !machine.up {
+            return None;
+        }
+        machine.visits += 1;
+        let entropy = streams.fork(&format!("{}/visit {}", machine.name, machine.visits));
+        let node = self.executor.create_node().name(machine.name.clone()).build();
+        let clock = machine.clock.clone();
+        let process = Arc::new(Process::new(self, host, node, clock, entropy));
+        machine.guests.push(process.clone());
+        Some(SimRuntime(process))
+    }
+
+    /// Ends a process that [`Fabric::visit`] began.
+    pub fn leave(&self, guest: &SimRuntime) {
+        guest.0.alive.store(false, Ordering::Relaxed);
+        let mut world = self.lock();
+        let guests = &mut world.host_mut(guest.0.host).guests;
+        guests.retain(|process| !Arc::ptr_eq(process, &guest.0));
+        drop(world);
+        self.drop_tasks(Some(guest.0.clone()));
     }
 
     /// Ends a host's process as SIGKILL does: the kernel closes its sockets, the disk keeps all.
@@ -121,6 +163,11 @@ impl Fabric {
         }
         {
             let mut world = self.lock();
+            let guests = &world.host(process.host).guests;
+            if guests.iter().any(|guest| Arc::ptr_eq(guest, process)) {
+                world.observer.command_panicked(world.now(), process.host, detail);
+                return;
+            }
             world.close_sockets(process.host, true);
             world.host_mut(process.host).process = None;
             world.observer.process_ended(world.now(), process.host, how, detail);
@@ -204,7 +251,19 @@ impl Fabric {
 
     /// Moves the host's wall clock this far from the true time, in nanoseconds.
     pub fn set_wall_offset(&self, host: HostId, offset_ns: i64) {
-        self.lock().host_mut(host).wall_offset_ns = offset_ns;
+        self.lock().host(host).clock.set_wall_offset(offset_ns);
+    }
+
+    /// Lets the host's clocks run this much faster (or slower, down to -999,999) than true time, in
+    /// parts per million. Timers of its processes fire by that clock.
+    ///
+    /// # Panics
+    /// When the clock would not run at all.
+    pub fn set_drift(&self, host: HostId, drift_ppm: i64) {
+        let mut world = self.lock();
+        let clock = world.host(host).clock.clone();
+        clock.set_drift(world.now_ns(), drift_ppm);
+        world.requeue_timers(&clock);
     }
 
     /// Makes name lookups on this host fail, or work again.

@@ -18,9 +18,12 @@
 //!
 //! Only this folder names madsim.
 
+mod ailments;
+mod clock;
 mod content;
 mod disk;
 mod files;
+mod harm;
 mod link;
 mod machines;
 mod observer;
@@ -48,13 +51,16 @@ use proconsul::base::{Duration, Instant, Prng};
 
 pub use files::{SimDisk, SimFile};
 pub use observer::{Blind, Ended, HostId, Message, Observer, Why};
-pub use policy::{DiskPolicy, Keep, LinkPolicy};
+pub use policy::{
+    Damage, DiskFaults, DiskPolicy, Harm, IoErrors, Keep, LinkHarm, LinkPolicy, NextCut, Strikes,
+};
 pub use process::{SimRuntime, SimTask, WALL_CLOCK_START};
 pub use simulate::{Crashed, simulate};
 pub use stream::{SimListener, SimReader, SimStream, SimWriter};
 pub use timer::SimTimer;
 pub use udp::SimDatagrams;
 
+use clock::NodeClock;
 use link::Links;
 use process::Process;
 use queue::Queue;
@@ -67,6 +73,8 @@ pub struct Fabric {
     world: Arc<Mutex<World>>,
     time: TimeHandle,
     executor: Handle,
+    /// The testbed's own clock, which is always right.
+    clock: Arc<NodeClock>,
 }
 
 impl Fabric {
@@ -90,7 +98,7 @@ impl Fabric {
             streams: streams.clone(),
         }));
         madsim::task::spawn(queue::pump(Arc::downgrade(&world), time.clone()));
-        Self { world, time, executor: Handle::current() }
+        Self { world, time, executor: Handle::current(), clock: Arc::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, World> {
@@ -106,7 +114,7 @@ impl Fabric {
     /// A timer of the testbed, on the fabric's clock.
     #[must_use]
     pub fn timer(&self) -> SimTimer {
-        SimTimer::new(self, 0)
+        SimTimer::new(self, self.clock.clone(), 0)
     }
 
     /// Waits until this time of the fabric's clock.
@@ -133,7 +141,10 @@ impl Fabric {
             let mut world = self.lock();
             world.observer = Arc::new(Blind);
             world.queue.clear();
-            world.hosts.iter_mut().filter_map(|host| host.process.take()).collect()
+            let of_host = |host: &mut world::Host| {
+                host.process.take().into_iter().chain(std::mem::take(&mut host.guests))
+            };
+            world.hosts.iter_mut().flat_map(of_host).collect()
         };
         for process in processes {
             process.alive.store(false, Ordering::Relaxed);

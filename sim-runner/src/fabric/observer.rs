@@ -63,6 +63,8 @@ pub trait Observer: Send + Sync {
     fn dropped(&self, _at: Instant, _message: &Message, _why: Why) {}
     /// A power cut took unsynced bytes of a file, or its name.
     fn lost_unsynced(&self, _at: Instant, _host: HostId, _path: &str, _bytes: u64) {}
+    /// A fault of a disk struck: `kind` is its name in the language.
+    fn disk_struck(&self, _at: Instant, _host: HostId, _kind: &str, _path: &str, _detail: &str) {}
     /// A process wrote a log line.
     fn log(
         &self,
@@ -73,6 +75,8 @@ pub trait Observer: Send + Sync {
         _text: fmt::Arguments<'_>,
     ) {
     }
+    /// A command beside the host's own process panicked.
+    fn command_panicked(&self, _at: Instant, _host: HostId, _detail: &str) {}
     /// A process ended. Its sockets are closed by now, its tasks no longer run.
     fn process_ended(&self, _at: Instant, _host: HostId, _how: Ended, _detail: &str) {}
 }

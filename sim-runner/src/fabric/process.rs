@@ -21,6 +21,7 @@ use proconsul::base::runtime::{ChildCommand, ChildExit, Level, Runtime, Signal, 
 use proconsul::base::{Instant, Prng, WallTime};
 
 use super::Fabric;
+use super::clock::NodeClock;
 use super::files::SimDisk;
 use super::observer::{Ended, HostId};
 use super::simulate::panic_text;
@@ -39,17 +40,29 @@ pub(super) struct Process {
     pub node: NodeHandle,
     pub alive: AtomicBool,
     started_ns: u64,
+    /// The machine's clock, and what it showed when the process started.
+    clock: Arc<NodeClock>,
+    local_start_ns: u64,
     entropy: Mutex<Prng>,
 }
 
 impl Process {
-    pub fn new(fabric: &Fabric, host: HostId, node: NodeHandle, entropy: Prng) -> Self {
+    pub fn new(
+        fabric: &Fabric,
+        host: HostId,
+        node: NodeHandle,
+        clock: Arc<NodeClock>,
+        entropy: Prng,
+    ) -> Self {
+        let started_ns = fabric.now().as_nanos();
         Self {
             fabric: fabric.clone(),
             host,
             node,
             alive: AtomicBool::new(true),
-            started_ns: fabric.now().as_nanos(),
+            started_ns,
+            local_start_ns: clock.local_ns(started_ns),
+            clock,
             entropy: Mutex::new(entropy),
         }
     }
@@ -132,18 +145,17 @@ impl Runtime for SimRuntime {
     type Task = SimTask;
 
     fn now(&self) -> Instant {
-        Instant::from_nanos(self.0.fabric.now().as_nanos() - self.0.started_ns)
+        let local_ns = self.0.clock.local_ns(self.0.fabric.now().as_nanos());
+        Instant::from_nanos(local_ns - self.0.local_start_ns)
     }
 
     fn wall_clock(&self) -> WallTime {
-        let world = self.0.fabric.lock();
-        let offset_ns = world.host(self.0.host).wall_offset_ns;
-        let passed_ns = i64::try_from(world.now_ns()).unwrap_or(i64::MAX);
-        WallTime(WALL_CLOCK_START.0.saturating_add(passed_ns).saturating_add(offset_ns))
+        let ahead_ns = self.0.clock.wall_ns(self.0.fabric.now().as_nanos());
+        WallTime(WALL_CLOCK_START.0.saturating_add(ahead_ns))
     }
 
     fn timer(&self) -> SimTimer {
-        SimTimer::new(&self.0.fabric, self.0.started_ns)
+        SimTimer::new(&self.0.fabric, self.0.clock.clone(), self.0.local_start_ns)
     }
 
     fn spawn(

@@ -4,19 +4,27 @@
 //! later deadline only writes it down; the entry, when it comes up, is pushed again for it. Setting
 //! an earlier one pushes. So a timeout that is reset for each message costs one queue entry per
 //! timeout span, not per message.
+//!
+//! Deadlines are times of the clock that the timer belongs to, and the queue runs on true time: what
+//! is due is asked of the clock each time, so a change of its rate moves every timer of the machine.
 
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use proconsul::base::Instant;
 use proconsul::base::runtime::Timer;
 
 use super::Fabric;
+use super::clock::NodeClock;
 use super::queue::Event;
 use super::slab::Key;
 use super::world::World;
 
 pub(super) struct TimerSlot {
+    clock: Arc<NodeClock>,
+    /// By `clock`.
     deadline_ns: Option<u64>,
+    /// By the fabric's clock.
     queued_ns: Option<u64>,
     waker: Option<Waker>,
 }
@@ -27,9 +35,10 @@ impl World {
             return;
         };
         slot.deadline_ns = deadline_ns;
-        let Some(at_ns) = deadline_ns else {
+        let Some(deadline_ns) = deadline_ns else {
             return;
         };
+        let at_ns = slot.clock.true_ns(deadline_ns);
         if slot.waker.is_some() && slot.queued_ns.is_none_or(|queued_ns| at_ns < queued_ns) {
             slot.queued_ns = Some(at_ns);
             self.queue.push(at_ns, Event::Timer { timer, at_ns });
@@ -41,7 +50,7 @@ impl World {
         let Some(slot) = self.timers.get_mut(timer) else {
             return Poll::Pending;
         };
-        if slot.deadline_ns.is_some_and(|deadline_ns| deadline_ns <= now_ns) {
+        if slot.deadline_ns.is_some_and(|at_ns| at_ns <= slot.clock.local_ns(now_ns)) {
             slot.deadline_ns = None;
             slot.waker = None;
             return Poll::Ready(());
@@ -64,12 +73,22 @@ impl World {
         }
         slot.queued_ns = None;
         match slot.deadline_ns {
-            Some(deadline_ns) if deadline_ns <= now_ns => {
+            Some(deadline_ns) if deadline_ns <= slot.clock.local_ns(now_ns) => {
                 if let Some(waker) = &slot.waker {
                     waker.wake_by_ref();
                 }
             }
             later => self.timer_set(timer, later),
+        }
+    }
+
+    /// The rate of this clock has changed: its timers are due at other times.
+    pub fn requeue_timers(&mut self, clock: &Arc<NodeClock>) {
+        let of_clock = self.timers.iter().filter(|(_, slot)| Arc::ptr_eq(&slot.clock, clock));
+        let set: Vec<(Key, Option<u64>)> =
+            of_clock.map(|(timer, slot)| (timer, slot.deadline_ns)).collect();
+        for (timer, deadline_ns) in set {
+            self.timer_set(timer, deadline_ns);
         }
     }
 }
@@ -78,13 +97,13 @@ impl World {
 pub struct SimTimer {
     fabric: Fabric,
     key: Key,
-    /// When this clock read zero.
+    /// What its clock showed when the process began to count.
     started_ns: u64,
 }
 
 impl SimTimer {
-    pub(super) fn new(fabric: &Fabric, started_ns: u64) -> Self {
-        let slot = TimerSlot { deadline_ns: None, queued_ns: None, waker: None };
+    pub(super) fn new(fabric: &Fabric, clock: Arc<NodeClock>, started_ns: u64) -> Self {
+        let slot = TimerSlot { clock, deadline_ns: None, queued_ns: None, waker: None };
         let key = fabric.lock().timers.insert(slot);
         Self { fabric: fabric.clone(), key, started_ns }
     }

@@ -45,6 +45,13 @@ pub(super) struct Datagram {
     payload: Vec<u8>,
 }
 
+impl Datagram {
+    /// Sender and receiver.
+    pub fn route(&self) -> (HostId, HostId) {
+        (self.from_host, self.to_host)
+    }
+}
+
 impl World {
     fn bind_datagrams(&mut self, host: HostId, at: SocketAddr) -> io::Result<(Key, SocketAddr)> {
         self.check_own(host, at.ip())?;
@@ -83,7 +90,7 @@ impl World {
             self.datagram_arrives(datagram);
             return Ok(payload.len());
         }
-        match self.transmit(from_host, to_host, payload.len()) {
+        match self.transmit(from_host, to_host, payload.len(), false) {
             Err(why) => self.report_dropped(from_host, to_host, false, payload, why),
             Ok(arrives_ns) => {
                 let (mut arrives_ns, mut copy_ns) = (arrives_ns, None);

@@ -47,7 +47,12 @@ impl Fabric {
         self.lock().is_cut(from, to)
     }
 
-    fn with_link<T>(&self, from: HostId, to: HostId, use_it: impl FnOnce(&mut Link) -> T) -> T {
+    pub(super) fn with_link<T>(
+        &self,
+        from: HostId,
+        to: HostId,
+        use_it: impl FnOnce(&mut Link) -> T,
+    ) -> T {
         let world = &mut *self.lock();
         let names =
             (&*world.hosts[usize::from(from.0)].name, &*world.hosts[usize::from(to.0)].name);

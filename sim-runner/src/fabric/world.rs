@@ -15,6 +15,7 @@ use proconsul::base::runtime::Signal;
 use proconsul::base::{Instant, Prng};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::clock::NodeClock;
 use super::disk::DiskImage;
 use super::link::Links;
 use super::observer::{HostId, Message, Observer, Why};
@@ -59,9 +60,13 @@ pub(super) struct Host {
     /// How many processes it has had: the epoch of the present one.
     pub boots: u32,
     pub process: Option<Arc<Process>>,
+    /// Commands that run beside it.
+    pub guests: Vec<Arc<Process>>,
+    /// How many of them there have been.
+    pub visits: u32,
     pub paused: bool,
     pub disk: Arc<Mutex<DiskImage>>,
-    pub wall_offset_ns: i64,
+    pub clock: Arc<NodeClock>,
     pub lookups_fail: bool,
     pub signals: VecDeque<Signal>,
     pub signal_waker: Option<Waker>,
@@ -152,6 +157,7 @@ impl World {
     pub fn run_due(&mut self) -> u64 {
         let now_ns = self.now_ns();
         while let Some(event) = self.queue.pop_due(now_ns) {
+            let Some(event) = self.hold_if_clogged(event) else { continue };
             match event {
                 Event::Timer { timer, at_ns } => self.timer_due(timer, at_ns, now_ns),
                 Event::Syn { conn } => self.syn_arrives(conn),
@@ -173,7 +179,13 @@ impl World {
     }
 
     /// Sends one message over the wire: when it will arrive, or why it never will.
-    pub fn transmit(&mut self, from: HostId, to: HostId, bytes: usize) -> Result<u64, Why> {
+    pub fn transmit(
+        &mut self,
+        from: HostId,
+        to: HostId,
+        bytes: usize,
+        tcp: bool,
+    ) -> Result<u64, Why> {
         let now_ns = self.now_ns();
         if from == to {
             return Ok(now_ns);
@@ -181,7 +193,7 @@ impl World {
         let unexplained_ns = self.links.unexplained_ns();
         let names = (&*self.hosts[usize::from(from.0)].name, &*self.hosts[usize::from(to.0)].name);
         let link = self.links.get(from, to, names);
-        Ok(link.depart(now_ns, bytes)? + unexplained_ns)
+        Ok(link.depart(now_ns, bytes, tcp)? + unexplained_ns)
     }
 
     /// Whether a message that is about to arrive meets a cut or a dead machine.

@@ -1,5 +1,6 @@
 //! What a step does when it fires (language section 6): to nodes here, to links in
-//! [`links`](super::links), requests in [`request`](super::request).
+//! [`links`](super::links), to clocks, disks and files in [`machines`](super::machines); requests in
+//! [`request`](super::request) and [`command`](super::command).
 
 use std::collections::BTreeSet;
 
@@ -39,7 +40,17 @@ impl Script {
                 self.announce(index, step, String::new(), &[]);
                 return self.heal(*of);
             }
+            Action::Cli(cli) => return self.cli(index, step, cli).await,
+            Action::TransferLeader { target, to } => {
+                return self.transfer_leader(index, step, target, to.as_ref()).await;
+            }
             Action::Partition(shape) => self.partition(index, step, shape),
+            Action::Link { links, proto, fault } => self.harm(index, step, links, *proto, *fault),
+            Action::Clock { target, fault } => self.clock(index, step, target, *fault),
+            Action::Disk { target, fault } => self.disk(index, step, target, fault),
+            Action::Wipe { target } => self.wipe(index, step, target),
+            Action::Config { target, set } => self.configure(index, step, target, set),
+            Action::File(file) => self.file(index, step, file),
             _ => self.act_on_nodes(index, step).await,
         };
         if let Some(span) = step.undo_after

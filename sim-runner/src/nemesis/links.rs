@@ -1,4 +1,5 @@
-//! `partition`: whom it separates, and the cutting itself (language section 6).
+//! What befalls links: `partition`, whom it separates, and the cutting itself; and the faults that act
+//! on messages (language section 6).
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -6,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use proconsul::base::runtime::Runtime;
 use proconsul::base::{Duration, Prng};
 
+use crate::scenario::fault::{LinkFault, Links, Proto};
 use crate::scenario::model::{Partition, Step, Target};
 use crate::trace::event::Host;
 
@@ -17,13 +19,13 @@ use super::undo::Undo;
 impl Script {
     pub(super) fn partition(&self, index: usize, step: &Step, shape: &Partition) -> bool {
         let agents = self.cluster.agents();
-        let drawn = |draw: fn(&[Host], &mut Prng) -> Cuts, hosts: &[Host]| {
-            self.draw(index, Draw::Rest, |prng| draw(hosts, prng))
+        let drawn = |draw: fn(&[Host], &mut Prng) -> (Cuts, Vec<Host>)| {
+            self.draw(index, Draw::Rest, |prng| draw(&agents, prng))
         };
         let (cuts, targets) = match shape {
             Partition::Groups(groups) => match self.groups(index, step, groups) {
                 Some(groups) => {
-                    let mut all = agents;
+                    let mut all = agents.clone();
                     all.extend(groups.iter().flatten().copied());
                     all.sort_unstable();
                     all.dedup();
@@ -42,9 +44,11 @@ impl Script {
                 Some(hosts) => (partition::one_way(&hosts, &agents), hosts),
                 None => return false,
             },
-            Partition::Split => (drawn(partition::split, &agents), Vec::new()),
-            Partition::Bridge => (drawn(partition::bridge, &agents), Vec::new()),
-            Partition::MajoritiesRing => (drawn(partition::majorities_ring, &agents), Vec::new()),
+            Partition::Split => drawn(partition::split),
+            Partition::Bridge => drawn(partition::bridge),
+            Partition::MajoritiesRing => {
+                drawn(|agents, prng| (partition::majorities_ring(agents, prng), Vec::new()))
+            }
         };
         self.announce(index, step, shape_name(shape).to_owned(), &targets);
         let undo = match shape {
@@ -55,6 +59,52 @@ impl Script {
             }
         };
         self.remember(index, undo);
+        true
+    }
+
+    /// A fault of links, and which.
+    pub(super) fn harm(
+        &self,
+        index: usize,
+        step: &Step,
+        links: &Links,
+        proto: Option<Proto>,
+        fault: LinkFault,
+    ) -> bool {
+        let agents = self.cluster.agents();
+        let (routes, targets) = match links {
+            Links::Of(target) => match self.group(index, step, target) {
+                Some(hosts) => (partition::isolate(&hosts, &agents), hosts),
+                None => return false,
+            },
+            Links::Between { from, to, both } => {
+                let targets = [from.clone(), to.clone()];
+                let Some(sides) = self.groups(index, step, &targets) else { return false };
+                let pairs = sides[0].iter().flat_map(|from| sides[1].iter().map(|to| (*from, *to)));
+                let mut routes: Cuts = pairs.filter(|(from, to)| from != to).collect();
+                if *both {
+                    routes.extend(routes.clone().into_iter().map(|(from, to)| (to, from)));
+                }
+                (routes, sides[0].clone())
+            }
+        };
+        let detail = match links {
+            Links::Of(_) => String::new(),
+            Links::Between { .. } => {
+                let name = |(from, to): &(Host, Host)| {
+                    format!("{} -> {}", self.cluster.name(*from), self.cluster.name(*to))
+                };
+                routes.iter().map(name).collect::<Vec<_>>().join(", ")
+            }
+        };
+        self.announce(index, step, detail, &targets);
+        let number = self.cluster.fresh_number();
+        // The draws belong to the step: another fault more or less moves none of them.
+        let label = self.draw(index, Draw::Rest, Prng::next_u64);
+        for (from, to) in &routes {
+            self.cluster.harm((number, label), *from, *to, proto, fault);
+        }
+        self.remember(index, Undo::Mend(routes, number, fault));
         true
     }
 

@@ -11,7 +11,9 @@
 //! it could not do, is an event of the trace.
 
 mod act;
+mod command;
 mod links;
+mod machines;
 pub mod partition;
 mod request;
 pub mod script;

@@ -50,27 +50,34 @@ pub fn one_way(targets: &[Host], agents: &[Host]) -> Cuts {
     pairs.filter(|(from, to)| from != to).collect()
 }
 
-/// Two drawn groups, neither of them empty.
+/// Two drawn groups, neither of them empty; and the first of them.
 #[must_use]
-pub fn split(agents: &[Host], prng: &mut Prng) -> Cuts {
+pub fn split(agents: &[Host], prng: &mut Prng) -> (Cuts, Vec<Host>) {
     if agents.len() < 2 {
-        return Cuts::new();
+        return (Cuts::new(), agents.to_vec());
     }
     let mut order = agents.to_vec();
     prng.shuffle(&mut order);
     let first = prng.range(1, order.len() as u64) as usize;
-    groups(&[order[..first].to_vec(), order[first..].to_vec()], agents)
+    let (one, other) = (order[..first].to_vec(), order[first..].to_vec());
+    (groups(&[one.clone(), other], agents), sorted(one))
 }
 
-/// Two halves that cannot see each other, and one host that sees both.
+fn sorted(mut hosts: Vec<Host>) -> Vec<Host> {
+    hosts.sort_unstable();
+    hosts
+}
+
+/// Two halves that cannot see each other, and one host that sees both; and the first half, with it.
 #[must_use]
-pub fn bridge(agents: &[Host], prng: &mut Prng) -> Cuts {
+pub fn bridge(agents: &[Host], prng: &mut Prng) -> (Cuts, Vec<Host>) {
     let mut order = agents.to_vec();
     prng.shuffle(&mut order);
-    let Some((middle, others)) = order.split_first() else { return Cuts::new() };
+    let Some((middle, others)) = order.split_first() else { return Default::default() };
     let (left, right) = others.split_at(others.len() / 2);
     let with_middle = |half: &[Host]| [&[*middle], half].concat();
-    groups(&[with_middle(left), with_middle(right)], agents)
+    let cuts = groups(&[with_middle(left), with_middle(right)], agents);
+    (cuts, sorted(with_middle(left)))
 }
 
 /// Every host hears a majority, and no two hear the same one (Jepsen's `majorities-ring`).
@@ -112,7 +119,8 @@ mod tests {
     #[test]
     fn a_bridge_hears_everybody_and_nobody_else_does() {
         let all = hosts(5);
-        let cuts = bridge(&all, &mut Prng::new(3));
+        let (cuts, first) = bridge(&all, &mut Prng::new(3));
+        assert_eq!(first.len(), 3);
         let full = all.iter().filter(|to| hears(&cuts, **to, &all).len() == 5).count();
         assert_eq!(full, 1);
         assert!(all.iter().all(|to| hears(&cuts, *to, &all).len() >= 3));
@@ -141,8 +149,9 @@ mod tests {
     fn a_split_leaves_two_sides() {
         for seed in 0..20 {
             let all = hosts(3);
-            let cuts = split(&all, &mut Prng::new(seed));
+            let (cuts, first) = split(&all, &mut Prng::new(seed));
             assert!(!cuts.is_empty());
+            assert_eq!(cuts, groups(&[first], &all));
         }
     }
 }

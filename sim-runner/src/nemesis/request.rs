@@ -19,7 +19,7 @@ use super::script::{Draw, Script};
 use super::targets::{Needs, choose};
 
 /// How long one request may take, unless the step says.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Script {
     pub(super) async fn http(&self, index: usize, step: &Step, http: &HttpStep) {
@@ -120,18 +120,8 @@ impl Script {
                 return Err(format!("expected the body {text:?}, {found}"));
             }
         }
-        for part in &expect.contains {
-            let part = self.fill(part)?;
-            if !body.contains(&part) {
-                return Err(format!("expected a body that contains {part:?}, {found}"));
-            }
-        }
-        for part in &expect.excludes {
-            let part = self.fill(part)?;
-            if body.contains(&part) {
-                return Err(format!("expected a body without {part:?}, {found}"));
-            }
-        }
+        let fill = |text: &str| self.fill(text);
+        compare_parts("a body", &expect.contains, &expect.excludes, &body, &found, &fill)?;
         if let Some(pattern) = &expect.matches {
             let pattern = self.fill(pattern)?;
             if !matches(&pattern, &body) {
@@ -145,27 +135,7 @@ impl Script {
                 return Err(format!("expected the header {name}: {value}, found {there}"));
             }
         }
-        self.compare_json(expect, &body, &found)
-    }
-
-    fn compare_json(&self, expect: &HttpExpect, body: &str, found: &str) -> Result<(), String> {
-        if expect.json.is_empty() {
-            return Ok(());
-        }
-        let parsed: Value = serde_json::from_str(body)
-            .map_err(|error| format!("expected JSON, {found}: {error}"))?;
-        for (path, value) in &expect.json {
-            let wanted = match value {
-                Value::String(text) => Value::String(self.fill(text)?),
-                other => other.clone(),
-            };
-            let there = at(&parsed, path);
-            if there != Some(&wanted) {
-                let there = there.map_or("nothing".to_owned(), Value::to_string);
-                return Err(format!("expected {wanted} at {path}, found {there} in {body:?}"));
-            }
-        }
-        Ok(())
+        compare_json(&expect.json, &body, &found, &fill)
     }
 
     /// Fills names in braces in, as of now.
@@ -192,8 +162,61 @@ impl Script {
     }
 }
 
+/// Fills names in braces in.
+pub(super) type Fill<'a> = &'a dyn Fn(&str) -> Result<String, String>;
+
+/// Parts that a text must have, and must not. `what` it is and what was `found` are for the message.
+pub(super) fn compare_parts(
+    what: &str,
+    contains: &[String],
+    excludes: &[String],
+    text: &str,
+    found: &str,
+    fill: Fill<'_>,
+) -> Result<(), String> {
+    for part in contains {
+        let part = fill(part)?;
+        if !text.contains(&part) {
+            return Err(format!("expected {what} that contains {part:?}, {found}"));
+        }
+    }
+    for part in excludes {
+        let part = fill(part)?;
+        if text.contains(&part) {
+            return Err(format!("expected {what} without {part:?}, {found}"));
+        }
+    }
+    Ok(())
+}
+
+/// Values at paths in a JSON text.
+pub(super) fn compare_json(
+    json: &[(String, Value)],
+    body: &str,
+    found: &str,
+    fill: Fill<'_>,
+) -> Result<(), String> {
+    if json.is_empty() {
+        return Ok(());
+    }
+    let parsed: Value =
+        serde_json::from_str(body).map_err(|error| format!("expected JSON, {found}: {error}"))?;
+    for (path, value) in json {
+        let wanted = match value {
+            Value::String(text) => Value::String(fill(text)?),
+            other => other.clone(),
+        };
+        let there = at(&parsed, path);
+        if there != Some(&wanted) {
+            let there = there.map_or("nothing".to_owned(), Value::to_string);
+            return Err(format!("expected {wanted} at {path}, found {there} in {body:?}"));
+        }
+    }
+    Ok(())
+}
+
 /// The pause between two tries.
-const RETRY: Duration = Duration::from_millis(200);
+pub(super) const RETRY: Duration = Duration::from_millis(200);
 
 /// The key/value operation that a request is, if it is one that the history knows.
 fn operation(method: &Method, path: &str, body: &Bytes) -> Option<(String, Call)> {
@@ -237,7 +260,7 @@ fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
 }
 
 /// `*` stands for any text, `?` for any character.
-fn matches(pattern: &str, text: &str) -> bool {
+pub(super) fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) =
         (pattern.chars().collect(), text.chars().collect());
     // Where the pattern may stand after each prefix of the text.
@@ -264,7 +287,8 @@ fn matches(pattern: &str, text: &str) -> bool {
     places[pattern.len()]
 }
 
-fn shortened(text: &str) -> String {
+/// The beginning of a text that may be long.
+pub(super) fn shortened(text: &str) -> String {
     const SHOWN: usize = 200;
     match text.char_indices().nth(SHOWN) {
         Some((at, _)) => format!("{}…", &text[..at]),

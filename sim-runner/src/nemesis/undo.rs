@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use proconsul::base::runtime::{Runtime, Task};
 
 use crate::fabric::SimRuntime;
+use crate::scenario::fault::LinkFault;
 use crate::trace::event::{Host, What};
 
 use super::partition::Cuts;
@@ -17,8 +18,14 @@ pub(super) enum Undo {
     Start(Host),
     /// The node was paused.
     Resume(Host),
+    /// Its clock or its disk ails, by this number.
+    Relieve(Host, u64),
+    /// Its wall clock jumps and comes back in turn by a task; the number of the jump it stands at.
+    Strobe(Host, <SimRuntime as Runtime>::Task, Arc<Mutex<Option<u64>>>),
     /// These links were cut.
     Heal(Cuts),
+    /// These links suffer from this fault, by this number.
+    Mend(Cuts, u64, LinkFault),
     /// These links are cut and healed in turn by a task.
     Flapping(Cuts, <SimRuntime as Runtime>::Task, Arc<Mutex<bool>>),
 }
@@ -45,10 +52,10 @@ impl Script {
             None => 0..self.steps(),
         };
         for step in steps {
-            let (network, other): (Vec<Undo>, Vec<Undo>) = self
-                .take_undo(step)
-                .into_iter()
-                .partition(|undo| matches!(undo, Undo::Heal(_) | Undo::Flapping(..)));
+            let (network, other): (Vec<Undo>, Vec<Undo>) =
+                self.take_undo(step).into_iter().partition(|undo| {
+                    matches!(undo, Undo::Heal(_) | Undo::Flapping(..) | Undo::Mend(..))
+                });
             let any = !network.is_empty();
             for undo in network {
                 self.undo_network(undo);
@@ -69,13 +76,18 @@ impl Script {
     fn undo_network(&self, undo: Undo) {
         match undo {
             Undo::Heal(cuts) => self.restore(&cuts),
+            Undo::Mend(links, number, fault) => {
+                for (from, to) in links {
+                    self.cluster.mend(number, from, to, fault);
+                }
+            }
             Undo::Flapping(cuts, task, is_cut) => {
                 task.abort();
                 if *is_cut.lock().expect("a simulation has one thread") {
                     self.restore(&cuts);
                 }
             }
-            Undo::Start(_) | Undo::Resume(_) => {}
+            Undo::Start(_) | Undo::Resume(_) | Undo::Relieve(..) | Undo::Strobe(..) => {}
         }
     }
 
@@ -91,6 +103,13 @@ impl Script {
             Undo::Resume(host) => {
                 if view.with_view(|view| Needs::Paused.met(view, host)) {
                     self.cluster.resume(host);
+                }
+            }
+            Undo::Relieve(host, number) => self.cluster.relieve(host, number),
+            Undo::Strobe(host, task, ahead) => {
+                task.abort();
+                if let Some(number) = *ahead.lock().expect("a simulation has one thread") {
+                    self.cluster.relieve(host, number);
                 }
             }
             network => self.undo_network(network),

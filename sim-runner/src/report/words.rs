@@ -33,6 +33,10 @@ pub(super) fn kind(what: &What) -> Option<&'static str> {
         What::Mark { .. } => "mark",
         What::Log { .. } => "log",
         What::LostUnsynced { .. } => "lost-unsynced",
+        What::Clock { .. } => "clock",
+        What::DiskFault { .. } => "disk-fault",
+        What::DiskStruck { .. } => "disk-struck",
+        What::Ran { .. } => "command",
         _ => return None,
     })
 }
@@ -106,6 +110,19 @@ fn process(what: &What) -> Option<String> {
         What::LostUnsynced { path, bytes } => {
             format!("loses {bytes} unsynced bytes of {path}")
         }
+        What::Clock { drift_ppm: 0, offset_ns: 0 } => "has a right clock again".to_owned(),
+        What::Clock { drift_ppm, offset_ns } => {
+            let micros = offset_ns / 1_000;
+            format!("has a clock that drifts by {drift_ppm} ppm and is {micros} µs off")
+        }
+        What::DiskFault { kind, on, detail } => {
+            let begins = if *on { "begins" } else { "ends" };
+            with_detail(&format!("has a disk on which {kind} {begins}"), detail)
+        }
+        What::DiskStruck { kind, path, detail } => {
+            with_detail(&format!("suffers {kind} in {path}"), detail)
+        }
+        What::Ran { command, exit } => format!("ran `{command}` to exit code {exit}"),
         _ => return None,
     })
 }
@@ -185,6 +202,11 @@ fn network(header: &Header, what: &What) -> Option<String> {
     Some(match what {
         What::Deliver { from, tcp, bytes, .. } => {
             format!("receives {bytes} bytes from {} ({})", host(header, *from), protocol(*tcp))
+        }
+        What::LinkFault { to, kind, on, detail } => {
+            let begins = if *on { "begins" } else { "ends" };
+            let text = format!("has a link to {} on which {kind} {begins}", host(header, *to));
+            with_detail(&text, detail)
         }
         What::Drop { to, tcp, why } => with_detail(
             &format!("loses a message to {} ({})", host(header, *to), protocol(*tcp)),

@@ -9,12 +9,21 @@
 //! change to one kind moves no other. A partition is drawn among shapes that need no leader:
 //! isolate (most likely: single nodes cut off find the most bugs, Alquraan et al., OSDI 2018),
 //! split, one-way and bridge.
+//!
+//! **Chaos never does what the protocol is not made for**, so that every violation under it is a bug.
+//! `clock` is a wall clock that is wrong or jumps, by up to 10 s, or a drift of at most 20 %: a lease of
+//! half the election timeout outlives that. `disk` is a slow fsync, a power cut that keeps a drawn part
+//! of the unsynced data, and what tears or loses unsynced data at the next cut. `packet` loses,
+//! duplicates, reorders or delays messages on all links of the targets. A disk that lies about
+//! fsync, rots, or misdirects writes breaks promises that Raft builds on: those are for steps.
 
-use proconsul::base::{Duration, Prng};
+use proconsul::base::{Duration, Prng, Ratio};
 
 use super::diagnostic::{Diagnostic, Place};
+use super::fault::{ClockFault, DiskFault, LinkFault, Links, SignedSpan};
 use super::model::{Action, KeepOnKill, Partition, Seed, Span, Step, StopSignal, Target, Trigger};
 use super::reader::Reader;
+use super::signed::{draw_ns, draw_ppm};
 use super::target::Setting;
 use super::tree::{Item, Kind, Table};
 use super::words;
@@ -160,12 +169,44 @@ fn fault(prng: &mut Prng, kind: &str, chaos: &Chaos) -> Action {
         "stop" => Action::Stop { target, signal: StopSignal::Term },
         "pause" => Action::Pause { target },
         "restart" => Action::Restart { target, args: Vec::new(), config: None },
+        "clock" => Action::Clock { target, fault: clock(prng) },
+        "packet" => Action::Link { links: Links::Of(target), proto: None, fault: packet(prng) },
+        "disk" => match prng.below(6) {
+            0 | 1 => {
+                let by = Span { low: Duration::from_millis(5), high: Duration::from_millis(100) };
+                Action::Disk { target, fault: DiskFault::SlowFsync { by } }
+            }
+            2 => Action::Disk { target, fault: DiskFault::LoseUnsynced },
+            3 => Action::Disk { target, fault: DiskFault::TornWrite },
+            _ => Action::Kill { target, disk: KeepOnKill::Some },
+        },
         _ => Action::Partition(match prng.below(6) {
             0..3 => Partition::Isolate { target },
             3 => Partition::OneWay { target },
             4 => Partition::Split,
             _ => Partition::Bridge,
         }),
+    }
+}
+
+fn packet(prng: &mut Prng) -> LinkFault {
+    let ratio = Ratio::new(1, 2 + prng.below(18));
+    match prng.below(4) {
+        0 => LinkFault::Lose(ratio),
+        1 => LinkFault::Duplicate(ratio),
+        2 => LinkFault::Reorder(ratio),
+        _ => LinkFault::Slow(Span { low: Duration::ZERO, high: Duration::from_millis(200) }),
+    }
+}
+
+fn clock(prng: &mut Prng) -> ClockFault {
+    const FARTHEST_NS: i64 = 10_000_000_000;
+    const MOST_PPM: i64 = 200_000;
+    let within = |most: i64| SignedSpan { low: -most, high: most };
+    match prng.below(3) {
+        0 => ClockFault::Skew(draw_ns(prng, within(FARTHEST_NS))),
+        1 => ClockFault::Jump(draw_ns(prng, within(FARTHEST_NS))),
+        _ => ClockFault::Drift(draw_ppm(prng, within(MOST_PPM))),
     }
 }
 

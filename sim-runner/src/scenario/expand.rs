@@ -3,6 +3,8 @@
 //! Printed from the plan and not from the file, so whatever the runner uses is in it or the round
 //! trip fails. `run` is printed only when it was written; else it follows from the steps as before.
 
+mod faults;
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -10,6 +12,7 @@ use proconsul::base::Duration;
 
 use super::condition;
 use super::diagnostic::Diagnostics;
+use super::fault::{CliStep, FileStep, Links};
 use super::lower::lower;
 use super::model::{
     Action, Boot, Expect, HttpExpect, HttpStep, KeepOnKill, Moment, Partition, Plan, Rule, Seed,
@@ -70,6 +73,7 @@ impl Printer<'_> {
         self.text("latency", &show_span(plan.network.latency));
         let loss = plan.network.loss;
         self.text("loss", &format!("{}/{}", loss.numerator, loss.denominator));
+        self.machines(plan);
         self.header("[time]");
         if plan.time.run_is_explicit {
             self.text("run", &show_duration(plan.time.run));
@@ -174,10 +178,15 @@ impl Printer<'_> {
             let when = condition::show(when, &self.names);
             self.text("when", &when);
         }
-        let retried = matches!(&step.action, Action::Http(http) if http.retry);
+        let retried = match &step.action {
+            Action::Http(http) => http.retry,
+            Action::Cli(cli) => cli.retry,
+            _ => false,
+        };
         let until = matches!(step.action, Action::Wait(Wait::Until(_) | Wait::UntilEvent(_)));
-        let plain_http = matches!(&step.action, Action::Http(http) if !http.retry);
-        if retried || until || (step.when.is_some() && !plain_http) {
+        // Written, it would mean that the request is repeated.
+        let once = matches!(step.action, Action::Http(_) | Action::Cli(_)) && !retried;
+        if retried || until || (step.when.is_some() && !once) {
             self.text("within", &show_duration(step.within));
         }
         if let Some(repeat) = &step.repeat {
@@ -212,6 +221,14 @@ impl Printer<'_> {
             | Action::Restart { target, .. }
             | Action::Pause { target }
             | Action::Resume { target }
+            | Action::Wipe { target }
+            | Action::Config { target, .. }
+            | Action::TransferLeader { target, .. }
+            | Action::Clock { target, .. }
+            | Action::Disk { target, .. }
+            | Action::Link { links: Links::Of(target), .. }
+            | Action::File(FileStep { target, .. })
+            | Action::Cli(CliStep { via: target, .. })
             | Action::Partition(
                 Partition::Isolate { target }
                 | Partition::OneWay { target }
@@ -276,6 +293,28 @@ impl Printer<'_> {
                     self.text("of", &id);
                 }
             }
+            Action::Wipe { target } => self.target("target", target),
+            Action::Config { target, set } => {
+                self.target("target", target);
+                self.line("set", toml_value(set));
+            }
+            Action::TransferLeader { target, to } => {
+                self.target("target", target);
+                if let Some(to) = to {
+                    self.target("to", to);
+                }
+            }
+            Action::Clock { target, fault } => {
+                self.target("target", target);
+                self.clock_fault(*fault);
+            }
+            Action::Disk { target, fault } => {
+                self.target("target", target);
+                self.disk_fault(fault);
+            }
+            Action::Link { links, proto, fault } => self.link(links, *proto, *fault),
+            Action::File(file) => self.file(file),
+            Action::Cli(cli) => self.cli(cli),
             Action::Http(http) => self.http(http),
             Action::Wait(wait) => self.wait(wait),
             Action::Note { text } => self.text("text", text),

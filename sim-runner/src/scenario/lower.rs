@@ -13,7 +13,9 @@ use proconsul::base::Duration;
 
 use super::chaos::{self, draw};
 use super::diagnostic::Diagnostics;
+use super::fault::ClockFault;
 use super::model::{Action, Moment, Plan, Seed, Step, TimePlan, Trigger, Wait};
+use super::signed::{draw_ns, draw_ppm};
 use super::source::Source;
 use super::step::StepDraft;
 
@@ -65,6 +67,8 @@ pub fn lower(source: &Source, seed: &Seed) -> Result<Plan, Diagnostics> {
         seed: seed.clone(),
         cluster: script.cluster.clone(),
         network: script.network,
+        disk: script.disk,
+        clock: script.clock,
         time: TimePlan {
             run,
             run_is_explicit: explicit.is_some(),
@@ -107,6 +111,15 @@ fn drawn(draft: &StepDraft, seed: &Seed) -> Step {
     }
     if let (Some(range), Action::Wait(Wait::For { span, .. })) = (draft.wait, &mut step.action) {
         *span = value("for", range);
+    }
+    if let (Some(range), Action::Clock { fault, .. }) = (draft.by, &mut step.action) {
+        let mut stream = seed.stream(&format!("step/{id}/by"));
+        match fault {
+            ClockFault::Drift(ppm) => *ppm = draw_ppm(&mut stream, range),
+            ClockFault::Skew(by) | ClockFault::Jump(by) | ClockFault::Strobe { by_ns: by, .. } => {
+                *by = draw_ns(&mut stream, range);
+            }
+        }
     }
     step
 }
@@ -171,7 +184,8 @@ fn takes(step: &Step) -> Duration {
     let own = match &step.action {
         Action::Start { .. } | Action::Restart { .. } | Action::Stop { .. } => PROCESS,
         Action::Http(http) if http.retry => step.within,
-        Action::Http(_) => ANSWER,
+        Action::Cli(cli) if cli.retry => step.within,
+        Action::Http(_) | Action::Cli(_) | Action::TransferLeader { .. } => ANSWER,
         Action::Wait(Wait::For { span, .. }) => *span,
         Action::Wait(_) => step.within,
         _ => Duration::ZERO,

@@ -13,6 +13,10 @@
 use proconsul::base::{Duration, Prng, Ratio};
 use serde_json::Value;
 
+use super::fault::{
+    CliStep, ClockFault, ClockPlan, DiskFault, DiskPlan, FileStep, LinkFault, Links, Proto,
+};
+
 /// The seed of a run: as the user gave it, and as 32 bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seed {
@@ -54,6 +58,10 @@ pub struct Plan {
     pub cluster: ClusterPlan,
     /// `[network]`.
     pub network: NetworkPlan,
+    /// `[disk]`.
+    pub disk: DiskPlan,
+    /// `[clock]`.
+    pub clock: ClockPlan,
     /// `[time]`.
     pub time: TimePlan,
     /// `[[workload]]`, in order.
@@ -284,6 +292,35 @@ pub enum Action {
     Heal {
         of: Option<usize>,
     },
+    /// Delete the data directory.
+    Wipe {
+        target: Target,
+    },
+    /// Change the configuration file, and reload.
+    Config {
+        target: Target,
+        set: Value,
+    },
+    TransferLeader {
+        target: Target,
+        to: Option<Target>,
+    },
+    Clock {
+        target: Target,
+        fault: ClockFault,
+    },
+    Disk {
+        target: Target,
+        fault: DiskFault,
+    },
+    Link {
+        links: Links,
+        /// TCP or UDP; both when absent.
+        proto: Option<Proto>,
+        fault: LinkFault,
+    },
+    File(FileStep),
+    Cli(CliStep),
     Http(HttpStep),
     Wait(Wait),
     Note {

@@ -8,7 +8,9 @@ use proconsul::base::{Duration, Ratio};
 use serde_json::{Map, Value};
 
 use super::diagnostic::{Diagnostic, Place};
+use super::fault::SignedSpan;
 use super::model::{Span, Target};
+use super::signed;
 use super::spelling::nearest;
 use super::target::{self, Names, Setting, not_built};
 use super::text;
@@ -71,6 +73,11 @@ impl Reader {
             None => format!("there are: {}", known.built.join(", ")),
         };
         self.advise(place, message, help);
+    }
+
+    /// Notes that a part of a text is none of these words.
+    pub fn unknown_word(&mut self, place: Place, word: &str, known: Words) {
+        self.suggest(place, format!("unknown {} {word:?}", known.kind), word, known);
     }
 
     /// A value of another type than the one that belongs here.
@@ -169,9 +176,7 @@ impl Reader {
             self.error(text.part(0..word.len()), not_built(known.kind, word));
             return None;
         }
-        let place = text.part(0..word.len());
-        let message = format!("unknown {} {word:?}", known.kind);
-        self.suggest(place, message, word, known);
+        self.unknown_word(text.part(0..word.len()), word, known);
         None
     }
 
@@ -201,6 +206,18 @@ impl Reader {
     pub fn span(&mut self, item: &Item, what: &str) -> Option<Span> {
         let text = self.form(item, what, values::with_unit)?;
         self.accept(text, values::span(&text.text))
+    }
+
+    /// A duration or a range, which may be negative: nanoseconds.
+    pub fn signed_duration(&mut self, item: &Item, what: &str) -> Option<SignedSpan> {
+        let text = self.form(item, what, values::with_unit)?;
+        self.accept(text, signed::durations(&text.text))
+    }
+
+    /// A drift or a range: parts per million.
+    pub fn drift(&mut self, item: &Item, what: &str) -> Option<SignedSpan> {
+        let text = self.form(item, what, signed::with_ppm)?;
+        self.accept(text, signed::drifts(&text.text))
     }
 
     /// A range of two times, as in `between`.
@@ -242,6 +259,12 @@ impl Reader {
     pub fn size(&mut self, item: &Item, what: &str) -> Option<u64> {
         let text = self.form(item, what, |number| format!("write \"{number}B\""))?;
         self.accept(text, values::size(&text.text))
+    }
+
+    /// Bytes per second.
+    pub fn bandwidth(&mut self, item: &Item, what: &str) -> Option<u64> {
+        let text = self.form(item, what, |number| format!("write \"{number}Mbit/s\""))?;
+        self.accept(text, values::bandwidth(&text.text))
     }
 
     /// A target, or a list of them.

@@ -4,6 +4,8 @@ use super::chaos::{self, Chaos};
 use super::cluster::{self, Times};
 use super::diagnostic::Files;
 use super::expect;
+use super::fault::{ClockPlan, DiskPlan};
+use super::machine;
 use super::model::{ClusterPlan, Expect, NetworkPlan};
 use super::order;
 use super::reader::Reader;
@@ -20,6 +22,8 @@ pub struct Script {
     pub source: Option<String>,
     pub cluster: ClusterPlan,
     pub network: NetworkPlan,
+    pub disk: DiskPlan,
+    pub clock: ClockPlan,
     pub time: Times,
     pub workloads: Vec<WorkloadDraft>,
     pub steps: Vec<StepDraft>,
@@ -59,6 +63,8 @@ pub fn read(reader: &mut Reader, files: &Files, root: &Table) -> Script {
         source,
         cluster: cluster::cluster(reader, root),
         network: cluster::network(reader, root),
+        disk: machine::disk(reader, root),
+        clock: machine::clock(reader, root),
         time: cluster::time(reader, root),
         workloads: workloads.iter().filter_map(|table| workload::workload(reader, table)).collect(),
         steps: drafts.into_iter().flatten().collect(),

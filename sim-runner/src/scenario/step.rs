@@ -12,6 +12,8 @@ use proconsul::base::Duration;
 use super::cluster::is_name;
 use super::condition;
 use super::diagnostic::Place;
+use super::fault::SignedSpan;
+use super::fault_verb;
 use super::model::{
     Action, Condition, EventPattern, Fact, Moment, Repeat, Span, Step, Trigger, Wait,
 };
@@ -34,6 +36,8 @@ pub struct StepDraft {
     pub undo: Option<Span>,
     /// `for`, of `wait`.
     pub wait: Option<Span>,
+    /// `by`, of a verb that acts on clocks.
+    pub by: Option<SignedSpan>,
     /// Where it waits for another step, for the message about a cycle.
     pub link: Place,
 }
@@ -95,13 +99,14 @@ pub fn step(reader: &mut Reader, table: &Table, index: usize, place: String) -> 
         // What does not depend on the verb is looked at all the same: all errors at once.
         reader.target(item, "`target`", Setting::Plain);
     }
-    let (trigger, start, link) = trigger(reader, table, index);
+    let (trigger, start, link) = trigger(reader, table, index, verb.as_deref());
     let when = table.get("when").and_then(|item| when(reader, item));
     let within = table.get("within").and_then(|item| reader.duration(item, "`within`"));
     let length = table.get("for").and_then(|item| reader.span(item, "`for`"));
     let optional = table.get("optional").and_then(|item| reader.boolean(item, "`optional`"));
     let verb = verb?;
-    let action = verb::action(reader, table, &verb, length)?;
+    let by = fault_verb::clock_by(reader, table, &verb);
+    let action = verb::action(reader, table, &verb, length, by)?;
     let undoable = words::UNDOABLE.contains(&verb.as_str());
     let id = reader.names.steps[index].0.clone();
     let step = Step {
@@ -111,13 +116,13 @@ pub fn step(reader: &mut Reader, table: &Table, index: usize, place: String) -> 
         trigger,
         when,
         within: within.unwrap_or(Duration::from_secs(60)),
-        repeat: repeat(reader, table),
+        repeat: if verb == "strobe" { None } else { repeat(reader, table) },
         undo_after: length.filter(|_| undoable).map(|span| span.low),
         optional: optional.unwrap_or(false),
         action,
     };
     let wait = length.filter(|_| matches!(step.action, Action::Wait(Wait::For { .. })));
-    Some(StepDraft { step, start, undo: length.filter(|_| undoable), wait, link })
+    Some(StepDraft { step, start, undo: length.filter(|_| undoable), wait, by, link })
 }
 
 fn verb_of(reader: &mut Reader, item: &Item) -> Option<String> {
@@ -153,7 +158,9 @@ fn check_keys(reader: &mut Reader, table: &Table, verb: &str) {
 /// Keys that exclude or need each other.
 fn check_combinations(reader: &mut Reader, table: &Table, verb: &str) {
     let has = |key| table.entry(key);
-    if let (Some(_), Some(entry)) = (has("at"), has("after")) {
+    let size = |key| has(key).is_some_and(|entry| fault_verb::is_size(&entry.value));
+    let size = verb == "disk-full" && size("after");
+    if let (Some(_), Some(entry), false) = (has("at"), has("after"), size) {
         reader.advise(
             entry.place,
             "`at` and `after` exclude each other",
@@ -161,6 +168,7 @@ fn check_combinations(reader: &mut Reader, table: &Table, verb: &str) {
         );
     }
     if let Some(entry) = has("every")
+        && verb != "strobe"
         && has("between").is_none()
         && has("times").is_none()
     {
@@ -171,12 +179,17 @@ fn check_combinations(reader: &mut Reader, table: &Table, verb: &str) {
         );
     }
     for key in ["between", "times"] {
-        if let (Some(entry), None) = (has(key), has("every")) {
+        if let (Some(entry), true) = (has(key), verb == "strobe") {
+            let message = format!("a strobe is not repeated: `every` is its own, and `{key}` goes");
+            reader.advise(entry.place, message, "write for = \"5s\" for how long it lasts");
+        } else if let (Some(entry), None) = (has(key), has("every")) {
             reader.advise(entry.place, format!("`{key}` needs `every`"), "add every = \"5s\"");
         }
     }
     for key in ["at", "after"] {
-        if let (Some(entry), Some(_)) = (has(key), has("between")) {
+        if let (Some(entry), Some(_)) = (has(key), has("between"))
+            && !(size && key == "after")
+        {
             let message = format!("`between` says when: it excludes `{key}`");
             reader.error(entry.place, message);
         }
@@ -189,24 +202,30 @@ fn check_combinations(reader: &mut Reader, table: &Table, verb: &str) {
         let message = format!("`for` undoes a step, and {verb:?} cannot be undone");
         reader.advise(entry.place, message, format!("`for` goes with {undoable} and wait"));
     }
-    let waits = has("when").is_some() || verb == "http" || has("until").is_some();
+    let waits = has("when").is_some() || ["http", "cli"].contains(&verb) || has("until").is_some();
     if let (Some(entry), false) = (has("within"), waits) {
         let message = format!("`within` has nothing to limit in this {verb:?} step");
         reader.advise(
             entry.place,
             message,
-            "it goes with `when`, with `until` of wait, and with http",
+            "it goes with `when`, with `until` of wait, and with http and cli",
         );
     }
 }
 
-fn trigger(reader: &mut Reader, table: &Table, index: usize) -> (Trigger, Option<Span>, Place) {
+fn trigger(
+    reader: &mut Reader,
+    table: &Table,
+    index: usize,
+    verb: Option<&str>,
+) -> (Trigger, Option<Span>, Place) {
     if let Some(item) = table.get("at") {
         let span = reader.span(item, "`at`");
         let low = span.map_or(Duration::ZERO, |span| span.low);
         return (Trigger::At(low), span, item.place);
     }
     if let Some(item) = table.get("after")
+        && !(verb == Some("disk-full") && fault_verb::is_size(item))
         && let Some(text) = reader.text(item, "`after`")
         && let Some((trigger, delay)) = after(reader, text)
     {
@@ -223,7 +242,8 @@ fn trigger(reader: &mut Reader, table: &Table, index: usize) -> (Trigger, Option
             }
         };
     }
-    let first = index == 0 && table.get("after").is_none();
+    let size = table.get("after").is_some_and(fault_verb::is_size);
+    let first = index == 0 && (table.get("after").is_none() || size);
     let trigger = if first { Trigger::At(Duration::ZERO) } else { Trigger::Previous };
     (trigger, None, table.place)
 }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
+use super::fault::{CliExpect, FileExpect};
 use super::model::HttpExpect;
 
 /// Weights by name, without those of zero.
@@ -23,11 +24,8 @@ pub fn http_expect(expect: &HttpExpect) -> String {
     let mut parts = Vec::new();
     parts.extend(expect.status.map(|status| format!("status = {status}")));
     parts.extend(expect.body.as_ref().map(|body| format!("body = {}", quoted(body))));
-    for (key, texts) in [("contains", &expect.contains), ("excludes", &expect.excludes)] {
-        if !texts.is_empty() {
-            parts.push(format!("{key} = {}", list(texts)));
-        }
-    }
+    parts.extend(texts("contains", &expect.contains));
+    parts.extend(texts("excludes", &expect.excludes));
     parts.extend(expect.matches.as_ref().map(|text| format!("matches = {}", quoted(text))));
     let pair = |(key, value): (&String, String)| format!("{} = {value}", key_text(key));
     let json: Vec<String> = expect.json.iter().map(|(key, v)| pair((key, toml_value(v)))).collect();
@@ -39,6 +37,37 @@ pub fn http_expect(expect: &HttpExpect) -> String {
         }
     }
     format!("{{ {} }}", parts.join(", "))
+}
+
+/// `expect` of a `file` step.
+#[must_use]
+pub fn file_expect(expect: &FileExpect) -> String {
+    let mut parts = Vec::new();
+    parts.extend(expect.content.as_ref().map(|text| format!("content = {}", quoted(text))));
+    parts.extend(texts("contains", &expect.contains));
+    parts.extend(texts("excludes", &expect.excludes));
+    if !expect.json.is_empty() {
+        let pairs = expect.json.iter();
+        let pairs = pairs.map(|(key, v)| format!("{} = {}", key_text(key), toml_value(v)));
+        parts.push(format!("json = {{ {} }}", pairs.collect::<Vec<_>>().join(", ")));
+    }
+    parts.extend(expect.absent.map(|absent| format!("absent = {absent}")));
+    format!("{{ {} }}", parts.join(", "))
+}
+
+/// `expect` of a `cli` step.
+#[must_use]
+pub fn cli_expect(expect: &CliExpect) -> String {
+    let mut parts = Vec::new();
+    parts.extend(expect.exit.map(|code| format!("exit = {code}")));
+    parts.extend(texts("contains", &expect.contains));
+    parts.extend(texts("excludes", &expect.excludes));
+    parts.extend(expect.matches.as_ref().map(|text| format!("matches = {}", quoted(text))));
+    format!("{{ {} }}", parts.join(", "))
+}
+
+fn texts(key: &str, texts: &[String]) -> Option<String> {
+    (!texts.is_empty()).then(|| format!("{key} = {}", list(texts)))
 }
 
 /// A list of texts.

@@ -51,6 +51,9 @@ const UNITS: [(&str, u64); 5] = [
     ("h", 3_600_000_000_000),
 ];
 
+/// A thousandth of a second.
+pub const MILLISECOND: Duration = Duration::from_millis(1);
+
 /// No time in a scenario is longer: 100 days.
 const LONGEST: Duration = Duration::from_secs(100 * 24 * 3600);
 
@@ -239,6 +242,32 @@ pub fn size(text: &str) -> Result<u64, Fault> {
     }
 }
 
+/// The units of bandwidths and their bits per second.
+const BANDWIDTHS: [(&str, u64); 3] =
+    [("Kbit/s", 1_000), ("Mbit/s", 1_000_000), ("Gbit/s", 1_000_000_000)];
+
+/// `"10Mbit/s"`: bytes per second.
+///
+/// # Errors
+/// With the form that is right.
+pub fn bandwidth(text: &str) -> Result<u64, Fault> {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let scale = BANDWIDTHS.iter().find(|(name, _)| *name == unit.trim()).map(|(_, scale)| *scale);
+    let bits = number.parse::<u64>().ok().zip(scale).and_then(|(n, scale)| n.checked_mul(scale));
+    match bits {
+        Some(bits @ 8..) => Ok(bits / 8),
+        _ => Err(Fault::new(0..text.len(), format!("{text:?} is not a bandwidth"))
+            .help("a bandwidth is a whole number of Kbit/s, Mbit/s or Gbit/s: \"10Mbit/s\"")),
+    }
+}
+
+/// Bytes per second as the language writes them. Whatever was read is whole in Kbit/s.
+#[must_use]
+pub fn show_bandwidth(bytes: u64) -> String {
+    format!("{}Kbit/s", bytes * 8 / 1_000)
+}
+
 /// A duration as the language writes it, exactly.
 #[must_use]
 pub fn show_duration(value: Duration) -> String {
@@ -293,6 +322,12 @@ mod tests {
         assert_eq!((rate("20/s").unwrap(), rate("90/m").unwrap()), (1200, 90));
         assert!(rate("20").is_err() && rate("0/s").is_err() && rate("20/h").is_err());
         assert_eq!((size("16B").unwrap(), size("64KB").unwrap()), (16, 65536));
+        assert_eq!(
+            (bandwidth("10Mbit/s").unwrap(), bandwidth("1Kbit/s").unwrap()),
+            (1_250_000, 125)
+        );
+        assert_eq!(show_bandwidth(125), "1Kbit/s");
+        assert!(bandwidth("10").is_err() && bandwidth("0Kbit/s").is_err());
         assert!(size("16").is_err() && size("16K").is_err() && size("B").is_err());
     }
 

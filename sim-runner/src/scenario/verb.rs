@@ -4,6 +4,9 @@ use proconsul::base::Duration;
 use serde_json::Value;
 
 use super::condition;
+use super::fault::{ClockFault, DiskFault, SignedSpan};
+use super::fault_verb;
+use super::link_verb;
 use super::model::{
     Action, Fact, HttpExpect, HttpStep, KeepOnKill, Partition, Span, StopSignal, Target, Wait,
 };
@@ -12,14 +15,33 @@ use super::target::Setting;
 use super::tree::{Item, Kind, Table};
 use super::words;
 
-/// Reads the action of a verb that is built. `length` is the step's `for`.
+/// Reads the action of a verb that is built. `length` is the step's `for`, `by` the key of that name
+/// of a verb that acts on clocks.
 pub fn action(
     reader: &mut Reader,
     table: &Table,
     verb: &str,
     length: Option<Span>,
+    by: Option<SignedSpan>,
 ) -> Option<Action> {
     match verb {
+        "skew" | "drift" | "jump" | "strobe" => fault_verb::clock(reader, table, verb, by),
+        "slow-fsync" | "fsync-lies" | "disk-full" | "io-error" | "torn-write" | "lose-unsynced"
+        | "bit-rot" | "misdirect" => fault_verb::disk(reader, table, verb),
+        "slow" | "lose" | "duplicate" | "reorder" | "corrupt" | "throttle" | "clog" | "reset"
+        | "refuse" | "blackhole" => link_verb::link(reader, table, verb),
+        "file" => fault_verb::file(reader, table).map(Action::File),
+        "cli" => fault_verb::cli(reader, table).map(Action::Cli),
+        "transfer-leader" => fault_verb::transfer_leader(reader, table),
+        "wipe" => Some(Action::Wipe { target: target(reader, table, verb)? }),
+        "config" => {
+            let target = target(reader, table, verb);
+            let example = "set = { log_level = \"DEBUG\" }";
+            let item = required(reader, table, "set", "\"config\"", example)?;
+            let set = reader.table(item, "`set`")?;
+            let set = reader.json_object(set, "`set`");
+            Some(Action::Config { target: target?, set })
+        }
         "start" | "restart" => {
             let target = target(reader, table, verb);
             let args = table.get("args").map(|item| reader.templates(item, "`args`"));
@@ -60,7 +82,8 @@ pub fn action(
     }
 }
 
-fn required<'t>(
+/// The value of a key that the verb needs.
+pub fn required<'t>(
     reader: &mut Reader,
     table: &'t Table,
     key: &str,
@@ -75,7 +98,8 @@ fn required<'t>(
     item
 }
 
-fn target(reader: &mut Reader, table: &Table, verb: &str) -> Option<Target> {
+/// The target that the verb needs.
+pub fn target(reader: &mut Reader, table: &Table, verb: &str) -> Option<Target> {
     let item = required(reader, table, "target", &format!("{verb:?}"), "target = \"leader\"")?;
     reader.target(item, "`target`", Setting::Plain)
 }
@@ -314,9 +338,39 @@ impl Action {
             Action::Resume { .. } => "resume",
             Action::Partition(_) => "partition",
             Action::Heal { .. } => "heal",
+            Action::Wipe { .. } => "wipe",
+            Action::Config { .. } => "config",
+            Action::TransferLeader { .. } => "transfer-leader",
+            Action::Clock { fault, .. } => match fault {
+                ClockFault::Skew(_) => "skew",
+                ClockFault::Drift(_) => "drift",
+                ClockFault::Jump(_) => "jump",
+                ClockFault::Strobe { .. } => "strobe",
+            },
+            Action::Disk { fault, .. } => fault.verb(),
+            Action::Link { fault, .. } => fault.verb(),
+            Action::File(_) => "file",
+            Action::Cli(_) => "cli",
             Action::Http(_) => "http",
             Action::Wait(_) => "wait",
             Action::Note { .. } => "note",
+        }
+    }
+}
+
+impl DiskFault {
+    /// The verb, as users write it.
+    #[must_use]
+    pub fn verb(&self) -> &'static str {
+        match self {
+            DiskFault::SlowFsync { .. } => "slow-fsync",
+            DiskFault::FsyncLies => "fsync-lies",
+            DiskFault::DiskFull { .. } => "disk-full",
+            DiskFault::IoError { .. } => "io-error",
+            DiskFault::TornWrite => "torn-write",
+            DiskFault::LoseUnsynced => "lose-unsynced",
+            DiskFault::BitRot { .. } => "bit-rot",
+            DiskFault::Misdirect { .. } => "misdirect",
         }
     }
 }

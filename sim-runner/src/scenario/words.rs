@@ -45,10 +45,10 @@ const fn words(
 pub const TOP: Words = words(
     "key",
     &[
-        "title", "story", "source", "include", "cluster", "network", "time", "workload", "step",
-        "chaos", "expect",
+        "title", "story", "source", "include", "cluster", "network", "disk", "clock", "time",
+        "workload", "step", "chaos", "expect",
     ],
-    &["disk", "clock"],
+    &[],
 );
 /// `[cluster]`.
 pub const CLUSTER: Words = words(
@@ -68,6 +68,10 @@ pub const NETWORK: Words = words(
     &["latency", "loss"],
     &["duplicate", "reorder", "corrupt", "bandwidth", "link", "wan"],
 );
+/// `[disk]`.
+pub const DISK_TABLE: Words = words("key", &["fsync", "read", "write", "capacity"], &[]);
+/// `[clock]`.
+pub const CLOCK: Words = words("key", &["skew", "drift"], &[]);
 /// `[time]`.
 pub const TIME: Words = words("key", &["run", "settle", "boot_within"], &[]);
 
@@ -96,22 +100,13 @@ pub const VERBS: Words = words(
         "kill",
         "stop",
         "restart",
+        "wipe",
         "pause",
         "resume",
+        "config",
+        "transfer-leader",
         "partition",
         "heal",
-        "http",
-        "wait",
-        "note",
-    ],
-    &[
-        "join",
-        "leave",
-        "force-leave",
-        "wipe",
-        "config",
-        "upgrade",
-        "transfer-leader",
         "slow",
         "lose",
         "duplicate",
@@ -122,8 +117,6 @@ pub const VERBS: Words = words(
         "reset",
         "refuse",
         "blackhole",
-        "dns-fail",
-        "readdress",
         "skew",
         "drift",
         "jump",
@@ -137,8 +130,19 @@ pub const VERBS: Words = words(
         "slow-fsync",
         "fsync-lies",
         "file",
-        "dns",
+        "http",
         "cli",
+        "wait",
+        "note",
+    ],
+    &[
+        "join",
+        "leave",
+        "force-leave",
+        "upgrade",
+        "dns-fail",
+        "readdress",
+        "dns",
         "register",
         "deregister",
         "service-down",
@@ -148,10 +152,70 @@ pub const VERBS: Words = words(
     ],
 );
 /// Verbs that can be undone (⟲).
-pub const UNDOABLE: &[&str] = &["kill", "stop", "pause", "partition"];
+pub const UNDOABLE: &[&str] = &[
+    "kill",
+    "stop",
+    "pause",
+    "partition",
+    "slow",
+    "lose",
+    "duplicate",
+    "reorder",
+    "corrupt",
+    "throttle",
+    "clog",
+    "reset",
+    "refuse",
+    "blackhole",
+    "skew",
+    "drift",
+    "jump",
+    "strobe",
+    "io-error",
+    "disk-full",
+    "slow-fsync",
+    "fsync-lies",
+];
+/// Verbs that act on a node's clocks.
+pub const CLOCK_VERBS: &[&str] = &["skew", "drift", "jump", "strobe"];
 /// Verbs that have targets, so that `same-as` can name their steps.
-pub const WITH_TARGET: &[&str] =
-    &["start", "kill", "stop", "restart", "pause", "resume", "partition", "http"];
+pub const WITH_TARGET: &[&str] = &[
+    "start",
+    "kill",
+    "stop",
+    "restart",
+    "wipe",
+    "pause",
+    "resume",
+    "config",
+    "transfer-leader",
+    "partition",
+    "slow",
+    "lose",
+    "duplicate",
+    "reorder",
+    "corrupt",
+    "throttle",
+    "clog",
+    "reset",
+    "refuse",
+    "blackhole",
+    "skew",
+    "drift",
+    "jump",
+    "strobe",
+    "lose-unsynced",
+    "torn-write",
+    "bit-rot",
+    "misdirect",
+    "io-error",
+    "disk-full",
+    "slow-fsync",
+    "fsync-lies",
+    "file",
+    "http",
+    "cli",
+];
 /// Keys of every step.
 pub const STEP_COMMON: &[&str] =
     &["id", "do", "at", "after", "when", "within", "every", "between", "times", "for", "optional"];
@@ -163,7 +227,19 @@ pub fn verb_keys(verb: &str) -> &'static [&'static str] {
         "start" | "restart" => &["target", "args", "config"],
         "kill" => &["target", "disk"],
         "stop" => &["target", "signal"],
-        "pause" | "resume" => &["target"],
+        "pause" | "resume" | "wipe" | "lose-unsynced" | "torn-write" | "fsync-lies" => &["target"],
+        "config" => &["target", "set"],
+        "transfer-leader" => &["target", "to"],
+        "skew" | "drift" | "jump" | "strobe" | "slow-fsync" => &["target", "by"],
+        "bit-rot" | "misdirect" => &["target", "path", "count"],
+        "io-error" => &["target", "op", "nth", "ratio"],
+        "disk-full" => &["target", "after"],
+        "lose" | "duplicate" | "reorder" | "corrupt" => &["target", "link", "proto", "ratio"],
+        "slow" => &["target", "link", "proto", "by"],
+        "throttle" => &["target", "link", "proto", "to"],
+        "clog" | "reset" | "refuse" | "blackhole" => &["target", "link", "proto"],
+        "file" => &["target", "path", "write", "delete", "truncate", "corrupt", "expect"],
+        "cli" => &["via", "run", "expect"],
         "partition" => &["groups", "shape", "target", "period"],
         "heal" => &["of"],
         "http" => &["via", "request", "body", "expect"],
@@ -187,14 +263,26 @@ pub const METHODS: Words =
 pub const HTTP_EXPECT: Words =
     words("key", &["status", "body", "contains", "excludes", "matches", "json", "header"], &[]);
 
+/// Operations of a disk.
+pub const DISK_OPS: Words = words("operation of a disk", &["read", "write", "fsync"], &[]);
+/// `proto` of a fault of links.
+pub const PROTO: Words = words("protocol", &["tcp", "udp"], &[]);
+/// What a `file` step can do.
+pub const FILE_ACTS: &[&str] = &["write", "delete", "truncate", "corrupt", "expect"];
+/// `expect` of `file`.
+pub const FILE_EXPECT: Words =
+    words("key", &["content", "contains", "excludes", "json", "absent"], &[]);
+/// `expect` of `cli`.
+pub const CLI_EXPECT: Words = words("key", &["exit", "contains", "excludes", "matches"], &[]);
+
 /// `[[chaos]]`.
 pub const CHAOS: Words =
     words("key", &["between", "every", "faults", "for", "targets", "swarm"], &[]);
 /// `faults` of `[[chaos]]`.
 pub const FAULTS: Words = words(
     "kind of fault",
-    &["partition", "kill", "stop", "pause", "restart"],
-    &["clock", "disk", "packet"],
+    &["partition", "kill", "stop", "pause", "restart", "clock", "disk", "packet"],
+    &[],
 );
 
 /// Targets without an argument.

@@ -119,6 +119,9 @@ pub const REMOVED: u64 = 0;
 /// What stands for the value of all keys under a prefix that were removed at once.
 pub const REMOVED_TREE: u64 = 1;
 
+/// `kind` of the [`What::DiskStruck`] that says that a data directory was deleted.
+pub const WIPE: &str = "wipe";
+
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -384,6 +387,37 @@ pub enum What {
     /// The testbed gave up: no virtual progress, or a budget ran out.
     Watchdog {
         detail: String,
+    },
+
+    // --- machines (at the end, because a variant's number is part of every digest)
+    /// From now on this host's clocks drift by so much, and its wall clock is off by so much.
+    Clock {
+        drift_ppm: i64,
+        offset_ns: i64,
+    },
+    /// Its disk ails (`on`), or has got over it; `kind` is the verb.
+    DiskFault {
+        kind: String,
+        on: bool,
+        detail: String,
+    },
+    /// A disk's fault struck: an operation failed or lied, or content was damaged or edited.
+    DiskStruck {
+        kind: String,
+        path: String,
+        detail: String,
+    },
+    /// What this host sends to that one suffers (`on`), or no longer; `kind` is the verb.
+    LinkFault {
+        to: Host,
+        kind: String,
+        on: bool,
+        detail: String,
+    },
+    /// A command was run on this host.
+    Ran {
+        command: String,
+        exit: i32,
     },
 }
 

@@ -13,6 +13,11 @@ fn disk(runtime: &SimRuntime) -> SimDisk {
     runtime.disk(Path::new("/data"))
 }
 
+fn very_slow() -> DiskPolicy {
+    let (sync_low, sync_high) = (Duration::from_secs(5), Duration::from_secs(6));
+    DiskPolicy { sync_low, sync_high, ..DiskPolicy::default() }
+}
+
 /// Cuts the power of `b` and starts a process there again.
 fn power_cycle(net: &Machines, keep: Keep) -> SimDisk {
     net.fabric.kill(net.b, keep);
@@ -119,8 +124,7 @@ fn the_end_of_a_process_loses_nothing() {
 #[test]
 fn an_interrupted_sync_promises_nothing() {
     run(|net| async move {
-        let slow =
-            DiskPolicy { sync_low: Duration::from_secs(5), sync_high: Duration::from_secs(6) };
+        let slow = very_slow();
         let before = disk(&net.on_b);
         let log = create(&before, "log", b"").await;
         before.sync_dir("").await.unwrap();
@@ -141,8 +145,7 @@ fn an_interrupted_sync_promises_nothing() {
 #[test]
 fn a_sync_covers_what_was_written_before_it() {
     run(|net| async move {
-        let slow =
-            DiskPolicy { sync_low: Duration::from_secs(5), sync_high: Duration::from_secs(6) };
+        let slow = very_slow();
         let before = disk(&net.on_b);
         let log = create(&before, "log", b"before").await;
         before.sync_dir("").await.unwrap();

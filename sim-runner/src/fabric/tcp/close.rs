@@ -3,6 +3,7 @@
 use std::io;
 
 use super::{Conn, Segment, State};
+use crate::fabric::observer::HostId;
 use crate::fabric::queue::Event;
 use crate::fabric::slab::Key;
 use crate::fabric::world::World;
@@ -82,6 +83,28 @@ impl World {
         }
     }
 
+    /// Something between two machines resets every connection that they have: both ends learn at once.
+    pub fn reset_between(&mut self, a: HostId, b: HostId) {
+        let between = |conn: &Conn| {
+            let (from, to) = conn.route(0);
+            (from, to) == (a, b) || (from, to) == (b, a)
+        };
+        let found = self.conns.iter().filter(|(_, conn)| between(conn));
+        let keys: Vec<Key> = found.map(|(key, _)| key).collect();
+        for key in keys {
+            for end in [0, 1] {
+                if let Some(conn) = self.conns.get_mut(key)
+                    && matches!(conn.ends[end].state, State::Opening | State::Open)
+                {
+                    conn.lanes[end].flight.clear();
+                    conn.lanes[end].round = conn.lanes[end].round.wrapping_add(1);
+                    conn.lose(end, io::ErrorKind::ConnectionReset);
+                }
+            }
+            self.tcp_free(key);
+        }
+    }
+
     /// An end fails for its own process.
     pub(super) fn tcp_lose(&mut self, key: Key, end: usize, error: io::ErrorKind) {
         if let Some(conn) = self.conns.get_mut(key) {
@@ -100,7 +123,7 @@ impl World {
         if from == to {
             return self.reset_arrives(key, to_end);
         }
-        match self.transmit(from, to, 0) {
+        match self.transmit(from, to, 0, true) {
             Ok(arrives_ns) => {
                 let arrives_ns = arrives_ns.max(self.last_arrival_ns(key, 1 - to_end));
                 self.queue.push(arrives_ns, Event::Reset { conn: key, end: to_end as u8 });

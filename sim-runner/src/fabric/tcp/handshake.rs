@@ -103,7 +103,7 @@ impl World {
             return;
         };
         let (from, to) = conn.route(0);
-        match self.transmit(from, to, 0) {
+        match self.transmit(from, to, 0, true) {
             Ok(arrives_ns) => self.queue.push(arrives_ns, Event::Syn { conn: key }),
             Err(why) => self.report_dropped(from, to, true, &[], why),
         }
@@ -144,7 +144,8 @@ impl World {
         if let Some(why) = self.blocked(from, to) {
             return self.report_dropped(from, to, true, &[], why);
         }
-        let listener = self.host(to).tcp_ports.lookup(wanted);
+        let refused = self.links.known(from, to).is_some_and(|link| link.refuses());
+        let listener = self.host(to).tcp_ports.lookup(wanted).filter(|_| !refused);
         let Some(socket) = listener.and_then(|listener| self.listeners.get(listener)) else {
             return self.answer_syn(key, Event::Refused { conn: key });
         };
@@ -161,7 +162,7 @@ impl World {
             return;
         };
         let (from, to) = conn.route(1);
-        match self.transmit(from, to, 0) {
+        match self.transmit(from, to, 0, true) {
             Ok(arrives_ns) => self.queue.push(arrives_ns, answer),
             Err(why) => self.report_dropped(from, to, true, &[], why),
         }

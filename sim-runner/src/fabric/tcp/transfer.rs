@@ -153,7 +153,7 @@ impl World {
             return Ok(());
         };
         let (from, to) = conn.route(lane);
-        let arrives_ns = self.transmit(from, to, bytes)?;
+        let arrives_ns = self.transmit(from, to, bytes, true)?;
         if self.links.known(from, to).is_some_and(|link| link.damages_segment()) {
             return Err(Why::Lost);
         }

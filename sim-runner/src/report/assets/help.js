@@ -51,6 +51,9 @@ function showLegend() {
     [mark("step-down"), "steps down"],
     [mark("truncated"), "log truncated"],
     [mark("lost-unsynced"), "unsynced data lost"],
+    [mark("disk-struck"), "a disk's fault strikes, a file is edited"],
+    [mark("disk-fault"), "a disk's fault begins or ends"],
+    [mark("clock"), "a clock is set wrong or right"],
     [
       (c) => {
         c.strokeStyle = colour.commit;

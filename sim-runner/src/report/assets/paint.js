@@ -86,6 +86,9 @@ const GLYPHS = {
   "step-down": ["fill", "undecided", "M-.9 -.6 H.9 L0 .9 Z"],
   truncated: ["stroke", "violated", "M-.7 -.7 H.7 V.7 H-.7 Z M-.9 .9 L.9 -.9"],
   "lost-unsynced": ["fill", "violated", "M0 -1 L.75 .25 L.4 .85 H-.4 L-.75 .25 Z"],
+  "disk-struck": ["stroke", "violated", "M-.8 -.5 H.8 V.7 H-.8 Z M-.3 -.9 L.2 -.1 H-.3 L.3 .9"],
+  "disk-fault": ["stroke", "undecided", "M-.8 -.5 H.8 V.7 H-.8 Z"],
+  clock: ["stroke", "undecided", "M.9 0 A.9 .9 0 1 1 -.9 0 A.9 .9 0 1 1 .9 0 M-.6 .6 L.6 -.6"],
 };
 const TICK = ["fill", "soft", "M-.1 -1 H.1 V.6 H-.1 Z"];
 
