@@ -49,17 +49,22 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// An agent over what was found on its disk.
+    /// An agent over what was found on its disk; `state` is that of the snapshot found there.
     #[must_use]
     pub fn new(
         config: AgentConfig,
         restored: Restored,
+        state: StateStore,
         prng: &Prng,
         faults: Faults,
         now: Instant,
         out: &mut Vec<Output>,
     ) -> Self {
         let membership = Box::new(raft::StaticMembership::new(config.servers.clone()));
+        let reached = restored
+            .snapshot
+            .as_ref()
+            .map_or_else(Default::default, |snapshot| (snapshot.index, snapshot.term));
         let mut raft_out = Vec::new();
         let raft = Raft::new(
             config.raft.clone(),
@@ -72,10 +77,10 @@ impl Agent {
         );
         let mut agent = Self {
             raft,
-            state: StateStore::default(),
-            applied: LogIndex(0),
-            applied_term: Term(0),
-            last_snapshot: Default::default(),
+            state,
+            applied: reached.0,
+            applied_term: reached.1,
+            last_snapshot: reached,
             images: Images::default(),
             pending: PendingTable::new(),
             config,

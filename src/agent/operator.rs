@@ -20,6 +20,7 @@ use crate::raft::{self, Change, ChangeCommand, Refusal, SnapshotMeta, SnapshotSo
 use crate::wire::archive;
 
 use super::core::Agent;
+use super::event::Event;
 use super::io::Output;
 use super::pending::Waiting;
 use super::types::{Failure, PeerName, RaftServer, ReadMode, Reply, Request, StateImage};
@@ -151,7 +152,10 @@ impl Agent {
             meta.index,
             self.applied
         );
-        out.push(Output::SaveSnapshot(meta, self.image()));
+        let state = self.image();
+        let begun = Event::SnapshotBegun { meta: meta.clone(), state: state.clone() };
+        out.push(Output::Event(begun));
+        out.push(Output::SaveSnapshot(meta, state));
     }
 
     /// The state machine is this snapshot's. Whoever waits for a change of the old one is answered from
@@ -176,6 +180,9 @@ impl Agent {
         self.state.advance_to(meta.index);
         self.note_applied(meta.index, meta.term);
         self.last_snapshot = (meta.index, meta.term);
+        let operator = matches!(source, SnapshotSource::Operator(_));
+        let (meta, state) = (meta.clone(), self.image());
+        out.push(Output::Event(Event::StateReplaced { meta, operator, state }));
         for id in self.pending.select(|pending| matches!(pending.waiting, Waiting::Change { .. })) {
             self.pending.unblock(now, id);
             self.route(now, id, out);

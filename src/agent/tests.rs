@@ -39,7 +39,8 @@ impl Scene {
         };
         let restored = Restored { hard_state, entries, ..Restored::default() };
         let (prng, now, mut out) = (Prng::new(1), Instant::ZERO, Vec::new());
-        let agent = Agent::new(config, restored, &prng, Faults::none(), now, &mut out);
+        let agent =
+            Agent::new(config, restored, StateStore::new(), &prng, Faults::none(), now, &mut out);
         let mut scene = Self { agent, now, next_request: 1 };
         while !scene.agent.raft().is_leader() {
             scene.now = scene.agent.deadline().expect("a timer");

@@ -225,8 +225,11 @@ mod tests {
 
     #[test]
     fn keys_are_counted_by_the_beginning_of_their_names() {
-        let record =
-            |key: &str| RecordInfo { kind: "KVS".to_owned(), key: Some(key.to_owned()), size: key.len() as u64 };
+        let record = |key: &str| RecordInfo {
+            kind: "KVS".to_owned(),
+            key: Some(key.to_owned()),
+            size: key.len() as u64,
+        };
         let mut records = ["a/b/c", "a/b/d", "a", "x/y"].map(record).to_vec();
         records.push(RecordInfo { kind: "Session".to_owned(), key: None, size: 100 });
         let names = |filter, depth| -> Vec<(String, u64)> {

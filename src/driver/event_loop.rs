@@ -1,6 +1,6 @@
 //! The loop: one message in, the core's outputs out. It decides nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::sync::Arc;
 
@@ -9,11 +9,14 @@ use tokio::sync::mpsc;
 use crate::agent::{Agent, Input, Output};
 use crate::base::runtime::{Either, Runtime, Timer, first_of};
 use crate::base::{ReplyToken, RequestId, ServerAddress};
-use crate::raft::Persist;
+use crate::raft::{Install, SnapshotSource};
 
-use super::mailbox::{Asker, Message, RaftAnswers};
+use super::disk_task::Work;
+use super::mailbox::{Asker, Handle, Message, RaftAnswers};
 use super::observer::Observer;
 use super::peers::Peers;
+use super::persist::SnapshotStore;
+use super::snapshots;
 
 /// At most this many messages are taken before the outputs go out, so that one flood does not delay
 /// the disk for ever.
@@ -23,7 +26,10 @@ pub(super) struct EventLoop<R: Runtime> {
     pub runtime: R,
     pub agent: Agent,
     pub inbox: mpsc::UnboundedReceiver<Message>,
-    pub disk: mpsc::UnboundedSender<Persist>,
+    pub disk: mpsc::UnboundedSender<Work<R::Disk>>,
+    /// None without a disk.
+    pub snapshots: Option<SnapshotStore<R::Disk>>,
+    pub handle: Handle,
     pub peers: Peers<R>,
     pub observer: Arc<dyn Observer>,
     pub me: ServerAddress,
@@ -35,7 +41,8 @@ pub(super) struct EventLoop<R: Runtime> {
 pub(super) struct Waiting {
     askers: BTreeMap<RequestId, Asker>,
     peers: BTreeMap<ReplyToken, (RaftAnswers, u64)>,
-    next_token: u64,
+    /// Of these, requests whose snapshot the disk holds ready.
+    offered: BTreeSet<ReplyToken>,
 }
 
 /// Why the loop ends.
@@ -86,9 +93,12 @@ impl<R: Runtime> EventLoop<R> {
         let now = self.runtime.now();
         match message {
             Message::Input(input) => self.agent.step(now, input, out),
-            Message::RaftRequest { from, number, request } => {
-                let token = ReplyToken(self.waiting.next_token);
-                self.waiting.next_token += 1;
+            Message::InstallSnapshot { token, from, number, request, image } => {
+                self.waiting.peers.insert(token, (from, number));
+                self.waiting.offered.insert(token);
+                self.agent.step(now, Input::InstallSnapshot(token, request, image), out);
+            }
+            Message::RaftRequest { token, from, number, request } => {
                 self.waiting.peers.insert(token, (from, number));
                 self.agent.step(now, Input::RaftRequest(token, request), out);
             }
@@ -126,9 +136,17 @@ impl<R: Runtime> EventLoop<R> {
         let mut end = None;
         for output in out.drain(..) {
             match output {
-                Output::SaveSnapshot(..) => {}
-                Output::Persist(persist, _) => {
-                    if self.disk.send(persist).is_err() {
+                Output::SaveSnapshot(meta, image) => {
+                    let (store, disk) = (self.snapshots.clone(), self.disk.clone());
+                    let (runtime, handle) = (self.runtime.clone(), self.handle.clone());
+                    let saving = snapshots::save(runtime, store, (meta, image), disk, handle);
+                    self.runtime.spawn("snapshot", saving);
+                }
+                Output::Persist(persist, image) => {
+                    if let (Some(Install { source, .. }), Some(image)) = (&persist.install, image) {
+                        let _ = self.disk.send(Work::Restore(*source, image));
+                    }
+                    if self.disk.send(Work::Persist(persist)).is_err() {
                         // It ends early only by a panic, or after it has said why.
                         let why = "the task that writes the Raft log is gone".to_owned();
                         end = Some(End::DiskFailed(why));
@@ -141,6 +159,10 @@ impl<R: Runtime> EventLoop<R> {
                     if let Some((to, number)) = self.waiting.peers.remove(&token) {
                         // A connection that broke has nobody to answer.
                         let _ = to.send((number, Ok(response)));
+                    }
+                    if self.waiting.offered.remove(&token) {
+                        let source = SnapshotSource::Received(token);
+                        let _ = self.disk.send(Work::Withdraw(source));
                     }
                 }
                 Output::Forward { call, to, request } => self.peers.forward(call, &to, request),

@@ -35,6 +35,12 @@ impl Frames {
         std::mem::take(&mut self.bytes)
     }
 
+    /// Takes up to so many bytes off the front that belong to no message.
+    pub fn take_raw(&mut self, most: usize) -> Vec<u8> {
+        let count = most.min(self.bytes.len());
+        self.bytes.drain(..count).collect()
+    }
+
     /// Takes the message off the front, if it is all there. It consists of `lead` bytes and so many
     /// messagepack `values`; `decode` says what it is and how long.
     pub fn take<T>(

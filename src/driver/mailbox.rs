@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::agent::{self, Failure, Reply, Request};
-use crate::base::{PersistId, RequestId};
+use crate::agent::{self, Failure, Reply, Request, StateImage};
+use crate::base::{PersistId, ReplyToken, RequestId};
 use crate::raft;
 
 /// The way back of a connection's Raft answers, each with the number of its request: a response, or the
@@ -18,7 +18,15 @@ pub(super) enum Message {
     /// Straight to the core.
     Input(agent::Input),
     /// A peer's Raft request; the answer goes back to its connection under the same number.
-    RaftRequest { from: RaftAnswers, number: u64, request: raft::Request },
+    RaftRequest { token: ReplyToken, from: RaftAnswers, number: u64, request: raft::Request },
+    /// A leader's snapshot: it was offered to the disk under this token, and is this state.
+    InstallSnapshot {
+        token: ReplyToken,
+        from: RaftAnswers,
+        number: u64,
+        request: raft::InstallSnapshot,
+        image: StateImage,
+    },
     /// A request, and who waits for the answer.
     Ask { id: RequestId, request: Request, asker: Asker },
     /// Nobody waits for this answer any more.

@@ -24,6 +24,7 @@ mod peers;
 pub mod persist;
 mod server_port;
 mod snapshot_stream;
+mod snapshots;
 
 pub use mailbox::Handle;
 pub use node::{Exit, Node};

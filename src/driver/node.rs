@@ -22,8 +22,9 @@ use super::front::Front;
 use super::mailbox::{Handle, Message};
 use super::observer::Observer;
 use super::peers::Peers;
-use super::persist::{self, Options};
+use super::persist::{self, Options, SnapshotStore};
 use super::server_port;
+use super::snapshots::{self, Incoming};
 
 /// Entries in one AppendEntries (spec cluster 4.2).
 const MAX_APPEND_ENTRIES: usize = 64;
@@ -112,7 +113,8 @@ async fn start<R: Runtime>(
     let agent_config = agent_config(config, servers)?;
     let lock = lock_data_folder(runtime, config).await?;
     let (storage, restored) = open_storage(runtime, config, &agent_config.servers, &faults).await?;
-    observer.recovered(&restored, &StateStore::new());
+    let (snapshots, state) = load_state(&storage, &restored).await?;
+    observer.recovered(&restored, &state);
     let server_at = SocketAddr::new(config.bind_addr, config.ports.server);
     let server_port = listen(runtime, server_at).await?;
     let mut http_ports = Vec::new();
@@ -130,7 +132,9 @@ async fn start<R: Runtime>(
     let (disk, persists) = mpsc::unbounded_channel();
     runtime.spawn("disk", disk_task::run(storage, persists, handle.clone()));
     let datacenter = config.datacenter.clone();
-    let served = server_port::serve(runtime.clone(), server_port, handle.clone(), datacenter);
+    let incoming = snapshots.clone().map(|store| Incoming { store, disk: disk.clone() });
+    let served =
+        server_port::serve(runtime.clone(), server_port, handle.clone(), datacenter, incoming);
     runtime.spawn("server port", served);
     let front = Front::new(runtime.clone(), handle.clone(), config, &prng);
     for port in http_ports {
@@ -139,11 +143,21 @@ async fn start<R: Runtime>(
 
     let me = agent_config.raft.address.clone();
     let mut out = Vec::new();
-    let agent = Agent::new(agent_config, restored, &prng, faults, runtime.now(), &mut out);
-    let peers = Peers::new(runtime.clone(), handle.clone(), config.datacenter.clone());
-    let (runtime, waiting) = (runtime.clone(), Waiting::default());
-    let event_loop =
-        EventLoop { runtime, agent, inbox: messages, disk, peers, observer, me, waiting };
+    let agent = Agent::new(agent_config, restored, state, &prng, faults, runtime.now(), &mut out);
+    let datacenter = config.datacenter.clone();
+    let peers = Peers::new(runtime.clone(), handle.clone(), datacenter, snapshots.clone());
+    let event_loop = EventLoop {
+        runtime: runtime.clone(),
+        agent,
+        inbox: messages,
+        disk,
+        snapshots,
+        handle: handle.clone(),
+        peers,
+        observer,
+        me,
+        waiting: Waiting::default(),
+    };
     Ok(Started { event_loop, out, handle, lock })
 }
 
@@ -230,7 +244,7 @@ async fn open_storage<R: Runtime>(
                 runtime.log(Level::Warn, "agent.server.raft", format_args!("{text}"));
             }
             let (store, restored) = found.settle().await.map_err(refused)?;
-            (Storage::Durable(store), restored)
+            (Storage::Durable(Box::new(store)), restored)
         }
         None => (Storage::Memory, Restored::default()),
     };
@@ -252,6 +266,19 @@ async fn open_storage<R: Runtime>(
         restored = Restored { hard_state, entries, ..Restored::default() };
     }
     Ok((storage, restored))
+}
+
+/// Where snapshots are, and the state in the newest one.
+async fn load_state<D: Disk>(
+    storage: &Storage<D>,
+    restored: &Restored,
+) -> Result<(Option<SnapshotStore<D>>, StateStore), String> {
+    let Storage::Durable(store) = storage else { return Ok((None, StateStore::new())) };
+    let state = match &restored.snapshot {
+        Some(meta) => snapshots::load(store.snapshots(), meta).await?,
+        None => StateStore::new(),
+    };
+    Ok((Some(store.snapshots().clone()), state))
 }
 
 /// Whether there is no other voter from whom a loss could be healed.

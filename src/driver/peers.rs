@@ -15,7 +15,9 @@ use crate::wire::multiplex::Purpose;
 
 use super::link::{self, Decoded, LinkError, Protocol};
 use super::mailbox::{Handle, Message};
+use super::persist::SnapshotStore;
 use super::snapshot_stream;
+use super::snapshots;
 
 /// How long a Raft call may stay unanswered (the transport's timeout, spec cluster 4.2).
 const RAFT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -24,21 +26,36 @@ const FORWARD_TIMEOUT: Duration = Duration::from_secs(60);
 
 type Inbox<K, Q> = mpsc::UnboundedSender<(K, Q)>;
 
-pub(super) struct Peers<R> {
+pub(super) struct Peers<R: Runtime> {
     runtime: R,
     handle: Handle,
     datacenter: String,
+    snapshots: Option<SnapshotStore<R::Disk>>,
     raft: BTreeMap<(ServerAddress, Lane), Inbox<CallId, raft::Request>>,
     forwards: BTreeMap<ServerAddress, Inbox<CallId, agent::Request>>,
 }
 
 impl<R: Runtime> Peers<R> {
-    pub fn new(runtime: R, handle: Handle, datacenter: String) -> Self {
-        Self { runtime, handle, datacenter, raft: BTreeMap::new(), forwards: BTreeMap::new() }
+    /// `snapshots`: where those are that followers may need; none without a disk.
+    pub fn new(
+        runtime: R,
+        handle: Handle,
+        datacenter: String,
+        snapshots: Option<SnapshotStore<R::Disk>>,
+    ) -> Self {
+        let (raft, forwards) = (BTreeMap::new(), BTreeMap::new());
+        Self { runtime, handle, datacenter, snapshots, raft, forwards }
     }
 
     /// Sends a Raft request; ends in [`Input::RaftReply`].
     pub fn call(&mut self, call: CallId, to: &ServerAddress, lane: Lane, request: raft::Request) {
+        if let raft::Request::InstallSnapshot(request) = request {
+            let (runtime, handle) = (self.runtime.clone(), self.handle.clone());
+            let (store, to) = (self.snapshots.clone(), to.clone());
+            let sending = snapshots::send(runtime, store, to, call, request, handle);
+            self.runtime.spawn("snapshot transfer", sending);
+            return;
+        }
         let key = (to.clone(), lane);
         if !self.raft.contains_key(&key) {
             let (sender, inbox) = mpsc::unbounded_channel();

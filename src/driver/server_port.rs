@@ -25,7 +25,7 @@ use crate::agent::{Failure, Reply};
 use crate::base::runtime::{
     self, ByteReader, ByteStream, ByteWriter, Either, Level, Listener, Runtime, first_of,
 };
-use crate::base::{Duration, RequestId, Seats};
+use crate::base::{Duration, ReplyToken, RequestId, Seats};
 use crate::raft;
 use crate::wire;
 use crate::wire::multiplex::Purpose;
@@ -35,6 +35,7 @@ use super::mailbox::{Asker, Handle, Message, ReplyTo};
 use super::movement::Movement;
 use super::peers::invalid;
 use super::snapshot_stream;
+use super::snapshots::Incoming;
 
 /// How long a connection may take to say what it speaks (`rpc_handshake_timeout`).
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -52,14 +53,16 @@ pub(super) async fn serve<R: Runtime>(
     mut listener: R::Listener,
     handle: Handle,
     datacenter: String,
+    snapshots: Option<Incoming<R::Disk>>,
 ) {
     let seats = Seats::new(MAX_CONNECTIONS_PER_CLIENT);
     loop {
         match listener.accept().await {
             Ok(stream) => {
                 let Some(seat) = seats.take(stream.peer_addr().ip()) else { continue };
-                let connection =
-                    connection(runtime.clone(), stream, handle.clone(), datacenter.clone());
+                let (handle, datacenter) = (handle.clone(), datacenter.clone());
+                let snapshots = snapshots.clone();
+                let connection = connection(runtime.clone(), stream, handle, datacenter, snapshots);
                 runtime.spawn("server connection", async move {
                     connection.await;
                     drop(seat);
@@ -77,14 +80,22 @@ pub(super) async fn serve<R: Runtime>(
     }
 }
 
-async fn connection<R: Runtime>(runtime: R, stream: R::Stream, handle: Handle, datacenter: String) {
+async fn connection<R: Runtime>(
+    runtime: R,
+    stream: R::Stream,
+    handle: Handle,
+    datacenter: String,
+    snapshots: Option<Incoming<R::Disk>>,
+) {
     let from = stream.peer_addr();
     let (mut reader, writer) = stream.split();
     let mut first = [0];
     let handshake = runtime::read_exact(&mut reader, &mut first);
     let result = match runtime.timeout(HANDSHAKE_TIMEOUT, handshake).await {
         Ok(Ok(())) => match Purpose::from_byte(first[0]) {
-            Some(Purpose::Raft) => raft_connection(&runtime, reader, writer, &handle).await,
+            Some(Purpose::Raft) => {
+                raft_connection(&runtime, reader, writer, &handle, snapshots.as_ref()).await
+            }
             Some(Purpose::Rpc) => {
                 let connection = handle.new_name();
                 let ended = rpc_connection(&runtime, connection, reader, writer, &handle).await;
@@ -138,6 +149,7 @@ async fn raft_connection<R: Runtime>(
     mut reader: impl ByteReader,
     writer: impl ByteWriter,
     handle: &Handle,
+    snapshots: Option<&Incoming<R::Disk>>,
 ) -> io::Result<()> {
     let (answers, outbox) = mpsc::unbounded_channel();
     let slots = Arc::new(Semaphore::new(RAFT_SLOTS));
@@ -148,13 +160,22 @@ async fn raft_connection<R: Runtime>(
         let mut frames = Frames::default();
         let mut number = 0;
         while let Some(received) = frames.read(&mut reader, (1, 1), decode, heard).await? {
-            if received.following > 0 {
-                return Err(invalid("the bytes of a snapshot are not taken on this connection"));
-            }
             take_slot(&slots).await?;
+            let (token, from) = (ReplyToken(handle.new_name()), answers.clone());
             match received.request {
+                Ok(raft::Request::InstallSnapshot(request)) => {
+                    let Some(snapshots) = snapshots else {
+                        return Err(invalid("this server has no disk to keep a snapshot on"));
+                    };
+                    let image =
+                        snapshots
+                            .receive(token, &request, &mut frames, &mut reader, || heard(true));
+                    let image = image.await?;
+                    handle.post(Message::InstallSnapshot { token, from, number, request, image });
+                }
+                Err(text) if received.following > 0 => return Err(invalid(text)),
                 Ok(request) => {
-                    handle.post(Message::RaftRequest { from: answers.clone(), number, request });
+                    handle.post(Message::RaftRequest { token, from, number, request });
                 }
                 // The sender is told; a closed channel means that the connection is gone.
                 Err(text) => drop(answers.send((number, Err(text)))),

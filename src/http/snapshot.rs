@@ -66,8 +66,7 @@ async fn restore<B: Backend>(
     if stale {
         return Err(Refusal::internal("stale not allowed for restore"));
     }
-    let (_, state) =
-        archive::unpack(&archive).map_err(|why| Refusal::internal(why.to_string()))?;
+    let (_, state) = archive::unpack(&archive).map_err(|why| Refusal::internal(why.to_string()))?;
     let request = Request::SnapshotRestore(StateImage(state));
     match options.ask(&call.backend, request).await? {
         Reply::Done => Ok(reply::empty(StatusCode::OK)),

@@ -14,7 +14,7 @@ use proconsul::raft::{
     self, AppendEntries, AppendEntriesResponse, CallError, Configuration, Entry, EntryKind,
     RaftConfig, RequestVoteResponse, Restored, Server, Suffrage,
 };
-use proconsul::state::{Command, Rows};
+use proconsul::state::{Command, Rows, StateStore};
 use proconsul::wire;
 
 pub fn address(name: &str) -> ServerAddress {
@@ -62,7 +62,8 @@ impl Bench {
         let mut out = Vec::new();
         let (prng, now) = (Prng::new(seed), Instant::ZERO);
         let restored = Restored { hard_state, entries, ..Restored::default() };
-        let agent = Agent::new(config, restored, &prng, Faults::none(), now, &mut out);
+        let agent =
+            Agent::new(config, restored, StateStore::new(), &prng, Faults::none(), now, &mut out);
         let mut bench = Self {
             agent,
             now,

@@ -18,6 +18,9 @@ use crate::trace::event::{
 
 use super::recorder::Recorder;
 
+/// What stands for the content of an operator's snapshot in the log.
+const OPERATORS_STATE: u64 = 0;
+
 /// Watches one agent.
 pub struct NodeObserver {
     recorder: Recorder,
@@ -83,13 +86,18 @@ impl NodeObserver {
                 };
                 What::Configuration { index: index.0, voters: of(true), others: of(false) }
             }
+            // It stands in the log like an entry that nobody else has.
+            raft::Event::SnapshotRestored(index) => {
+                let term = self.term.load(Ordering::Relaxed);
+                let entry = EntryRef { index: index.0, term, hash: OPERATORS_STATE };
+                What::Append { entries: vec![entry] }
+            }
             raft::Event::SnapshotTaken(index) => What::SnapshotTaken { index: index.0 },
             raft::Event::Healed => What::LogHealed,
             raft::Event::TransferStarted(to) => What::TransferStarted { to: to.to_string() },
             // The agent tells of these with the state beside them.
             raft::Event::SnapshotStarted(_)
             | raft::Event::SnapshotInstalled { .. }
-            | raft::Event::SnapshotRestored(_)
             | raft::Event::Contradicted { .. }
             | raft::Event::ConfigurationChanging { .. }
             | raft::Event::PeerAdded(_)

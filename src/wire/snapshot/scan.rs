@@ -1,7 +1,7 @@
 //! Walking over a snapshot record by record, as its bytes come, and counting what is there.
 
-use super::{KVS, kind_name};
 use super::reader::SnapshotError;
+use super::{KVS, kind_name};
 use crate::wire::kv;
 use crate::wire::msgpack::{DecodeError, Fault, Reader, streamed};
 
