@@ -163,8 +163,11 @@ fn the_keys_of_a_snapshot_of_consul_come_back_byte_for_byte() {
     assert_eq!(whole(&store), bytes);
 }
 
+/// Writes the body of a record.
+type Body<'a> = &'a dyn Fn(&mut msgpack::Writer<'_>);
+
 /// A snapshot of these records.
-fn made(last_index: u64, records: &[(u8, &dyn Fn(&mut msgpack::Writer<'_>))]) -> Vec<u8> {
+fn made(last_index: u64, records: &[(u8, Body<'_>)]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut writer = msgpack::Writer::new(&mut out);
     writer.map(1);
