@@ -155,12 +155,17 @@ fn store() -> StateStore {
 }
 
 pub fn snapshots() -> Vec<Vec<u8>> {
+    /// Of the captured one: `{LastIndex: 293}`.
+    const HEADER: usize = 14;
     let real = wire_snapshot::captured();
     // The whole one is large for a mutator; its beginning and end hold one of each kind.
     let beginning = real[..2000].to_vec();
-    let header = real[..13].to_vec();
+    let header = real[..HEADER].to_vec();
     let end = [header, real[real.len() - 600..].to_vec()].concat();
-    vec![wire_snapshot::whole(&store()), real, beginning, end]
+    // A finding: the row of the tombstone of all keys, without an index.
+    let mut row = real[..HEADER].to_vec();
+    row.extend(b"\x10\x81\xa3Key\xbfproconsul.tombstone-of-all-keys");
+    vec![wire_snapshot::whole(&store()), real, beginning, end, row]
 }
 
 pub fn archives() -> Vec<Vec<u8>> {

@@ -34,7 +34,7 @@ pub fn way(error: &impl ToString) -> String {
     let text = error.to_string();
     let plain = text.split(['"', '(']).next().unwrap_or_default();
     let plain = plain.split("0x").next().unwrap_or_default();
-    plain.chars().filter(|char| !char.is_ascii_digit()).take(60).collect()
+    plain.chars().filter(|char| !char.is_ascii_digit()).take(120).collect()
 }
 
 /// What holds of the decoder of a stream's front; the message, when it is whole.

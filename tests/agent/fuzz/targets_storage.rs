@@ -133,7 +133,8 @@ fn config(bytes: &[u8]) -> String {
             let text = error.to_string();
             assert!(!text.is_empty());
             // Behind these words stand the user's.
-            text.split(' ').take(4).collect()
+            let words: String = text.split(' ').take(4).collect();
+            words.chars().filter(|char| !char.is_ascii_digit()).collect()
         }
         Ok(_) => {
             let parsed: Result<serde_json::Value, _> = serde_json::from_str(&text);
