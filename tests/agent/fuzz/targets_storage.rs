@@ -31,6 +31,7 @@ fn a_snapshot(bytes: &[u8]) -> String {
     let in_pieces = pushed.and_then(|()| reader.finish());
     assert_eq!(at_once, in_pieces, "pieces do not matter");
     match at_once {
+        Err(snapshot::SnapshotError::Lost(kinds)) => format!("{} kinds lost", kinds.len().min(4)),
         Err(error) => way(&error),
         Ok(store) => {
             assert!(store.entries_after(None).count() <= bytes.len());
@@ -38,7 +39,7 @@ fn a_snapshot(bytes: &[u8]) -> String {
             assert_eq!(restored(&again).as_ref(), Ok(&store));
             let census = snapshot::inspect(bytes).expect("it was restored");
             assert_eq!(census.bytes, bytes.len() as u64);
-            format!("{:?}", census.kinds.iter().map(|it| it.kind).collect::<Vec<_>>())
+            format!("{} kinds", census.kinds.len().min(4))
         }
     }
 }
