@@ -84,6 +84,11 @@ pub enum RebuildError {
         /// Its `ModifyIndex`.
         modify: u64,
     },
+    /// A tombstone of an index that no entry of the log has.
+    NeverRemoved {
+        /// Of which key or tree.
+        name: String,
+    },
     /// Rows of a later time than the last entry that was applied.
     Ahead {
         /// The highest index of any row.
@@ -100,6 +105,9 @@ impl fmt::Display for RebuildError {
             RebuildError::Twice { what, name } => write!(f, "{what} {name:?} is there twice"),
             RebuildError::Indexes { key, create, modify } => {
                 write!(f, "key {key:?} is of index {create} and was last changed at {modify}")
+            }
+            RebuildError::NeverRemoved { name } => {
+                write!(f, "the tombstone of {name:?} is of index 0")
             }
             RebuildError::Ahead { latest, applied } => {
                 write!(f, "there are rows of index {latest}, but the last entry is {applied}")
@@ -140,10 +148,13 @@ impl Rebuild {
     /// Adds a tombstone.
     ///
     /// # Errors
-    /// It is there already, or of a key without a name.
+    /// It is there already, of a key without a name, or of no index.
     pub fn tombstone(&mut self, grave: Grave, name: &str, index: u64) -> Result<(), RebuildError> {
         if name.is_empty() && grave == Grave::Key {
             return Err(RebuildError::EmptyKey);
+        }
+        if index == 0 {
+            return Err(RebuildError::NeverRemoved { name: name.to_owned() });
         }
         if self.kv.graveyard.stones(grave).contains_key(name) {
             return Err(RebuildError::Twice { what: "the tombstone of", name: name.to_owned() });

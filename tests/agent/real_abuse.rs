@@ -110,6 +110,22 @@ fn garbage_on_the_server_port_harms_nobody() {
     unknown.extend_from_slice(b"\x82\xa3Seq\x01\xadServiceMethod\xa6No.Way\x80");
     let answer = hang_up(&unknown);
     assert!(answer.windows(6).any(|window| window == b"No.Way"), "{answer:?}");
+    // So is a Raft request of a version that is not spoken here; the next one is served.
+    let vote = |version: u8| {
+        let mut request = b"\x01\x82\xafProtocolVersion\x03\xa4Term\x00".to_vec();
+        request[18] = version;
+        request
+    };
+    let mut asking = connect(server).expect("it listens");
+    asking.write_all(&[vec![1], vote(9), vote(3)].concat()).expect("written");
+    let expected = [
+        &b"\xda\x00\x35operation not supported with current protocol version\xc0"[..],
+        b"\xa0\x84\xa7Granted\xc2",
+    ]
+    .concat();
+    let mut answers = vec![0; expected.len()];
+    asking.read_exact(&mut answers).expect("both are answered");
+    assert_eq!(answers, expected);
     // A peer that asks and never reads, and one that is silent in the middle.
     let mut deaf = connect(server).expect("it listens");
     deaf.write_all(&unknown).expect("written");

@@ -35,6 +35,9 @@ pub fn archive(state: &[u8]) -> Vec<u8> {
     write(&meta(), NOW, state.chunks(1000).map(<[u8]>::to_vec)).expect("memory")
 }
 
+/// Names and contents.
+type Members = Vec<(String, Vec<u8>)>;
+
 /// An archive of these members.
 fn packed(members: &[(&str, &[u8])]) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
@@ -54,7 +57,7 @@ fn gzip(plain: &[u8]) -> Vec<u8> {
 }
 
 /// The members of an archive, as they are.
-fn unpacked(archive: &[u8]) -> Vec<(String, Vec<u8>)> {
+fn unpacked(archive: &[u8]) -> Members {
     let mut tar = tar::Archive::new(GzDecoder::new(archive));
     let entries = tar.entries().expect("a tar");
     entries
@@ -70,7 +73,7 @@ fn unpacked(archive: &[u8]) -> Vec<(String, Vec<u8>)> {
 #[test]
 fn what_is_saved_can_be_restored() {
     for size in [0, 1, 511, 512, 513, 100_000] {
-        let state: Vec<u8> = (0..size).map(|at: u64| (at * at >> 3) as u8).collect();
+        let state: Vec<u8> = (0..size).map(|at: u64| ((at * at) >> 3) as u8).collect();
         let bytes = archive(&state);
         let back = read(&bytes).expect("an archive");
         assert_eq!(back.state, state);
@@ -122,7 +125,7 @@ fn sum(bytes: &[u8]) -> String {
 #[test]
 fn what_is_wrong_is_named() {
     let members = unpacked(&archive(b"abc"));
-    let repacked = |change: &dyn Fn(&mut Vec<(String, Vec<u8>)>)| {
+    let repacked = |change: &dyn Fn(&mut Members)| {
         let mut members = members.clone();
         change(&mut members);
         let borrowed: Vec<(&str, &[u8])> =

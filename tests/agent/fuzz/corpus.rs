@@ -7,6 +7,7 @@ use proconsul::raft::{Request, Response};
 use proconsul::state::{
     Answer, Command, CommandResult, KvCommand, KvEntry, Query, Rows, StateStore,
 };
+use proconsul::wire::msgpack::Reader;
 use proconsul::wire::raft::{Received, decode_request};
 use proconsul::wire::{command, raft, rpc};
 
@@ -156,11 +157,20 @@ fn store() -> StateStore {
 
 pub fn snapshots() -> Vec<Vec<u8>> {
     let real = wire_snapshot::captured();
+    let mut reader = Reader::new(&real);
+    let header = reader.value().expect("a header").to_vec();
+    let mut starts = Vec::new();
+    while reader.finish().is_err() {
+        starts.push(reader.position());
+        reader.byte().and_then(|_| reader.skip()).expect("a record");
+    }
     // The whole one is large for a mutator; its beginning and end hold one of each kind.
-    let beginning = real[..2000].to_vec();
-    let header = real[..13].to_vec();
-    let end = [header, real[real.len() - 600..].to_vec()].concat();
-    vec![wire_snapshot::whole(&store()), real, beginning, end]
+    let beginning = real[..starts[8]].to_vec();
+    let end = [header.as_slice(), &real[starts[starts.len() - 12]..]].concat();
+    // A finding: the row of the tombstone of all keys, without an index.
+    let mut row = header;
+    row.extend(b"\x10\x81\xa3Key\xbfproconsul.tombstone-of-all-keys");
+    vec![wire_snapshot::whole(&store()), real, beginning, end, row]
 }
 
 pub fn archives() -> Vec<Vec<u8>> {

@@ -31,6 +31,7 @@ fn a_snapshot(bytes: &[u8]) -> String {
     let in_pieces = pushed.and_then(|()| reader.finish());
     assert_eq!(at_once, in_pieces, "pieces do not matter");
     match at_once {
+        Err(snapshot::SnapshotError::Lost(kinds)) => format!("{} kinds lost", kinds.len().min(4)),
         Err(error) => way(&error),
         Ok(store) => {
             assert!(store.entries_after(None).count() <= bytes.len());
@@ -38,7 +39,7 @@ fn a_snapshot(bytes: &[u8]) -> String {
             assert_eq!(restored(&again).as_ref(), Ok(&store));
             let census = snapshot::inspect(bytes).expect("it was restored");
             assert_eq!(census.bytes, bytes.len() as u64);
-            format!("{:?}", census.kinds.iter().map(|it| it.kind).collect::<Vec<_>>())
+            format!("{} kinds", census.kinds.len().min(4))
         }
     }
 }
@@ -130,8 +131,11 @@ fn config(bytes: &[u8]) -> String {
     let flags = parse(AGENT_FLAGS, &["-dev".to_owned()]).expect("valid flags");
     match AgentConfig::from_parts(&[("a.json", &text)], &flags, "host1") {
         Err(error) => {
-            assert!(!error.to_string().is_empty());
-            way(&error)
+            let text = error.to_string();
+            assert!(!text.is_empty());
+            // Behind these words stand the user's.
+            let words: String = text.split(' ').take(4).collect();
+            words.chars().filter(|char| !char.is_ascii_digit()).collect()
         }
         Ok(_) => {
             let parsed: Result<serde_json::Value, _> = serde_json::from_str(&text);
