@@ -214,7 +214,8 @@ pub enum Failure {
     Rpc(String),
     /// The server that was asked answered with this text.
     Remote(String),
-    /// Refused with this text, which goes to the user as it is. Without effect.
+    /// Refused with this text, which goes to the user as it is. It may come from another server over the
+    /// snapshot stream, and then nothing is known of the effect.
     Refused(String),
     /// The agent is shutting down.
     ShuttingDown,

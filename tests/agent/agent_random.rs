@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use bytes::Bytes;
-use proconsul::agent::{Input, ReadMode, ReadOptions, Request};
+use proconsul::agent::{Input, PeerName, ReadMode, ReadOptions, Request};
 use proconsul::base::{Duration, RequestId, Term};
 use proconsul::state::{Command, KvCommand, Query};
 
@@ -16,6 +16,7 @@ use crate::agent_golden::ending;
 enum Move {
     Put(u8),
     Read { key: u8, mode: ReadMode, min_index: u64, wait_s: u64 },
+    Operator(Request),
     Forget(Index),
     Forwarded(Index, &'static str),
     Persist,
@@ -38,8 +39,16 @@ fn moves() -> impl Strategy<Value = Move> {
         Just("broke"),
         Just("lost"),
         Just("not-ready"),
+        Just("done"),
+        Just("refused"),
+    ];
+    let operator = prop_oneof![
+        any::<bool>().prop_map(|stale| Request::RaftConfiguration { stale }),
+        any::<bool>().prop_map(|stale| Request::SnapshotSave { stale }),
+        Just(Request::RemoveRaftPeer(PeerName::Id("n9".into()))),
     ];
     prop_oneof![
+        2 => operator.prop_map(Move::Operator),
         4 => (0..3u8).prop_map(Move::Put),
         4 => (0..3u8, mode, 0..12u64, 0..20u64)
             .prop_map(|(key, mode, min_index, wait_s)| Move::Read { key, mode, min_index, wait_s }),
@@ -79,6 +88,7 @@ impl Life {
                 let query = Query::KvGet { key: format!("k{key}") };
                 bench.ask(Request::Read { query, options });
             }
+            Move::Operator(request) => drop(bench.ask(request.clone())),
             Move::Forget(which) => {
                 let ids: Vec<RequestId> = bench.asked.keys().copied().collect();
                 if !ids.is_empty() {

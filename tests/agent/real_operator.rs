@@ -1,8 +1,17 @@
 //! What operators do with three real servers on loopback: the peers, with the leader marked, and
 //! snapshots, through any of them.
 
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr};
+
+use proconsul::wire::archive_seam;
+use proconsul::wire::rpc::snapshot::{
+    SnapshotOp, SnapshotRequest, SnapshotResponse, decode_snapshot_response,
+    encode_snapshot_request,
+};
+
 use crate::real_cluster::Cluster;
-use crate::real_process::{Agent, call, command, eventually, put};
+use crate::real_process::{Agent, Setup, call, command, connect, eventually, loopback, put};
 
 /// Cells of the table that `list-peers` prints.
 fn peers(agent: &Agent, flags: &[&str]) -> Option<Vec<Vec<String>>> {
@@ -87,4 +96,53 @@ fn a_snapshot_can_be_saved_through_any_server() {
         assert_eq!(junk.status, 500);
         assert!(junk.text().starts_with("failed to decompress snapshot: "), "{}", junk.text());
     }
+}
+
+/// Speaks to the server port as another server does; the head of the answer, and what follows it.
+fn stream(
+    at: SocketAddr,
+    request: &SnapshotRequest,
+    archive: &[u8],
+) -> (SnapshotResponse, Vec<u8>) {
+    let mut bytes = vec![5];
+    encode_snapshot_request(request, &mut bytes);
+    bytes.extend_from_slice(archive);
+    let mut connection = connect(at).expect("a connection");
+    connection.write_all(&bytes).expect("it reads");
+    connection.shutdown(Shutdown::Write).expect("an end of this direction");
+    let mut answer = Vec::new();
+    connection.read_to_end(&mut answer).expect("an answer");
+    let (head, used) = decode_snapshot_response(&answer).expect("valid").expect("whole");
+    (head, answer.split_off(used))
+}
+
+#[test]
+fn another_server_takes_a_snapshot_over_a_connection_of_its_own() {
+    let setup = Setup::single();
+    let agent = setup.serve();
+    assert!(put(agent.at, "a", "1"));
+    let at = SocketAddr::new(loopback(setup.host), setup.server);
+    let op = SnapshotOp::Save;
+    let request = SnapshotRequest { datacenter: "dc1".to_owned(), allow_stale: false, op };
+    let (head, archive) = stream(at, &request, b"");
+    assert_eq!((head.error.as_str(), head.meta.known_leader), ("", true));
+    let archive = archive_seam::unpack(&archive).expect("an archive");
+    assert_eq!(head.meta.index, archive.state.applied().0);
+    let restore = SnapshotRequest { op: SnapshotOp::Restore, ..request.clone() };
+    for (request, text) in [
+        (SnapshotRequest { datacenter: "dc9".to_owned(), ..request }, "No path to datacenter"),
+        (SnapshotRequest { allow_stale: true, ..restore.clone() }, "stale not allowed for restore"),
+        (restore, "failed to decompress snapshot: "),
+    ] {
+        let (head, rest) = stream(at, &request, b"this is no snapshot");
+        assert!(head.error.starts_with(text) && rest.is_empty(), "{head:?}");
+    }
+    // What is no request ends the connection, and nothing else.
+    let mut connection = connect(at).expect("a connection");
+    connection.write_all(b"\x05\xc1junk").expect("it reads");
+    let mut rest = Vec::new();
+    // It may be reset, as there are bytes that nobody read.
+    let _ = connection.read_to_end(&mut rest);
+    assert!(rest.is_empty());
+    assert!(put(agent.at, "a", "2"));
 }
