@@ -74,7 +74,7 @@ pub fn recovered(files: &BTreeMap<String, Vec<u8>>) -> Result<Model, StorageErro
 }
 
 /// What is recovered, unless something has been lost: a refusal either way.
-pub fn whole(files: &BTreeMap<String, Vec<u8>>) -> Result<Model, StorageError> {
+pub fn undamaged(files: &BTreeMap<String, Vec<u8>>) -> Result<Model, StorageError> {
     let disk = MemoryDisk::holding(files);
     let found = run(inspect(disk, FOLDER, small(1 << 20)))?;
     if let Some(damage) = found.loss() {

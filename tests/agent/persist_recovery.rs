@@ -6,7 +6,7 @@ use proconsul::driver::persist::StorageError;
 
 use crate::persist_disk::{MemoryDisk, Survives, Trouble, run, write_sectors};
 use crate::persist_model::{
-    FOLDER, Model, Written, open, recovered, thousand_entries, voted, whole, written,
+    FOLDER, Model, Written, open, recovered, thousand_entries, undamaged, voted, written,
 };
 
 #[test]
@@ -117,7 +117,7 @@ fn every_changed_byte_of_what_was_acknowledged_is_noticed() {
             for mask in [0x01, 0x80] {
                 let mut files = log.files.clone();
                 files.get_mut(name).expect("it is there")[at] ^= mask;
-                match whole(&files) {
+                match undamaged(&files) {
                     Err(StorageError::Corrupt { file, offset, .. }) => {
                         assert_eq!(file, *name);
                         assert!(offset <= at as u64, "{name}: byte {at} blamed on {offset}");
@@ -139,7 +139,7 @@ fn every_changed_byte_of_the_last_group_is_noticed() {
         for at in start..whole.len() {
             let mut bytes = whole.clone();
             bytes[at] ^= 0x10;
-            let found = whole(&BTreeMap::from([(name.clone(), bytes)]));
+            let found = undamaged(&BTreeMap::from([(name.clone(), bytes)]));
             assert!(matches!(found, Err(StorageError::Corrupt { .. })), "byte {at}: {found:?}");
         }
     }
@@ -163,7 +163,7 @@ fn a_zeroed_range_before_the_last_group_is_noticed() {
             if bytes == *whole {
                 continue;
             }
-            let found = whole(&BTreeMap::from([(name.clone(), bytes)]));
+            let found = undamaged(&BTreeMap::from([(name.clone(), bytes)]));
             assert!(matches!(found, Err(StorageError::Corrupt { .. })), "{length} at {start}");
         }
     }
@@ -176,7 +176,7 @@ fn missing_cut_and_exchanged_segments_are_noticed() {
     for name in &names[..2] {
         let mut files = log.files.clone();
         files.remove(*name);
-        let missing = match whole(&files) {
+        let missing = match undamaged(&files) {
             Err(StorageError::Corrupt { file, what, .. }) => format!("{file}: {what}"),
             other => panic!("without {name}: {other:?}"),
         };
@@ -186,12 +186,12 @@ fn missing_cut_and_exchanged_segments_are_noticed() {
     for cut in (0..log.files[names[1]].len()).step_by(7) {
         let mut files = log.files.clone();
         files.get_mut(names[1]).expect("it is there").truncate(cut);
-        assert!(matches!(whole(&files), Err(StorageError::Corrupt { .. })), "cut at {cut}");
+        assert!(matches!(undamaged(&files), Err(StorageError::Corrupt { .. })), "cut at {cut}");
     }
     let mut files = log.files.clone();
     files.insert(names[0].clone(), log.files[names[1]].clone());
     files.insert(names[1].clone(), log.files[names[0]].clone());
-    let error = whole(&files).expect_err("exchanged").to_string();
+    let error = undamaged(&files).expect_err("exchanged").to_string();
     assert!(error.contains("expected segment 1, found segment 2"), "{error}");
 }
 
@@ -201,7 +201,7 @@ fn a_refusal_names_file_place_expectation_and_remedy() {
     let mut files = log.files.clone();
     let name = format!("{FOLDER}/0000000000000002.wal");
     files.get_mut(&name).expect("it is there")[60] ^= 4;
-    let text = whole(&files).expect_err("damaged").to_string();
+    let text = undamaged(&files).expect_err("damaged").to_string();
     for part in [&name, "at byte 48", "expected the record of group", "backup", "rejoin"] {
         assert!(text.contains(part), "{part:?} is not in {text}");
     }
@@ -212,7 +212,7 @@ fn groups_end_with_the_state_and_segments_are_not_longer_than_asked() {
     let log = three_segments();
     let largest_group = 1_400;
     assert!(log.files.values().all(|bytes| bytes.len() < 3_000 + largest_group));
-    assert_eq!(whole(&log.files).expect("whole"), log.groups.last().expect("groups").2);
+    assert_eq!(undamaged(&log.files).expect("whole"), log.groups.last().expect("groups").2);
     // With all segments but the last one gone, a snapshot is missing, and term and vote are not.
     let (name, bytes) = log.files.last_key_value().expect("a segment");
     let (_, restored) =

@@ -175,7 +175,7 @@ impl Author {
         (1..=count).map(|at| entry(&mut self.random, after.0 + at)).collect()
     }
 
-    fn meta(&self, index: LogIndex, term: Term) -> SnapshotMeta {
+    pub fn meta(&self, index: LogIndex, term: Term) -> SnapshotMeta {
         let server = |name: &str| Server {
             suffrage: Suffrage::Voter,
             id: name.into(),
@@ -193,7 +193,7 @@ impl Author {
         above.get(at).map(|entry| (entry.index, entry.term))
     }
 
-    fn batch(&mut self, kind: u64) -> Persist {
+    pub fn batch(&mut self, kind: u64) -> Persist {
         let mut batch = Persist::default();
         let (last, _) = self.model.last();
         match kind {
@@ -235,7 +235,7 @@ impl Author {
         batch
     }
 
-    fn install(&mut self, index: LogIndex, term: Term, keeps_log: bool) -> Install {
+    pub fn install(&mut self, index: LogIndex, term: Term, keeps_log: bool) -> Install {
         self.next_token += 1;
         let source = SnapshotSource::Received(ReplyToken(self.next_token));
         Install { meta: self.meta(index, term), source, keeps_log }

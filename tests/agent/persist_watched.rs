@@ -22,11 +22,6 @@ impl<D: Disk> Watched<D> {
         Self { inner, operations: Arc::default(), watcher }
     }
 
-    /// The power goes before operation `limit`.
-    pub fn dying_at(inner: D, limit: usize) -> Self {
-        Self::new(inner, Arc::new(move |operation| operation < limit))
-    }
-
     /// How many operations there were, or were tried.
     pub fn operations(&self) -> usize {
         self.operations.load(Ordering::SeqCst)

@@ -22,10 +22,15 @@ mod oracle_raft;
 mod oracle_story;
 mod oracle_trace;
 mod oracle_users;
+#[path = "../agent/persist_script.rs"]
+mod persist_script;
+#[path = "../agent/persist_watched.rs"]
+mod persist_watched;
 mod report_browser;
 mod report_fixture;
 mod report_page;
 mod runner;
 mod runtime_suite;
 mod runtime_suite_cases;
+mod storage_crashes;
 mod zoo;

@@ -32,7 +32,7 @@ fn parse(file: &str, bytes: &[u8]) -> Result<Vec<ServerAddress>, StorageError> {
     let names = parsed.map_err(|error| {
         let text = error.to_string();
         let what = text.split(" at line ").next().unwrap_or(&text);
-        refused(error.line(), error.column(), what.to_owned())
+        refused(error.line().max(1), error.column().max(1), what.to_owned())
     })?;
     let names = names.unwrap_or_default();
     if let Some(name) = names.iter().find(|name| !is_address(name)) {
