@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr};
 
-use proconsul::wire::archive_seam;
+use proconsul::wire::archive;
 use proconsul::wire::rpc::snapshot::{
     SnapshotOp, SnapshotRequest, SnapshotResponse, decode_snapshot_response,
     encode_snapshot_request,
@@ -126,8 +126,8 @@ fn another_server_takes_a_snapshot_over_a_connection_of_its_own() {
     let request = SnapshotRequest { datacenter: "dc1".to_owned(), allow_stale: false, op };
     let (head, archive) = stream(at, &request, b"");
     assert_eq!((head.error.as_str(), head.meta.known_leader), ("", true));
-    let archive = archive_seam::unpack(&archive).expect("an archive");
-    assert_eq!(head.meta.index, archive.state.applied().0);
+    let (archive, state) = archive::unpack(&archive).expect("an archive");
+    assert_eq!((head.meta.index, archive.meta.index), (state.applied().0, state.applied()));
     let restore = SnapshotRequest { op: SnapshotOp::Restore, ..request.clone() };
     for (request, text) in [
         (SnapshotRequest { datacenter: "dc9".to_owned(), ..request }, "No path to datacenter"),
