@@ -123,6 +123,15 @@ impl Raft {
                 membership.appended(entry);
             }
         }
+        // A server takes snapshots of what is committed, though its own disk may still be writing the
+        // term and the entries: a power cut then leaves the snapshot alone. Nobody was told of a
+        // vote or an entry in that term, so to begin in it without a vote breaks no promise.
+        let mut hard_state = restored.hard_state;
+        let mut durability = Durability::new();
+        if hard_state.term < snapshot.term {
+            hard_state.term = snapshot.term;
+            durability.hard_state_changed();
+        }
         let timer = now + prng.timeout(config.heartbeat_timeout);
         let forked = prng.fork("snapshot");
         let mut raft = Self {
@@ -131,9 +140,9 @@ impl Raft {
             prng,
             membership,
             log: RaftLog::restored(restored.entries, (snapshot.index, snapshot.term)),
-            abstention: restored.abstains.then_some(restored.hard_state.term),
-            hard_state: restored.hard_state,
-            durability: Durability::new(),
+            abstention: restored.abstains.then_some(hard_state.term),
+            hard_state,
+            durability,
             state: State::Follower,
             leader: None,
             commit_index: snapshot.index,

@@ -25,6 +25,11 @@
 //! the batch is durable no entry behind the snapshot counts as durable ([`RaftLog::reset`]), and a
 //! server that is elected had its own vote written after that batch.
 //!
+//! The other way round, a snapshot that this server took itself may be on disk before the entries in
+//! it are, and before their term is: the disk was slow, a quorum of others was not. After a power cut
+//! the log then ends before the snapshot, and is dropped ([`Restored::reconcile`]); what was acknowledged
+//! of it is in the snapshot.
+//!
 //! Not here: an operator's restore (`restore`), and where bytes are kept.
 //!
 //! [`RaftLog::reset`]: crate::raft::log::RaftLog::reset

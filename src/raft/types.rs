@@ -152,7 +152,7 @@ pub struct Persist {
 /// What was found on disk at start.
 #[derive(Clone, Debug, Default)]
 pub struct Restored {
-    /// Term and vote; default on a fresh disk.
+    /// Term and vote; default on a fresh disk. A snapshot may be of a later term.
     pub hard_state: HardState,
     /// The newest snapshot that can be read; the state machine is as it says.
     pub snapshot: Option<SnapshotMeta>,

@@ -401,6 +401,7 @@ stories! {
     snapshot_follower_behind,
     snapshot_install,
     snapshot_restore,
+    snapshot_slow_disk,
     snapshot_take,
     split_vote,
     stale_messages,
