@@ -146,7 +146,7 @@ impl Script {
         self.announce(index, step, detail, &[leader]);
         let mut user = User::new(self.runtime.clone());
         let at = self.cluster.http_address(leader);
-        let answer = user.request(at, Method::PUT, &path, Bytes::new(), PATIENCE).await;
+        let answer = user.request(at, Method::POST, &path, Bytes::new(), PATIENCE).await;
         match answer {
             Err(error) => self.fail(index, format!("no answer: {error}")),
             Ok(answer) => {

@@ -49,6 +49,10 @@ impl KvUser {
         let mut written = 0;
         while next < to {
             self.sleep_until(next).await;
+            // What slow answers have put off ends with its time: settle waits for quiet users.
+            if self.cluster.now() >= to {
+                return;
+            }
             let key = format!("k{}", self.prng.below(u64::from(kv.keys)));
             let call = self.choose(&kv, &key, &versions, &mut written);
             let Some(server) = self.server(&mut sticky) else { return };
