@@ -13,7 +13,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::{LogIndex, PersistId, ReplyToken, Term};
+use crate::base::{LogIndex, PersistId, ReplyToken, ServerAddress, Term};
 use crate::raft::types::{Entry, HardState, Persist, Response};
 
 /// Something that may happen only after a batch is durable.
@@ -37,6 +37,7 @@ pub(super) struct Durability {
     hard_state_changed: bool,
     truncate_from: Option<LogIndex>,
     append: Vec<Entry>,
+    peers: Option<Vec<ServerAddress>>,
     held: BTreeMap<PersistId, Vec<Promise>>,
 }
 
@@ -49,6 +50,7 @@ impl Durability {
             hard_state_changed: false,
             truncate_from: None,
             append: Vec::new(),
+            peers: None,
             held: BTreeMap::new(),
         }
     }
@@ -77,6 +79,11 @@ impl Durability {
         self.append.extend_from_slice(entries);
     }
 
+    /// The peers file is written anew with this step; None leaves it.
+    pub(super) fn write_peers(&mut self, peers: Option<Vec<ServerAddress>>) {
+        self.peers = peers.or(self.peers.take());
+    }
+
     /// Holds a promise until `batch` is durable; gives it back when it already is.
     #[must_use]
     pub(super) fn hold(&mut self, batch: PersistId, promise: Promise) -> Option<Promise> {
@@ -91,7 +98,8 @@ impl Durability {
     pub(super) fn close(&mut self, hard_state: &HardState) -> Option<Persist> {
         let changed = std::mem::take(&mut self.hard_state_changed);
         let truncate_from = self.truncate_from.take();
-        if !changed && truncate_from.is_none() && self.append.is_empty() {
+        let peers = self.peers.take();
+        if !changed && truncate_from.is_none() && self.append.is_empty() && peers.is_none() {
             return None;
         }
         let id = self.current;
@@ -101,6 +109,7 @@ impl Durability {
             hard_state: changed.then(|| hard_state.clone()),
             truncate_from,
             append: std::mem::take(&mut self.append),
+            peers,
             ..Persist::default()
         })
     }

@@ -75,7 +75,13 @@ impl Raft {
     /// The configuration in force.
     #[must_use]
     pub fn configuration(&self) -> &Configuration {
-        self.membership.configuration()
+        &self.membership.in_force().configuration
+    }
+
+    /// The entry that brought it; 0 when none did.
+    #[must_use]
+    pub fn configuration_index(&self) -> LogIndex {
+        self.membership.in_force().index
     }
 
     /// On a leader, the index of the Noop that opened this leadership: until it is applied, the

@@ -13,10 +13,11 @@ use proconsul::base::{
     CallId, Duration, Faults, Instant, LogIndex, Prng, ReplyToken, RequestId, ServerAddress,
 };
 use proconsul::raft::{
-    CallError, Configuration, Entry, EntryKind, Event, HardState, Input, Output, Persist, Proposal,
-    Raft, RaftConfig, Request, Response, Restored, Server, StaticMembership, Suffrage, bootstrap,
-    describe_output,
+    CallError, Configuration, ConfigurationCodec, Entry, EntryKind, Event, HardState, Input, Lane,
+    LegacyMembership, Membership, ModernMembership, Output, PeersCodec, Persist, Proposal, Raft,
+    RaftConfig, Request, Response, Restored, Server, Suffrage, bootstrap, describe_output,
 };
+use proconsul::wire;
 
 use crate::raft_judge::{Judge, Violation};
 
@@ -30,10 +31,14 @@ pub struct Node {
     /// What is on disk.
     pub hard_state: HardState,
     pub disk: Vec<Entry>,
+    /// `peers.json` (legacy).
+    pub peers: Option<Vec<ServerAddress>>,
     /// Batches on their way there.
     pub writing: VecDeque<Persist>,
     /// The log in memory, as its events tell it.
     pub log: Vec<Entry>,
+    /// The set of servers in force, as its events tell it.
+    pub in_force: Configuration,
 }
 
 /// What a message carries.
@@ -50,6 +55,7 @@ pub struct Message {
     pub to: usize,
     pub caller_life: u32,
     pub call: CallId,
+    pub lane: Lane,
     pub body: Body,
 }
 
@@ -59,7 +65,19 @@ pub struct Owed {
     pub to: usize,
     pub caller_life: u32,
     pub call: CallId,
+    pub lane: Lane,
     pub request: Request,
+}
+
+/// Which rules of membership.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Discipline {
+    Modern,
+    /// Consul 0.5.2's. Its rules need what a connection gives: appends from one server to another, and
+    /// their answers, keep their order, and one that is lost takes all others under way with it.
+    Legacy {
+        enable_single_node: bool,
+    },
 }
 
 /// Sizes of a cluster.
@@ -68,6 +86,10 @@ pub struct Shape {
     pub servers: usize,
     /// How many of them, the last, do not vote.
     pub nonvoters: usize,
+    /// How many more there are, after those, that no set names yet.
+    pub spares: usize,
+    pub discipline: Discipline,
+    pub pre_vote: bool,
     pub max_append_entries: usize,
     pub max_inflight: usize,
     pub seed: u64,
@@ -77,9 +99,61 @@ pub struct Shape {
 impl Shape {
     pub fn of(servers: usize, seed: u64) -> Self {
         let faults = Faults::none();
-        Self { servers, nonvoters: 0, max_append_entries: 64, max_inflight: 64, seed, faults }
+        Self {
+            servers,
+            nonvoters: 0,
+            spares: 0,
+            discipline: Discipline::Modern,
+            pre_vote: false,
+            max_append_entries: 64,
+            max_inflight: 64,
+            seed,
+            faults,
+        }
+    }
+
+    fn address(number: usize) -> ServerAddress {
+        format!("n{number}").into()
+    }
+
+    fn configuration(&self) -> Configuration {
+        let voters = self.servers - self.nonvoters;
+        let servers = (1..=self.servers).map(|number| Server {
+            suffrage: if number <= voters { Suffrage::Voter } else { Suffrage::Nonvoter },
+            id: Self::address(number).as_str().into(),
+            address: Self::address(number),
+        });
+        Configuration { servers: servers.collect() }
+    }
+
+    fn membership(&self, me: &ServerAddress) -> Box<dyn Membership> {
+        match self.discipline {
+            Discipline::Modern => {
+                Box::new(ModernMembership::new(me.as_str().into(), CONFIGURATION_CODEC))
+            }
+            Discipline::Legacy { enable_single_node } => {
+                Box::new(LegacyMembership::new(me.clone(), enable_single_node, PEERS_CODEC))
+            }
+        }
     }
 }
+
+const CONFIGURATION_CODEC: ConfigurationCodec = ConfigurationCodec {
+    encode: wire::raft::encode_configuration,
+    decode: |bytes| wire::raft::decode_configuration(bytes).map_err(|error| error.to_string()),
+};
+
+/// A line per address: the real one is `wire`'s.
+const PEERS_CODEC: PeersCodec = PeersCodec {
+    encode: |peers| {
+        let lines: Vec<&str> = peers.iter().map(ServerAddress::as_str).collect();
+        lines.join("\n").into()
+    },
+    decode: |bytes| {
+        let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
+        Ok(text.lines().map(ServerAddress::from).collect())
+    },
+};
 
 pub struct Cluster {
     pub nodes: Vec<Node>,
@@ -89,27 +163,37 @@ pub struct Cluster {
     pub judge: Judge,
     /// What happened, line by line.
     pub transcript: Vec<String>,
-    shape: Shape,
-    owed: BTreeMap<ReplyToken, Owed>,
+    pub(crate) shape: Shape,
+    pub(crate) owed: BTreeMap<ReplyToken, Owed>,
     next_token: ReplyToken,
     next_request: RequestId,
 }
 
 impl Cluster {
-    /// A bootstrapped cluster: term 1, one configuration entry everywhere.
+    /// A bootstrapped cluster. Modern: term 1, one configuration entry everywhere. Legacy: a peers file
+    /// everywhere. Spare servers have nothing.
     pub fn new(shape: Shape) -> Self {
-        let (hard_state, disk) = bootstrap(Bytes::from_static(b"servers"));
-        let nodes = (1..=shape.servers)
+        let first = shape.configuration();
+        let (hard_state, disk) = match shape.discipline {
+            Discipline::Modern => bootstrap(wire::raft::encode_configuration(&first)),
+            Discipline::Legacy { .. } => (HardState::default(), Vec::new()),
+        };
+        let file = first.servers.iter().map(|server| server.address.clone()).collect();
+        let file = (shape.discipline != Discipline::Modern).then_some::<Vec<_>>(file);
+        let nodes = (1..=shape.servers + shape.spares)
             .map(|number| Node {
-                address: format!("n{number}").into(),
+                address: Shape::address(number),
                 raft: None,
                 clock: Instant::ZERO,
                 life: 0,
                 hard_state: hard_state.clone(),
                 disk: disk.clone(),
+                peers: file.clone(),
                 writing: VecDeque::new(),
                 log: Vec::new(),
+                in_force: Configuration::default(),
             })
+            .map(|node| Self::without_disk_if(node, &shape))
             .collect();
         let mut cluster = Self {
             nodes,
@@ -128,6 +212,15 @@ impl Cluster {
         cluster
     }
 
+    fn without_disk_if(mut node: Node, shape: &Shape) -> Node {
+        if !shape.configuration().servers.iter().any(|server| server.address == node.address) {
+            node.hard_state = HardState::default();
+            node.disk.clear();
+            node.peers = None;
+        }
+        node
+    }
+
     pub fn find(&self, address: &ServerAddress) -> Option<usize> {
         self.nodes.iter().position(|node| node.address == *address)
     }
@@ -141,38 +234,28 @@ impl Cluster {
         if self.is_up(at) {
             return Ok(());
         }
-        let voters = self.nodes.len() - self.shape.nonvoters;
-        let servers = self.nodes.iter().enumerate().map(|(number, node)| Server {
-            suffrage: if number < voters { Suffrage::Voter } else { Suffrage::Nonvoter },
-            id: node.address.as_str().into(),
-            address: node.address.clone(),
-        });
-        let membership = StaticMembership::new(Configuration { servers: servers.collect() });
         let node = &mut self.nodes[at];
+        let membership = self.shape.membership(&node.address);
         node.life += 1;
         let mut config =
             RaftConfig::with_multiplier(node.address.as_str().into(), node.address.clone(), 1)
                 .expect("1 is allowed");
         config.max_append_entries = self.shape.max_append_entries;
         config.max_inflight = self.shape.max_inflight;
+        config.pre_vote = self.shape.pre_vote;
         let prng = Prng::new(self.shape.seed).fork(&format!("{}/{}", node.address, node.life));
         let restored = Restored {
             hard_state: node.hard_state.clone(),
             entries: node.disk.clone(),
+            peers: node.peers.clone(),
             ..Restored::default()
         };
         node.log.clone_from(&node.disk);
+        node.in_force = Configuration::default();
         let mut out = Vec::new();
         let faults = self.shape.faults.clone();
-        node.raft = Some(Raft::new(
-            config,
-            restored,
-            Box::new(membership),
-            prng,
-            faults,
-            node.clock,
-            &mut out,
-        ));
+        node.raft =
+            Some(Raft::new(config, restored, membership, prng, faults, node.clock, &mut out));
         self.judge.started(at);
         self.route(at, out)
     }
@@ -194,6 +277,9 @@ impl Cluster {
         self.owed = others;
         for owed in hung.values() {
             self.answer(owed, Err(CallError::Unreachable));
+        }
+        if self.keeps_streams() {
+            self.end_streams_to(at);
         }
     }
 
@@ -228,22 +314,28 @@ impl Cluster {
             node.disk.truncate(from.0 as usize - 1);
         }
         node.disk.extend(persist.append.iter().cloned());
+        if let Some(peers) = &persist.peers {
+            node.peers = Some(peers.clone());
+        }
         Some(persist)
     }
 
     /// Delivers the message at this position, or loses it at the cut.
     pub fn deliver(&mut self, position: usize) -> Result<(), Violation> {
+        let position =
+            if self.keeps_streams() { self.first_of_stream(position)? } else { position };
         let ends = [Some(self.messages[position].from), Some(self.messages[position].to)];
         if self.cut.is_some() && ends.contains(&self.cut) {
             return self.lose(position);
         }
         let message = self.messages.remove(position);
-        let Message { from, to, caller_life, call, body } = message;
+        let Message { from, to, caller_life, call, lane, body } = message;
         match body {
             Body::Request(request) => {
                 let token = self.next_token;
                 self.next_token = token.next();
-                let owed = Owed { by: to, to: from, caller_life, call, request: request.clone() };
+                let owed =
+                    Owed { by: to, to: from, caller_life, call, lane, request: request.clone() };
                 if !self.is_up(to) {
                     self.answer(&owed, Err(CallError::Unreachable));
                     return Ok(());
@@ -260,6 +352,9 @@ impl Cluster {
 
     /// Loses the message at this position; the caller learns that it has no answer.
     pub fn lose(&mut self, position: usize) -> Result<(), Violation> {
+        if self.keeps_streams() && self.messages[position].lane == Lane::Replication {
+            return self.break_stream(position);
+        }
         let message = self.messages.remove(position);
         let caller = match message.body {
             Body::Request(_) => message.from,
@@ -285,7 +380,7 @@ impl Cluster {
         self.step(at, Input::Verify(id))
     }
 
-    fn next_request(&mut self) -> RequestId {
+    pub fn next_request(&mut self) -> RequestId {
         let id = self.next_request;
         self.next_request = id.next();
         id
@@ -321,9 +416,9 @@ impl Cluster {
     }
 
     fn answer(&mut self, owed: &Owed, result: Result<Response, CallError>) {
-        let Owed { by, to, caller_life, call, .. } = *owed;
+        let Owed { by, to, caller_life, call, lane, .. } = *owed;
         let body = Body::Response(result);
-        self.messages.push(Message { from: by, to, caller_life, call, body });
+        self.messages.push(Message { from: by, to, caller_life, call, lane, body });
     }
 
     fn route(&mut self, at: usize, out: Vec<Output>) -> Result<(), Violation> {
@@ -334,14 +429,15 @@ impl Cluster {
                 Output::Reply { token, .. } => self.owed.remove(token),
                 _ => None,
             };
-            self.judge.observe(&self.nodes, at, &output, owed.as_ref())?;
+            let verdict = self.judge.observe(&self.nodes, at, &output, owed.as_ref());
+            self.judge.unless_exempt(verdict)?;
             match output {
                 Output::Persist(persist) => self.nodes[at].writing.push_back(persist),
-                Output::Call { call, to, request, .. } => {
+                Output::Call { call, to, lane, request } => {
                     let to = self.find(&to).expect("a member");
                     let caller_life = self.nodes[at].life;
                     let body = Body::Request(request);
-                    self.messages.push(Message { from: at, to, caller_life, call, body });
+                    self.messages.push(Message { from: at, to, caller_life, call, lane, body });
                 }
                 Output::Reply { response, .. } => {
                     if let Some(owed) = owed {
@@ -351,7 +447,8 @@ impl Cluster {
                 _ => {}
             }
         }
-        self.judge.judge_leaders(&self.nodes)
+        let verdict = self.judge.judge_leaders(&self.nodes);
+        self.judge.unless_exempt(verdict)
     }
 
     /// Tokens are the harness's: a transcript says who is answered instead.
@@ -378,12 +475,15 @@ impl Cluster {
             Output::Event(Event::Truncated(from)) => {
                 self.nodes[at].log.truncate(from.0 as usize - 1);
             }
+            Output::Event(Event::ConfigurationInForce { configuration, .. }) => {
+                self.nodes[at].in_force = configuration.clone();
+            }
             _ => {}
         }
     }
 
     /// Everybody up and connected, everything durable and delivered in order, clocks together: within `rounds`
-    /// there is a leader, and all logs and commit indexes agree with its.
+    /// there is a leader, and the logs and commit indexes of all in its set agree with its.
     pub fn converge(&mut self, rounds: usize) -> Result<(), Violation> {
         self.cut = None;
         for at in 0..self.nodes.len() {
@@ -427,10 +527,17 @@ impl Cluster {
     }
 
     fn agrees(&self) -> bool {
-        let running: Vec<&Raft> = self.nodes.iter().filter_map(|node| node.raft.as_ref()).collect();
-        let Some(leader) = running.iter().find(|raft| raft.is_leader()) else { return false };
+        let running: Vec<&Node> = self.nodes.iter().filter(|node| node.raft.is_some()).collect();
+        let rafts = || running.iter().filter_map(|node| node.raft.as_ref());
+        let Some(leader) = rafts().filter(|raft| raft.is_leader()).max_by_key(|raft| raft.term())
+        else {
+            return false;
+        };
+        let servers = &leader.configuration().servers;
+        let is_member = |node: &&&Node| servers.iter().any(|server| server.address == node.address);
+        let mut members = running.iter().filter(is_member).filter_map(|node| node.raft.as_ref());
         leader.commit_index() > LogIndex(0)
-            && running.iter().all(|raft| {
+            && members.all(|raft| {
                 raft.term() == leader.term()
                     && raft.commit_index() == leader.last_index()
                     && raft.last_index() == leader.last_index()

@@ -20,6 +20,8 @@
 //! | `crash n1 [kept=1]`, `restart n1` | power cut (the first so many batches were written), start |
 //! | `vote n1 …`, `append n1 …` | a hand-made request, see the scripts |
 //! | `state`, `flying`, `disk n1` | shows roles, messages in flight, a disk |
+//!
+//! and those of [`raft_membership`](crate::raft_membership).
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -32,10 +34,10 @@ use proconsul::raft::{AppendEntries, Entry, EntryKind, Input, Raft, Request, Req
 use crate::raft_cluster::{Body, Cluster, Shape};
 use crate::raft_judge::Violation;
 
-type Outcome<T> = Result<T, Box<dyn Error>>;
+pub type Outcome<T> = Result<T, Box<dyn Error>>;
 
 #[derive(Default)]
-struct Script {
+pub struct Script {
     cluster: Option<Cluster>,
 }
 
@@ -50,6 +52,7 @@ impl Runner for Script {
             shape.max_append_entries = number(&mut args, "entries", 64)? as usize;
             shape.max_inflight = number(&mut args, "inflight", 64)? as usize;
             shape.nonvoters = number(&mut args, "nonvoters", 0)? as usize;
+            crate::raft_membership::take_shape(&mut shape, &mut args)?;
             args.reject_next()?;
             let mut cluster = Cluster::new(shape);
             cluster.transcript.clear();
@@ -118,7 +121,7 @@ fn run_command(
         "state" => return Ok(state(cluster)),
         "flying" => return Ok(flying(cluster)),
         "disk" => return Ok(vec![disk(cluster, node(cluster, args)?)]),
-        _ => return Err(format!("no command {name}").into()),
+        _ => return crate::raft_membership::run_command(cluster, name, args),
     }
     Ok(Vec::new())
 }
@@ -267,23 +270,23 @@ fn append(args: &mut ArgumentConsumer<'_>) -> Outcome<Request> {
     }))
 }
 
-fn position(text: &str) -> Outcome<(LogIndex, Term)> {
+pub fn position(text: &str) -> Outcome<(LogIndex, Term)> {
     let (index, term) = text.split_once('@').ok_or("index@term?")?;
     Ok((LogIndex(index.parse()?), Term(term.parse()?)))
 }
 
-fn node(cluster: &Cluster, args: &mut ArgumentConsumer<'_>) -> Outcome<usize> {
+pub fn node(cluster: &Cluster, args: &mut ArgumentConsumer<'_>) -> Outcome<usize> {
     optional_node(cluster, args)?.ok_or_else(|| "which server?".into())
 }
 
-fn optional_node(cluster: &Cluster, args: &mut ArgumentConsumer<'_>) -> Outcome<Option<usize>> {
+pub fn optional_node(cluster: &Cluster, args: &mut ArgumentConsumer<'_>) -> Outcome<Option<usize>> {
     match args.next_pos() {
         Some(name) => Ok(Some(cluster.find(&name.into()).ok_or(format!("no server {name}"))?)),
         None => Ok(None),
     }
 }
 
-fn number(args: &mut ArgumentConsumer<'_>, key: &str, default: u64) -> Outcome<u64> {
+pub fn number(args: &mut ArgumentConsumer<'_>, key: &str, default: u64) -> Outcome<u64> {
     Ok(args.take_key(key).map_or(Ok(default), str::parse)?)
 }
 
@@ -292,7 +295,7 @@ fn duration(text: &str) -> Outcome<Duration> {
     Ok(Duration::from_millis(millis.parse()?))
 }
 
-fn broken(violation: Violation) -> Box<dyn Error> {
+pub fn broken(violation: Violation) -> Box<dyn Error> {
     format!("{}: {}", violation.property, violation.detail).into()
 }
 

@@ -8,8 +8,8 @@
 
 use proconsul::base::{CallId, LogIndex, PersistId, Prng, ReplyToken, Term};
 use proconsul::raft::{
-    AppendEntries, AppendEntriesResponse, Entry, EntryKind, Input, Raft, Request, RequestVote,
-    RequestVoteResponse, Response,
+    AppendEntries, AppendEntriesResponse, Entry, EntryKind, Input, Lane, Raft, Request,
+    RequestVote, RequestVoteResponse, Response,
 };
 use proptest::prelude::*;
 
@@ -17,9 +17,9 @@ use crate::raft_cluster::{Body, Cluster, Message, Shape};
 use crate::raft_judge::Violation;
 
 /// What happens next, and to what: reduced to what is there at that moment.
-type Choice = (u8, u16);
+pub type Choice = (u8, u16);
 
-fn act(cluster: &mut Cluster, (what, which): Choice) -> Result<(), Violation> {
+pub fn act(cluster: &mut Cluster, (what, which): Choice) -> Result<(), Violation> {
     let at = usize::from(which) % cluster.nodes.len();
     let flying = cluster.messages.len();
     let position = (flying > 0).then(|| usize::from(which) % flying.max(1));
@@ -29,7 +29,8 @@ fn act(cluster: &mut Cluster, (what, which): Choice) -> Result<(), Violation> {
         (34..37, Some(position)) => cluster.lose(position),
         (37, Some(position)) => {
             let copy: Message = cluster.messages[position].clone();
-            if matches!(copy.body, Body::Request(_)) {
+            let repeats = !(cluster.keeps_streams() && copy.lane == Lane::Replication);
+            if matches!(copy.body, Body::Request(_)) && repeats {
                 cluster.messages.push(copy);
             }
             Ok(())
@@ -59,7 +60,7 @@ fn act(cluster: &mut Cluster, (what, which): Choice) -> Result<(), Violation> {
 }
 
 /// One of those that believe to lead.
-fn likely_leader(cluster: &Cluster, which: u16) -> Option<usize> {
+pub fn likely_leader(cluster: &Cluster, which: u16) -> Option<usize> {
     let leads = |at: &usize| cluster.nodes[*at].raft.as_ref().is_some_and(Raft::is_leader);
     let leaders: Vec<usize> = (0..cluster.nodes.len()).filter(leads).collect();
     (!leaders.is_empty()).then(|| leaders[usize::from(which) % leaders.len()])
@@ -84,7 +85,7 @@ fn shape(servers: usize, max_append_entries: usize, max_inflight: usize, seed: u
     Shape { max_append_entries, max_inflight, ..Shape::of(servers, seed) }
 }
 
-fn fail(cluster: &Cluster, violation: &Violation) -> TestCaseError {
+pub fn fail(cluster: &Cluster, violation: &Violation) -> TestCaseError {
     let tail = cluster.transcript.len().saturating_sub(60);
     TestCaseError::fail(format!(
         "{}: {}\n{}",
@@ -208,7 +209,7 @@ proptest! {
     }
 }
 
-fn schedule(prng: &mut Prng, length: usize) -> Vec<Choice> {
+pub fn schedule(prng: &mut Prng, length: usize) -> Vec<Choice> {
     (0..length).map(|_| (prng.below(256) as u8, prng.below(65_536) as u16)).collect()
 }
 

@@ -90,6 +90,9 @@ impl NodeObserver {
             | raft::Event::Abstaining
             | raft::Event::Healed
             | raft::Event::NoKnownPeers
+            | raft::Event::NoVote { .. }
+            | raft::Event::EntryRefused { .. }
+            | raft::Event::CommittedTruncated { .. }
             | raft::Event::Pipelining(_)
             | raft::Event::PipelineAborted(_)
             | raft::Event::ContactLost { .. } => return,
