@@ -90,20 +90,24 @@ impl Raft {
         }
     }
 
-    /// An entry that carries a set is committed. True when this leader has to step down for it.
+    /// An entry that carries a set is committed. True when this leader has to step down, for it or (with
+    /// `removed`) for one before it in the same commit: then nobody is sent to any more.
     pub(super) fn membership_committed(
         &mut self,
         now: Instant,
         entry: &Entry,
+        removed: bool,
         out: &mut Vec<Output>,
     ) -> bool {
         let effect = self.membership.committed(entry);
         if effect.changed {
             self.tell_configuration(out);
         }
-        let from = self.log.last_index().next();
-        self.follow_configuration(now, from, true, out);
-        effect.removed && matches!(self.state, State::Leader(_))
+        if !removed {
+            let from = self.log.last_index().next();
+            self.follow_configuration(now, from, true, out);
+        }
+        removed || (effect.removed && matches!(self.state, State::Leader(_)))
     }
 
     /// A snapshot brought its set: to be called where it takes the place of the log.
@@ -203,9 +207,10 @@ impl Raft {
         });
     }
 
-    /// Begins with everybody who is new, and learns who votes.
+    /// Begins with everybody who is new, and learns who votes. The last entry goes to them at once, so that
+    /// they say where their log ends.
     fn reach_added(&mut self, now: Instant, out: &mut Vec<Output>) {
-        let next = self.log.last_index().next();
+        let next = self.log.last_index();
         for at in 0..self.membership.in_force().others.len() {
             let State::Leader(leadership) = &mut self.state else { return };
             let server = &self.membership.in_force().others[at];

@@ -328,7 +328,7 @@ impl Raft {
         let mut removed = false;
         for entry in fresh {
             if carries_membership(entry.kind) {
-                removed |= self.membership_committed(now, &entry, out);
+                removed = self.membership_committed(now, &entry, removed, out);
             }
             let proposal = match &mut self.state {
                 State::Leader(leadership) => leadership.take_proposal(entry.index),

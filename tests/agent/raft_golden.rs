@@ -183,7 +183,8 @@ fn through(
     let mut position = 0;
     while left > 0 {
         left -= 1;
-        let message = &cluster.messages[position];
+        // One that was lost may have taken others with it.
+        let Some(message) = cluster.messages.get(position) else { break };
         let chosen =
             from.is_none_or(|from| from == message.from) && to.is_none_or(|to| to == message.to);
         if chosen {

@@ -143,6 +143,7 @@ macro_rules! stories {
 
 stories! {
     change_add,
+    change_needed_without_vote,
     change_queue,
     change_refusals,
     change_remove_follower,
@@ -152,6 +153,7 @@ stories! {
     legacy_counting,
     legacy_leader_leaves,
     legacy_leader_removes_itself_alone,
+    legacy_side_by_side,
     legacy_single_node,
     legacy_truncation,
     legacy_two_leaders,
