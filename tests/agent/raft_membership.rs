@@ -149,6 +149,7 @@ stories! {
     change_remove_follower,
     change_remove_leader,
     change_shrinking_quorum,
+    change_stranger_is_needed,
     change_truncated,
     legacy_counting,
     legacy_leader_leaves,

@@ -20,6 +20,13 @@
 //! not count its own vote, and steps down when the entry is committed. Consul 1.9.8 behaves so (recorded: a
 //! server that has left and is started again campaigns); newer ones do not stand, and get stuck there.
 //!
+//! Who may be voted for: anybody, unless a leader is known; then strangers are told that they are strangers.
+//! The library since 1.3 turns strangers away at any time (spec cluster 4.5, rule 1, for requests that carry an
+//! id; those of Consul 1.9.8 do not). That makes clusters stop for good, as random schedules found: n1 was
+//! removed long ago, n3 is the only voter left, adds n1 and loses its leadership before n1 has the entry. Now n3
+//! needs n1's vote, and is a stranger to it (`change_stranger_is_needed`; thesis 4.1 says why a server must vote
+//! for candidates that are not in its set). The protection against removed servers is the known leader.
+//!
 //! Invariants: committed index <= latest index; at most the latest is uncommitted. After a start the
 //! latest counts as uncommitted unless a snapshot carries it.
 //!
@@ -166,16 +173,18 @@ impl Membership for ModernMembership {
         leader: Option<&ServerAddress>,
         transfer: bool,
     ) -> Option<VoteRefusal> {
-        let empty = self.latest.configuration.servers.is_empty();
-        if !empty && !self.latest.contains(candidate) {
+        leader.filter(|leader| *leader != candidate)?;
+        if !self.latest.configuration.servers.is_empty() && !self.latest.contains(candidate) {
             return Some(VoteRefusal::NotInConfiguration);
         }
-        let other_leader = leader.is_some_and(|leader| leader != candidate);
-        (other_leader && !transfer).then_some(VoteRefusal::LeaderKnown)
+        (!transfer).then_some(VoteRefusal::LeaderKnown)
     }
 
     fn may_lead(&self, candidate: &ServerAddress) -> bool {
-        self.latest.configuration.servers.is_empty() || self.latest.is_voter(candidate)
+        let latest = &self.latest.configuration.servers;
+        let mut named = latest.iter().chain(&self.committed.1.servers);
+        !latest.iter().any(|server| server.address == *candidate)
+            || named.any(|it| it.address == *candidate && it.suffrage == Suffrage::Voter)
     }
 
     fn is_ahead(&self, own: (LogIndex, Term), other: (LogIndex, Term)) -> bool {
