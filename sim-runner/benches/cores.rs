@@ -10,8 +10,8 @@ use proconsul::base::{
     CallId, Faults, Instant, LogIndex, Prng, ReplyToken, RequestId, ServerAddress, Term,
 };
 use proconsul::raft::{
-    AppendEntries, Configuration, Entry, EntryKind, Input, Output, Proposal, Raft, RaftConfig,
-    Request, Restored, Server, StaticMembership, Suffrage, bootstrap,
+    AppendEntries, Configuration, ConfigurationCodec, Entry, EntryKind, Input, ModernMembership,
+    Output, Proposal, Raft, RaftConfig, Request, Restored, Server, Suffrage, bootstrap,
 };
 use proconsul::state::{Command, KvCommand, Query, StateStore};
 use proconsul::wire;
@@ -83,7 +83,13 @@ impl Servers {
                 entries: entries.clone(),
                 ..Restored::default()
             };
-            let membership = Box::new(StaticMembership::new(configuration.clone()));
+            let codec = ConfigurationCodec {
+                encode: wire::raft::encode_configuration,
+                decode: |bytes| {
+                    wire::raft::decode_configuration(bytes).map_err(|error| error.to_string())
+                },
+            };
+            let membership = Box::new(ModernMembership::new(name(number).into(), codec));
             let prng = Prng::new(number as u64);
             let mut out = Vec::new();
             Raft::new(config, restored, membership, prng, Faults::none(), Instant::ZERO, &mut out)

@@ -1,7 +1,10 @@
 //! [`Agent`]: the one way in, and what connects Raft's outputs to the state machine.
 
 use crate::base::{Duration, Faults, Instant, LogIndex, Prng, Term};
-use crate::raft::{self, Configuration, EntryKind, Raft, RaftConfig, Restored};
+use crate::raft::{
+    self, Configuration, ConfigurationCodec, EntryKind, ModernMembership, Raft, RaftConfig,
+    Restored,
+};
 use crate::state::StateStore;
 use crate::wire;
 
@@ -60,11 +63,17 @@ impl Agent {
         now: Instant,
         out: &mut Vec<Output>,
     ) -> Self {
-        let membership = Box::new(raft::StaticMembership::new(config.servers.clone()));
         let reached = restored
             .snapshot
             .as_ref()
             .map_or_else(Default::default, |snapshot| (snapshot.index, snapshot.term));
+        let codec = ConfigurationCodec {
+            encode: wire::raft::encode_configuration,
+            decode: |bytes| {
+                wire::raft::decode_configuration(bytes).map_err(|error| error.to_string())
+            },
+        };
+        let membership = Box::new(ModernMembership::new(config.raft.id.clone(), codec));
         let mut raft_out = Vec::new();
         let raft = Raft::new(
             config.raft.clone(),

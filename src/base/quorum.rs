@@ -8,16 +8,11 @@ pub fn majority(voters: usize) -> usize {
     voters / 2 + 1
 }
 
-/// The highest index that a majority has reached, given what each voter has (Raft paper 5.3);
-/// zero without voters.
+/// The highest index that `quorum` of the logs have reached (Raft paper 5.3), given where each ends,
+/// highest first; zero when there are fewer.
 #[must_use]
-pub fn committed_index(mut matched: Vec<LogIndex>) -> LogIndex {
-    let voters = matched.len();
-    if voters == 0 {
-        return LogIndex(0);
-    }
-    matched.sort_unstable_by(|a, b| b.cmp(a));
-    matched[majority(voters) - 1]
+pub fn reached_by(quorum: usize, descending: &[LogIndex]) -> LogIndex {
+    descending.get(quorum.saturating_sub(1)).copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -32,8 +27,10 @@ mod tests {
                 .filter(|&i| matched.iter().filter(|&&m| m >= i).count() * 2 > matched.len())
                 .max()
                 .unwrap_or(0);
-            let indexes = matched.iter().map(|&m| LogIndex(m)).collect();
-            prop_assert_eq!(committed_index(indexes), LogIndex(by_counting));
+            let mut indexes: Vec<LogIndex> = matched.iter().map(|&m| LogIndex(m)).collect();
+            indexes.sort_unstable_by(|a, b| b.cmp(a));
+            prop_assert_eq!(reached_by(majority(indexes.len()), &indexes), LogIndex(by_counting));
+            prop_assert_eq!(reached_by(indexes.len() + 1, &indexes), LogIndex(0));
         }
     }
 }

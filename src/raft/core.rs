@@ -12,7 +12,7 @@ use crate::raft::durability::{Durability, Promise};
 use crate::raft::event::{Event, Role, StepDown};
 use crate::raft::leader::Leadership;
 use crate::raft::log::RaftLog;
-use crate::raft::membership::Membership;
+use crate::raft::membership::{Membership, carries_membership};
 use crate::raft::snapshot::Snapshots;
 use crate::raft::types::{
     CallError, Committed, Entry, EntryKind, HardState, Input, Lane, Output, Refusal, Request,
@@ -30,15 +30,34 @@ pub(super) enum State {
 /// A candidate's count.
 #[derive(Debug)]
 pub(super) struct Campaign {
+    /// Asking whether to stand, not standing yet.
+    pub(super) is_pre_vote: bool,
+    /// The leader asked for it.
+    pub(super) is_transfer: bool,
     pub(super) granted: usize,
+    pub(super) refused: usize,
     /// Computed on entry (spec cluster 4.4).
     pub(super) needed: usize,
+}
+
+impl Campaign {
+    pub(super) fn pre_vote(needed: usize) -> Self {
+        Self { is_pre_vote: true, is_transfer: false, granted: 0, refused: 0, needed }
+    }
+
+    pub(super) fn election(needed: usize, is_transfer: bool) -> Self {
+        Self { is_pre_vote: false, is_transfer, granted: 0, refused: 0, needed }
+    }
 }
 
 /// A call that waits for its answer, and what the answer will mean.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Waiting {
     Vote,
+    PreVote,
+    TimeoutNow,
+    /// The last append to a server that was removed: nobody looks at the answer.
+    Farewell,
     /// Position of the peer; the newest read round when it left.
     Heartbeat {
         peer: usize,
@@ -54,6 +73,18 @@ pub(super) enum Waiting {
         peer: usize,
         index: LogIndex,
     },
+}
+
+impl Waiting {
+    /// The follower it is about, by position in the leader's list.
+    pub(super) fn follower(&mut self) -> Option<&mut usize> {
+        match self {
+            Waiting::Vote | Waiting::PreVote | Waiting::TimeoutNow | Waiting::Farewell => None,
+            Waiting::Heartbeat { peer, .. }
+            | Waiting::Append { peer, .. }
+            | Waiting::Snapshot { peer, .. } => Some(peer),
+        }
+    }
 }
 
 /// One server's consensus core.
@@ -78,13 +109,15 @@ pub struct Raft {
     pub(super) snapshots: Snapshots,
     /// Set while damage on the disk keeps it from voting: the term found there.
     pub(super) abstention: Option<Term>,
-    /// "No known peers" was said in this follower period.
+    /// Why it does not stand was said in this follower period.
     pub(super) warned: bool,
     /// Calls of this role that are not answered yet; those of earlier roles are forgotten.
     pub(super) waiting: BTreeMap<CallId, Waiting>,
     next_call: CallId,
     /// The disk refused a batch: this core says nothing true any more.
     pub(super) disk_failed: bool,
+    /// A leader has deleted what was committed (`legacy` alone): what follows from that is no bug.
+    pub(super) lost_committed: bool,
     /// It has led and stepped down (for a planted bug).
     pub(super) was_deposed: bool,
     pub(super) steps: u64,
@@ -103,7 +136,8 @@ impl Raft {
     ///
     /// # Panics
     /// When the restored log is not contiguous, does not agree with the snapshot
-    /// ([`Restored::reconcile`]), or runs ahead of the restored term: storage has to refuse such a disk.
+    /// ([`Restored::reconcile`]), runs ahead of the restored term, or has a set of servers that cannot
+    /// be read: storage has to refuse such a disk.
     pub fn new(
         config: RaftConfig,
         restored: Restored,
@@ -113,16 +147,9 @@ impl Raft {
         now: Instant,
         out: &mut Vec<Output>,
     ) -> Self {
-        let found = restored.snapshot.is_some();
+        let readable = membership.restored(&restored);
+        invariant!(readable.is_ok(), "restored log: {readable:?}");
         let snapshot = restored.snapshot.unwrap_or_default();
-        if found {
-            membership.installed(&snapshot);
-        }
-        for entry in restored.entries.iter().filter(|entry| entry.index > snapshot.index) {
-            if entry.kind == EntryKind::Configuration {
-                membership.appended(entry);
-            }
-        }
         // A server takes snapshots of what is committed, though its own disk may still be writing the
         // term and the entries: a power cut then leaves the snapshot alone. Nobody was told of a
         // vote or an entry in that term, so to begin in it without a vote breaks no promise.
@@ -154,6 +181,7 @@ impl Raft {
             waiting: BTreeMap::new(),
             next_call: CallId(1),
             disk_failed: false,
+            lost_committed: false,
             was_deposed: false,
             steps: 0,
         };
@@ -169,6 +197,9 @@ impl Raft {
             out.push(Output::Event(Event::Abstaining));
         }
         raft.arm_snapshot_timer(now);
+        if !raft.configuration().servers.is_empty() {
+            raft.tell_configuration(out);
+        }
         raft
     }
 
@@ -185,7 +216,8 @@ impl Raft {
                 Request::RequestVote(request) => self.handle_vote(now, token, &request, out),
                 Request::AppendEntries(request) => self.handle_append(now, token, request, out),
                 Request::InstallSnapshot(request) => self.handle_install(now, token, request, out),
-                other => self.refuse(now, Input::Request { token, request: other }, out),
+                Request::RequestPreVote(request) => self.handle_pre_vote(token, &request, out),
+                Request::TimeoutNow => self.handle_timeout_now(now, token, out),
             },
             Input::Reply { call, result } => self.handle_reply(now, call, result, out),
             Input::Persisted(id) => self.handle_persisted(now, id, out),
@@ -194,11 +226,18 @@ impl Raft {
             Input::Verify(id) => self.verify(now, id, out),
             Input::SnapshotSaved(meta) => self.snapshot_saved(meta, out),
             Input::SnapshotFailed(index) => self.snapshot_failed(index, out),
-            Input::Restore { id, index, size } => self.restore(id, index, size, out),
-            other => self.refuse(now, other, out),
+            Input::Restore { id, index, size } => self.restore(now, id, (index, size), out),
+            Input::ChangeConfiguration { id, change } => {
+                self.change_configuration(now, id, change, out);
+            }
+            Input::TransferLeadership { id, to } => {
+                self.transfer_leadership(now, id, to.as_ref(), out);
+            }
+            Input::SetPeers(peers) => self.set_peers(now, &peers, out),
         }
         if !self.disk_failed {
             self.handle_timers(now, out);
+            self.durability.write_peers(self.membership.take_peers_file());
             out.extend(self.durability.close(&self.durable_form()).map(Output::Persist));
         }
         self.assert_after_step(before);
@@ -296,16 +335,16 @@ impl Raft {
     pub(super) fn append_to_log(&mut self, entries: Vec<Entry>, out: &mut Vec<Output>) {
         self.log.append(&entries, self.durability.current());
         self.durability.append(&entries);
-        for entry in &entries {
-            if entry.kind == EntryKind::Configuration {
-                self.membership.appended(entry);
-            }
-        }
+        let sets: Vec<Entry> =
+            entries.iter().filter(|entry| carries_membership(entry.kind)).cloned().collect();
         out.push(Output::Event(Event::Appended(entries)));
+        for entry in &sets {
+            self.membership_appended(entry, out);
+        }
     }
 
-    /// Commits up to `index` and hands out what is new.
-    pub(super) fn commit_to(&mut self, index: LogIndex, out: &mut Vec<Output>) {
+    /// Commits up to `index` and hands out what is new. A leader whom that removes steps down.
+    pub(super) fn commit_to(&mut self, now: Instant, index: LogIndex, out: &mut Vec<Output>) {
         // Only a planted bug ever asks to go back; see `follower`.
         if index == self.commit_index {
             return;
@@ -315,21 +354,25 @@ impl Raft {
         if index <= self.emitted {
             return;
         }
-        let fresh = self.log.slice(self.emitted.next(), index);
+        let fresh = self.log.slice(self.emitted.next(), index).to_vec();
         let mut committed = Vec::with_capacity(fresh.len());
+        let mut removed = false;
         for entry in fresh {
-            if entry.kind == EntryKind::Configuration {
-                self.membership.committed(entry);
+            if carries_membership(entry.kind) {
+                removed = self.membership_committed(now, &entry, removed, out);
             }
             let proposal = match &mut self.state {
                 State::Leader(leadership) => leadership.take_proposal(entry.index),
                 _ => None,
             };
-            committed.push(Committed { entry: entry.clone(), proposal });
+            committed.push(Committed { entry, proposal });
         }
         if let Some(last) = committed.last() {
             self.emitted = last.entry.index;
             out.push(Output::Commit(committed));
+        }
+        if removed {
+            self.become_follower(now, self.term(), None, StepDown::Removed, out);
         }
     }
 
@@ -359,8 +402,16 @@ impl Raft {
     ) {
         // An answer to a question of an earlier role.
         let Some(waiting) = self.waiting.remove(&call) else { return };
+        // A server that was removed says nothing that counts, and a term as high as the asked one is no
+        // news in the answer to a pre-vote.
+        let newest = match waiting {
+            Waiting::Farewell => return,
+            Waiting::PreVote => self.term().next(),
+            _ => self.term(),
+        };
         let result = match result {
-            Ok(response) if term_of(&response) > self.term() => {
+            Ok(Response::TimeoutNow) => Ok(Response::TimeoutNow),
+            Ok(response) if term_of(&response) > newest => {
                 let term = term_of(&response);
                 self.become_follower(now, term, None, StepDown::NewerTerm, out);
                 return;
@@ -374,7 +425,8 @@ impl Raft {
             (Waiting::Vote, Ok(Response::RequestVote(response))) => {
                 self.count_vote(now, response, out);
             }
-            (Waiting::Vote, _) => {}
+            (Waiting::Vote | Waiting::TimeoutNow | Waiting::Farewell, _) => {}
+            (Waiting::PreVote, result) => self.pre_vote_answered(now, result, out),
             (Waiting::Heartbeat { peer, round }, result) => {
                 let accepted = match result {
                     Ok(Response::AppendEntries(response)) => Some(response.success),
@@ -457,6 +509,7 @@ impl Raft {
                 out.push(Output::Transferred { id, result: Err(Refusal::NotLeader) });
             }
             Input::Wake
+            | Input::SetPeers(_)
             | Input::Persisted(_)
             | Input::PersistFailed(_)
             | Input::SnapshotSaved(_)

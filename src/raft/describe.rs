@@ -118,6 +118,7 @@ pub fn describe_input(input: &Input) -> String {
         }
         Input::TransferLeadership { id, to: Some(to) } => format!("transfer r{id} to {to}"),
         Input::TransferLeadership { id, to: None } => format!("transfer r{id}"),
+        Input::SetPeers(peers) => format!("set peers {}", addresses(peers)),
         Input::SnapshotSaved(meta) => format!("saved {}", describe_snapshot(meta)),
         Input::SnapshotFailed(index) => format!("snapshot {index} failed"),
         Input::Restore { id, index, size } => format!("restore r{id} from={index} size={size}"),
@@ -182,8 +183,7 @@ fn describe_persist(persist: &Persist) -> String {
         let _ = write!(line, " compact={to}");
     }
     if let Some(peers) = &persist.peers {
-        let peers: Vec<&str> = peers.iter().map(ServerAddress::as_str).collect();
-        let _ = write!(line, " peers=[{}]", peers.join(" "));
+        let _ = write!(line, " peers={}", addresses(peers));
     }
     if persist.healed {
         line.push_str(" healed");
@@ -209,6 +209,8 @@ pub fn describe_event(event: &Event) -> String {
             format!("* heartbeat timeout, leader was {}", name(leader.as_ref()))
         }
         Event::NoKnownPeers => "* no known peers".to_owned(),
+        Event::NoVote { stable: true } => "* no vote, by a committed set".to_owned(),
+        Event::NoVote { stable: false } => "* no vote".to_owned(),
         Event::ElectionTimeout(term) => format!("* election timeout in {term}"),
         Event::ElectionWon { term, tally } => format!("* election won in {term}, tally {tally}"),
         Event::VoteRefused { candidate, term, why } => {
@@ -230,6 +232,10 @@ pub fn describe_event(event: &Event) -> String {
             describe_change(change),
             describe_configuration(configuration)
         ),
+        Event::EntryRefused { index, why } => format!("* entry {index} refused: {why}"),
+        Event::CommittedTruncated { from, commit } => {
+            format!("* truncated from {from}, though {commit} is committed")
+        }
         Event::PeerAdded(peer) => format!("* replicating to {peer}"),
         Event::PeerRemoved(peer) => format!("* no longer replicating to {peer}"),
         Event::SnapshotStarted(index) => format!("* snapshot {index} begun"),
@@ -283,6 +289,11 @@ fn position(index: LogIndex, term: Term) -> String {
 fn entries(entries: &[Entry]) -> String {
     let all: Vec<String> = entries.iter().map(describe_entry).collect();
     format!("[{}]", all.join(", "))
+}
+
+fn addresses(list: &[ServerAddress]) -> String {
+    let list: Vec<&str> = list.iter().map(ServerAddress::as_str).collect();
+    format!("[{}]", list.join(" "))
 }
 
 fn name(leader: Option<&ServerAddress>) -> &str {

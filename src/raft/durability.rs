@@ -13,7 +13,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::{LogIndex, PersistId, ReplyToken, RequestId, Term};
+use crate::base::{LogIndex, PersistId, ReplyToken, RequestId, ServerAddress, Term};
 use crate::raft::types::{Entry, HardState, Install, Persist, Response};
 
 /// Something that may happen only after a batch is durable.
@@ -42,6 +42,7 @@ pub(super) struct Durability {
     compact_to: Option<LogIndex>,
     append: Vec<Entry>,
     healed: bool,
+    peers: Option<Vec<ServerAddress>>,
     held: BTreeMap<PersistId, Vec<Promise>>,
 }
 
@@ -57,6 +58,7 @@ impl Durability {
             compact_to: None,
             append: Vec::new(),
             healed: false,
+            peers: None,
             held: BTreeMap::new(),
         }
     }
@@ -103,6 +105,11 @@ impl Durability {
         self.append.extend_from_slice(entries);
     }
 
+    /// The peers file is written anew with this step; None leaves it.
+    pub(super) fn write_peers(&mut self, peers: Option<Vec<ServerAddress>>) {
+        self.peers = peers.or(self.peers.take());
+    }
+
     /// Holds a promise until `batch` is durable; gives it back when it already is.
     #[must_use]
     pub(super) fn hold(&mut self, batch: PersistId, promise: Promise) -> Option<Promise> {
@@ -129,7 +136,7 @@ impl Durability {
             compact_to: self.compact_to.take(),
             append: std::mem::take(&mut self.append),
             healed: std::mem::take(&mut self.healed),
-            ..Persist::default()
+            peers: self.peers.take(),
         })
     }
 
@@ -140,6 +147,7 @@ impl Durability {
             || self.truncate_from.is_some()
             || self.compact_to.is_some()
             || self.install.is_some()
+            || self.peers.is_some()
     }
 
     /// Whether this batch is on disk.

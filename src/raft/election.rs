@@ -16,7 +16,7 @@ use crate::invariant;
 use crate::planted;
 use crate::raft::core::{Campaign, Raft, State, Waiting};
 use crate::raft::durability::Promise;
-use crate::raft::event::{Event, Role, StepDown, VoteRefusal};
+use crate::raft::event::{Event, StepDown, VoteRefusal};
 use crate::raft::membership::Candidacy;
 use crate::raft::types::{
     Lane, Output, Request, RequestVote, RequestVoteResponse, Response, Suffrage,
@@ -40,37 +40,59 @@ impl Raft {
         if planted!(self.faults, "never-campaigns") && self.log.last_index() <= LogIndex(1) {
             return;
         }
-        match self.membership.candidacy(&self.config.address) {
-            _ if self.abstains() => {}
+        if self.abstains() {
+            return;
+        }
+        let warning = match self.membership.candidacy() {
             Candidacy::Eligible => {
                 out.push(Output::Event(Event::HeartbeatTimeout { leader: last_leader }));
-                self.stand_for_election(now, out);
+                self.stand_for_election(now, false, out);
+                return;
             }
-            Candidacy::NoKnownPeers if !self.warned => {
-                self.warned = true;
-                out.push(Output::Event(Event::NoKnownPeers));
-            }
-            Candidacy::NoKnownPeers | Candidacy::NotVoter => {}
+            Candidacy::NoKnownPeers => Event::NoKnownPeers,
+            Candidacy::NotVoter { stable } => Event::NoVote { stable },
+        };
+        if !std::mem::replace(&mut self.warned, true) {
+            out.push(Output::Event(warning));
         }
     }
 
     /// A candidate's timer ran out: again, in a new term.
     pub(super) fn election_timer_fired(&mut self, now: Instant, out: &mut Vec<Output>) {
         out.push(Output::Event(Event::ElectionTimeout(self.term())));
-        self.stand_for_election(now, out);
+        self.stand_for_election(now, false, out);
     }
 
-    /// Raises the term and votes for itself. The others are asked once that is durable.
-    fn stand_for_election(&mut self, now: Instant, out: &mut Vec<Output>) {
+    /// Wants to lead: for a leader that hands over, at once.
+    pub(super) fn stand_for_election(
+        &mut self,
+        now: Instant,
+        is_transfer: bool,
+        out: &mut Vec<Output>,
+    ) {
         // Also when it is told to: a leader with a log that has lost something overwrites the others'.
         if self.abstains() {
             return;
         }
+        if self.config.pre_vote && !is_transfer {
+            self.start_pre_vote(now, out);
+        } else {
+            self.start_election(now, is_transfer, out);
+        }
+    }
+
+    /// Raises the term and votes for itself. The others are asked once that is durable.
+    pub(super) fn start_election(
+        &mut self,
+        now: Instant,
+        is_transfer: bool,
+        out: &mut Vec<Output>,
+    ) {
         self.set_leader(None, out);
         self.adopt_term(self.term().next(), out);
         self.vote_for(self.config.address.clone(), out);
-        let needed = self.membership.quorum();
-        self.state = State::Candidate(Campaign { granted: 0, needed });
+        let needed = self.membership.in_force().quorum;
+        self.state = State::Candidate(Campaign::election(needed, is_transfer));
         self.enter_role(now, out);
         let promise = Promise::Campaign(self.term());
         let held = self.durability.hold(self.durability.current(), promise);
@@ -79,8 +101,12 @@ impl Raft {
 
     /// The own vote of `term` is on disk: count it and ask the others.
     pub(super) fn own_vote_is_durable(&mut self, now: Instant, term: Term, out: &mut Vec<Output>) {
-        // While the disk was busy this server may have moved on.
-        if self.role() != Role::Candidate || self.term() != term {
+        // While the disk was busy this server may have moved on, also to ask for pre-votes anew.
+        let is_transfer = match &self.state {
+            State::Candidate(campaign) if !campaign.is_pre_vote => campaign.is_transfer,
+            _ => return,
+        };
+        if self.term() != term {
             return;
         }
         let request = RequestVote {
@@ -88,20 +114,18 @@ impl Raft {
             candidate: self.config.address.clone(),
             last_log_index: self.log.last_index(),
             last_log_term: self.log.last_term(),
-            leadership_transfer: false,
+            leadership_transfer: is_transfer,
         };
-        let servers = &self.membership.configuration().servers;
-        let others: Vec<_> = servers
-            .iter()
-            .filter(|server| server.suffrage == Suffrage::Voter)
-            .filter(|server| server.address != self.config.address)
-            .map(|server| server.address.clone())
-            .collect();
-        for to in others {
-            let request = Request::RequestVote(request.clone());
-            self.call(to, Lane::Vote, request, Waiting::Vote, out);
+        for at in 0..self.membership.in_force().others.len() {
+            let server = &self.membership.in_force().others[at];
+            if server.suffrage == Suffrage::Voter {
+                let to = server.address.clone();
+                let request = Request::RequestVote(request.clone());
+                self.call(to, Lane::Vote, request, Waiting::Vote, out);
+            }
         }
-        let own = RequestVoteResponse { term, granted: true };
+        // A server that is losing its vote stands without it.
+        let own = RequestVoteResponse { term, granted: self.membership.in_force().votes };
         self.count_vote(now, own, out);
     }
 
@@ -113,7 +137,7 @@ impl Raft {
         out: &mut Vec<Output>,
     ) {
         let State::Candidate(campaign) = &mut self.state else { return };
-        if !response.granted {
+        if !response.granted || campaign.is_pre_vote {
             return;
         }
         campaign.granted += 1;
@@ -151,13 +175,9 @@ impl Raft {
         request: &RequestVote,
         out: &mut Vec<Output>,
     ) -> Result<(), VoteRefusal> {
-        let empty = self.membership.configuration().servers.is_empty();
-        if !empty && !self.membership.contains(&request.candidate) {
-            return Err(VoteRefusal::NotInConfiguration);
-        }
-        let other_leader = self.leader.as_ref().is_some_and(|leader| *leader != request.candidate);
-        if other_leader && !request.leadership_transfer {
-            return Err(VoteRefusal::LeaderKnown);
+        let (candidate, transfer) = (&request.candidate, request.leadership_transfer);
+        if let Some(why) = self.membership.bars(candidate, self.leader.as_ref(), transfer) {
+            return Err(why);
         }
         if request.term < self.term() {
             return Err(VoteRefusal::OldTerm);
@@ -169,7 +189,7 @@ impl Raft {
             return Err(VoteRefusal::LogBehind);
         }
         // After the term is adopted, so that the cluster can get past this candidate.
-        if !empty && !self.membership.is_voter(&request.candidate) {
+        if !self.membership.may_lead(&request.candidate) {
             return Err(VoteRefusal::NotVoter);
         }
         if self.abstains() {
@@ -192,11 +212,11 @@ impl Raft {
     }
 
     /// Whether this log is more up to date than one with this end (Raft paper 5.4.1).
-    fn is_ahead_of(&self, index: LogIndex, term: Term) -> bool {
+    pub(super) fn is_ahead_of(&self, index: LogIndex, term: Term) -> bool {
         // Oracle: leader-completeness. A leader without committed entries overwrites them.
         if planted!(self.faults, "election-ignores-log") {
             return false;
         }
-        (self.log.last_term(), self.log.last_index()) > (term, index)
+        self.membership.is_ahead((self.log.last_index(), self.log.last_term()), (index, term))
     }
 }

@@ -77,6 +77,11 @@ pub enum Event {
     },
     /// Nothing to elect among (logged once per follower period).
     NoKnownPeers,
+    /// The timer ran out on a server without a vote (logged once per follower period).
+    NoVote {
+        /// The set that says so is known to be committed.
+        stable: bool,
+    },
     /// A candidate's timer ran out.
     ElectionTimeout(Term),
     /// A majority voted for this server.
@@ -139,6 +144,20 @@ pub enum Event {
         change: Change,
         /// What comes of it.
         configuration: Configuration,
+    },
+    /// An entry of a leader was refused, and all that came with it.
+    EntryRefused {
+        /// Which.
+        index: LogIndex,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A leader has deleted what this server had committed (`legacy`; see its module).
+    CommittedTruncated {
+        /// This index and all after it.
+        from: LogIndex,
+        /// What was committed.
+        commit: LogIndex,
     },
     /// The leader begins to replicate to this server.
     PeerAdded(ServerAddress),

@@ -14,6 +14,7 @@ use crate::invariant;
 use crate::planted;
 use crate::raft::core::Raft;
 use crate::raft::event::{Contradiction, Event, Role, StepDown};
+use crate::raft::membership::carries_membership;
 use crate::raft::types::{AppendEntries, AppendEntriesResponse, Entry, Output, Response};
 
 impl Raft {
@@ -46,14 +47,16 @@ impl Raft {
             return;
         }
         let present = self.present(&request.entries);
-        if self.contradicts_committed(&request, present, out) {
+        if self.refuses_entries(&request.entries, out)
+            || self.contradicts_committed(&request, present, out)
+        {
             self.reply_after(None, token, self.append_response(false, false), out);
             return;
         }
         self.last_contact = Some(now);
         let last_new = LogIndex(request.prev_index.0 + request.entries.len() as u64);
         self.take_entries(request.entries, present, out);
-        self.follow_commit(request.leader_commit, last_new, out);
+        self.follow_commit(now, request.leader_commit, last_new, out);
         let batch = self.log.batch_of(last_new);
         // Oracle: durability. What a power cut takes away was counted as stored.
         let batch = if planted!(self.faults, "ack-before-durable") { None } else { batch };
@@ -84,7 +87,10 @@ impl Raft {
         out: &mut Vec<Output>,
     ) -> bool {
         // The oracle of election safety wants to see where a double vote leads.
-        let impossible = self.role() == Role::Leader && term == self.term() && !self.is_corrupted();
+        let impossible = self.role() == Role::Leader
+            && term == self.term()
+            && !self.is_corrupted()
+            && self.membership.is_safe();
         if impossible {
             let (leader, what) = (leader.clone(), Contradiction::SecondLeader);
             out.push(Output::Event(Event::Contradicted { leader, term, what }));
@@ -104,8 +110,8 @@ impl Raft {
             return false;
         };
         // Planted bugs are to be seen by the oracles; what is compacted cannot even be replaced.
-        let impossible =
-            first <= self.log.start() || first <= self.commit_index && !self.is_corrupted();
+        let impossible = first <= self.log.start()
+            || first <= self.commit_index && !self.is_corrupted() && self.membership.is_safe();
         if impossible {
             let (leader, term) = (request.leader.clone(), request.term);
             let what = Contradiction::CommittedEntry(first);
@@ -127,13 +133,28 @@ impl Raft {
         }
     }
 
-    /// How many of these entries the log has already, or a snapshot covers.
+    /// How many of these entries the log has already and keeps, or a snapshot covers.
     fn present(&self, entries: &[Entry]) -> usize {
         let start = self.log.start();
-        let known = |entry: &&Entry| {
-            entry.index < start || self.log.term_at(entry.index) == Some(entry.term)
+        let keeps = self.membership.keeps_present_entries();
+        let known = |entry: &&Entry| match keeps {
+            true => entry.index < start || self.log.term_at(entry.index) == Some(entry.term),
+            false => entry.index <= start,
         };
         entries.iter().take_while(known).count()
+    }
+
+    /// Whether a set of servers among the entries cannot be read. Taken, it would leave this server
+    /// without a set; passed over, with another one than everybody else.
+    fn refuses_entries(&self, entries: &[Entry], out: &mut Vec<Output>) -> bool {
+        let sets = entries.iter().filter(|entry| carries_membership(entry.kind));
+        for entry in sets {
+            if let Err(why) = self.membership.check(entry) {
+                out.push(Output::Event(Event::EntryRefused { index: entry.index, why }));
+                return true;
+            }
+        }
+        false
     }
 
     /// Skips what is there, cuts at the first conflict, appends the rest.
@@ -148,24 +169,37 @@ impl Raft {
     fn truncate(&mut self, from: LogIndex, out: &mut Vec<Output>) {
         // Oracle: no-panic. Any conflict brings the server down.
         invariant!(!planted!(self.faults, "panic-on-truncate"), "the log only grows");
+        if from <= self.commit_index && !self.membership.is_safe() {
+            let commit = self.commit_index;
+            self.lost_committed = true;
+            out.push(Output::Event(Event::CommittedTruncated { from, commit }));
+        }
         invariant!(
-            from > self.commit_index || self.is_corrupted(),
+            from > self.commit_index || self.is_corrupted() || self.lost_committed,
             "entry {from} is to be deleted, but {} is committed",
             self.commit_index
         );
         self.log.truncate(from);
         self.durability.truncate(from);
-        self.membership.truncated(from);
         out.push(Output::Event(Event::Truncated(from)));
+        if self.membership.truncated(from) {
+            self.tell_configuration(out);
+        }
     }
 
     /// Commits what the leader has committed, as far as this request has shown the logs to agree.
-    fn follow_commit(&mut self, leader: LogIndex, last_new: LogIndex, out: &mut Vec<Output>) {
+    fn follow_commit(
+        &mut self,
+        now: Instant,
+        leader: LogIndex,
+        last_new: LogIndex,
+        out: &mut Vec<Output>,
+    ) {
         let agreed = leader.min(last_new);
         // Oracle: commit-monotonic. A leader that is new knows less than its followers.
         let goes_back = planted!(self.faults, "commit-goes-back") && leader < self.commit_index;
         if agreed > self.commit_index || goes_back {
-            self.commit_to(agreed, out);
+            self.commit_to(now, agreed, out);
         }
     }
 }

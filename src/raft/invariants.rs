@@ -75,7 +75,7 @@ impl Raft {
             invariant!(vote.term <= self.term(), "a vote of term {} in {}", vote.term, self.term());
         }
         invariant!(
-            self.commit_index <= last || self.is_corrupted(),
+            self.commit_index <= last || self.is_corrupted() || self.lost_committed,
             "committed up to {}, but the log ends at {last}",
             self.commit_index
         );
@@ -138,6 +138,10 @@ impl Raft {
             before = entry.term;
         }
         let State::Leader(leadership) = &self.state else { return };
+        invariant!(
+            !self.membership.is_safe() || self.followers_match(),
+            "the followers are not those of the configuration"
+        );
         let last = self.log.last_index();
         for peer in &leadership.peers {
             invariant!(
@@ -161,7 +165,8 @@ impl Raft {
         }
         if let Some((oldest, newest)) = leadership.open_proposals() {
             invariant!(
-                (self.emitted < oldest || self.is_corrupted()) && newest <= last,
+                (self.emitted < oldest || self.is_corrupted() || self.lost_committed)
+                    && newest <= last,
                 "proposals {oldest} to {newest} are open, {} is committed",
                 self.emitted
             );

@@ -9,16 +9,18 @@
 
 use std::collections::VecDeque;
 
-use crate::base::quorum::committed_index;
+use crate::base::quorum::reached_by;
 use crate::base::{CallId, Duration, Instant, LogIndex, RequestId};
 use crate::planted;
 use crate::raft::core::{Raft, State, Waiting};
 use crate::raft::event::{Event, StepDown};
+use crate::raft::membership::carries_membership;
 use crate::raft::progress::{Mode, Progress};
 use crate::raft::reads::Reads;
+use crate::raft::transfer::Transfer;
 use crate::raft::types::{
-    AppendEntries, AppendEntriesResponse, Entry, EntryKind, Lane, Output, Proposal, Refusal,
-    Request,
+    AppendEntries, AppendEntriesResponse, Change, Entry, Lane, Output, Proposal, Refusal, Request,
+    Suffrage,
 };
 
 /// The lease is never checked again sooner than this (spec cluster 4.7).
@@ -36,13 +38,22 @@ pub(super) struct Leadership {
     /// When the lease is checked next.
     lease_at: Instant,
     /// Appended and not committed, in the order of the log.
-    proposals: VecDeque<(LogIndex, RequestId)>,
+    pub(super) proposals: VecDeque<(LogIndex, RequestId)>,
+    /// Changes of the set that wait their turn.
+    pub(super) changes: VecDeque<(RequestId, Change)>,
+    pub(super) transfer: Option<Transfer>,
     pub(super) reads: Reads,
+    /// From which entry on how many logs decide; the first is for all before, too.
+    quorums: VecDeque<(LogIndex, usize)>,
+    /// Where the logs that count end: filled anew each time.
+    stored: Vec<LogIndex>,
 }
 
 impl Leadership {
     pub(super) fn deadline(&self, last_index: LogIndex, max_inflight: usize) -> Instant {
-        self.peers.iter().fold(self.lease_at, |soonest, peer| {
+        let transfer = self.transfer.as_ref().map(|transfer| transfer.deadline);
+        let soonest = transfer.into_iter().fold(self.lease_at, Instant::min);
+        self.peers.iter().fold(soonest, |soonest, peer| {
             let replication = peer.replication_deadline(last_index, max_inflight);
             let heartbeat = peer.heartbeat_deadline();
             replication.into_iter().chain(heartbeat).fold(soonest, Instant::min)
@@ -79,8 +90,46 @@ impl Leadership {
         }
     }
 
-    /// Leadership is over: what was appended may still commit, a read has had no confirmation.
+    /// Entries from here on are decided by this many logs.
+    pub(super) fn count_with(&mut self, quorum: usize, from: LogIndex) {
+        self.quorums.retain(|&(earlier, _)| earlier < from);
+        if self.quorums.back().is_none_or(|&(_, before)| before != quorum) {
+            self.quorums.push_back((from, quorum));
+        }
+    }
+
+    /// How far the log is stored by those who decide, when the leader's own log ends at `own`.
+    fn stored_by_quorum(&mut self, own: LogIndex, committed: LogIndex) -> LogIndex {
+        // What is committed is decided: it must not be asked of more servers than there are left.
+        while self.quorums.get(1).is_some_and(|next| next.0 <= committed.next()) {
+            self.quorums.pop_front();
+        }
+        self.stored.clear();
+        self.stored.extend(self.votes.then_some(own));
+        let voters = self.peers.iter().filter(|peer| peer.voter);
+        self.stored.extend(voters.map(|peer| peer.matched));
+        self.stored.sort_unstable_by(|a, b| b.cmp(a));
+        let mut reached = LogIndex(0);
+        for (at, &(_, quorum)) in self.quorums.iter().enumerate() {
+            let stored = reached_by(quorum, &self.stored);
+            // The entry that changes how many decide, and all after it, is decided by the next.
+            let end = self.quorums.get(at + 1).map(|next| LogIndex(next.0.0 - 1));
+            reached = reached.max(end.map_or(stored, |end| stored.min(end)));
+            if end.is_none_or(|end| stored < end) {
+                break;
+            }
+        }
+        reached
+    }
+
+    /// Leadership is over: what was appended may still commit, a read has had no confirmation, a
+    /// change that waited was not begun, and whoever handed over has what they wanted.
     pub(super) fn end(mut self, out: &mut Vec<Output>) {
+        let transfer = self.transfer.take();
+        out.extend(transfer.map(|it| Output::Transferred { id: it.id, result: Ok(()) }));
+        let not_begun = Refusal::NotLeader;
+        let changes = self.changes.drain(..);
+        out.extend(changes.map(|(id, _)| Output::Refused { id, refusal: not_begun }));
         let refusal = Refusal::LeadershipLost;
         out.extend(self.proposals.drain(..).map(|(_, id)| Output::Refused { id, refusal }));
         out.extend(
@@ -93,36 +142,37 @@ impl Leadership {
 }
 
 impl Raft {
-    /// The election is won: open the term with a Noop and tell everybody.
+    /// The election is won: open the term with an entry and tell everybody.
     pub(super) fn become_leader(&mut self, now: Instant, out: &mut Vec<Output>) {
         let me = self.config.address.clone();
         let next = self.log.last_index().next();
         let mut peers = Vec::new();
-        for server in &self.membership.configuration().servers {
-            if server.address != me {
-                let heartbeat_at = now + self.prng.timeout(self.config.heartbeat_timeout / 10);
-                let voter = self.membership.is_voter(&server.address);
-                let address = server.address.clone();
-                peers.push(Progress::new(address, voter, next, now, heartbeat_at, &self.config));
-            }
+        self.membership.elected();
+        let in_force = self.membership.in_force();
+        for server in &in_force.others {
+            let heartbeat_at = now + self.prng.timeout(self.config.heartbeat_timeout / 10);
+            let voter = server.suffrage == Suffrage::Voter;
+            let address = server.address.clone();
+            peers.push(Progress::new(address, voter, next, now, heartbeat_at, &self.config));
         }
+        let (votes, quorum) = (in_force.votes, in_force.quorum);
         self.state = State::Leader(Box::new(Leadership {
             first_own: next,
             peers,
-            votes: self.membership.is_voter(&me),
+            votes,
             lease_at: now + self.config.leader_lease_timeout,
             proposals: VecDeque::new(),
+            changes: VecDeque::new(),
+            transfer: None,
             reads: Reads::default(),
+            quorums: VecDeque::from([(LogIndex(0), quorum)]),
+            stored: Vec::new(),
         }));
         self.enter_role(now, out);
         self.set_leader(Some(me), out);
-        let noop = Entry {
-            index: next,
-            term: self.term(),
-            kind: EntryKind::Noop,
-            data: bytes::Bytes::new(),
-        };
-        self.append_as_leader(now, vec![noop], out);
+        let (kind, data) = self.membership.opening();
+        let opening = Entry { index: next, term: self.term(), kind, data };
+        self.append_as_leader(now, vec![opening], out);
     }
 
     /// Appends proposals to the log and sends them on at once.
@@ -132,11 +182,11 @@ impl Raft {
         proposals: Vec<Proposal>,
         out: &mut Vec<Output>,
     ) {
-        let State::Leader(leadership) = &mut self.state else {
-            let refusal = Refusal::NotLeader;
+        if let Some(refusal) = self.refusal_of_new_work() {
             out.extend(proposals.iter().map(|one| Output::Refused { id: one.id, refusal }));
             return;
-        };
+        }
+        let State::Leader(leadership) = &mut self.state else { return };
         if proposals.is_empty() {
             return;
         }
@@ -150,8 +200,18 @@ impl Raft {
         self.append_as_leader(now, entries, out);
     }
 
-    fn append_as_leader(&mut self, now: Instant, entries: Vec<Entry>, out: &mut Vec<Output>) {
+    pub(super) fn append_as_leader(
+        &mut self,
+        now: Instant,
+        entries: Vec<Entry>,
+        out: &mut Vec<Output>,
+    ) {
+        let first = self.log.last_index().next();
+        let changes = entries.iter().any(|entry| carries_membership(entry.kind));
         self.append_to_log(entries, out);
+        if changes {
+            self.follow_configuration(now, first, false, out);
+        }
         self.replicate_to_all(now, out);
         self.advance_commit(now, out);
     }
@@ -199,7 +259,7 @@ impl Raft {
     }
 
     /// AppendEntries that starts at `next`, with as much as one request may carry.
-    fn append_from(&self, next: LogIndex) -> AppendEntries {
+    pub(super) fn append_from(&self, next: LogIndex) -> AppendEntries {
         let prev_index = LogIndex(next.0 - 1);
         // Oracle: leader-completeness. One entry a request, so that an old entry can reach a quorum
         // while the Noop has not (Raft paper figure 8); see also `advance_commit`.
@@ -232,10 +292,22 @@ impl Raft {
         let current = progress.answered(call);
         let address = progress.address.clone();
         if response.success {
-            if progress.succeeded(last, current) {
-                out.push(Output::Event(Event::Pipelining(address)));
+            // A follower that deletes what it has from the first entry that comes may have deleted this
+            // again, if the request was given up and repeated.
+            if !current && !self.membership.keeps_present_entries() {
+                return;
             }
+            if progress.succeeded(last, current) {
+                out.push(Output::Event(Event::Pipelining(address.clone())));
+            }
+            self.push_transfer(out);
             self.advance_commit(now, out);
+            // What is committed may have taken followers off the list, this one too.
+            let State::Leader(leadership) = &self.state else { return };
+            if leadership.peers.get(peer).is_none_or(|there| there.address != address) {
+                self.replicate_to_all(now, out);
+                return;
+            }
         } else if current {
             if progress.rejected(response.last_log, response.no_retry_backoff, now) {
                 out.push(Output::Event(Event::PipelineAborted(address.clone())));
@@ -263,22 +335,23 @@ impl Raft {
 
     /// Commits what a quorum of voters has stored (spec cluster 4.7; Raft paper 5.3, 5.4.2).
     pub(super) fn advance_commit(&mut self, now: Instant, out: &mut Vec<Output>) {
+        let reached = self.stored_by_quorum();
         let State::Leader(leadership) = &self.state else { return };
-        let reached = self.stored_by_quorum(leadership);
         // Oracle: leader-completeness. An entry of an older term is not safe on a majority.
         let counts_old = planted!(self.faults, "commit-older-term");
         if reached <= self.commit_index || (reached < leadership.first_own && !counts_old) {
             return;
         }
-        self.commit_to(reached, out);
+        self.commit_to(now, reached, out);
         let State::Leader(leadership) = &mut self.state else { return };
         for progress in leadership.peers.iter_mut().filter(|peer| !peer.commit_is_due()) {
             progress.tell_commit(now + self.prng.timeout(self.config.commit_timeout));
         }
         self.start_read_round(now, out);
+        self.start_changes(now, out);
     }
 
-    fn stored_by_quorum(&self, leadership: &Leadership) -> LogIndex {
+    fn stored_by_quorum(&mut self) -> LogIndex {
         // Oracle: state-machine-safety. What only the leader has is applied.
         if planted!(self.faults, "apply-before-commit") {
             return self.log.last_index();
@@ -289,10 +362,10 @@ impl Raft {
         } else {
             self.log.durable_index()
         };
-        let mut stored = Vec::with_capacity(leadership.peers.len() + 1);
-        stored.extend(leadership.votes.then_some(own));
-        stored.extend(leadership.peers.iter().filter(|peer| peer.voter).map(|peer| peer.matched));
-        committed_index(stored)
+        match &mut self.state {
+            State::Leader(leadership) => leadership.stored_by_quorum(own, self.commit_index),
+            _ => LogIndex(0),
+        }
     }
 
     /// Heartbeats, retries and commit indexes that are due, then the lease.
@@ -304,6 +377,7 @@ impl Raft {
             }
             self.replicate(now, peer, out);
         }
+        self.check_transfer(now, out);
         let State::Leader(leadership) = &self.state else { return };
         if leadership.lease_at <= now {
             self.check_lease(now, out);
@@ -328,7 +402,7 @@ impl Raft {
             }
         }
         leadership.lease_at = now + (lease - oldest).max(LEASE_CHECK_MIN);
-        if in_contact < self.membership.quorum() {
+        if in_contact < self.membership.in_force().quorum {
             self.become_follower(now, self.term(), None, StepDown::LeaseExpired, out);
         }
     }

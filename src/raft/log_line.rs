@@ -61,6 +61,15 @@ pub fn log_line(event: &Event, me: &ServerAddress) -> Option<(Level, String)> {
         Event::SteppedDown(StepDown::Removed) => {
             (Level::Info, "removed ourself, transitioning to follower".to_owned())
         }
+        Event::NoVote { stable: true } => {
+            (Level::Warn, "not part of stable configuration, aborting election".to_owned())
+        }
+        Event::NoVote { stable: false } => (
+            Level::Warn,
+            "heartbeat timeout reached, not part of a stable configuration or a non-voter, \
+             not triggering a leader election"
+                .to_owned(),
+        ),
         _ => return membership_line(event).or_else(|| snapshot_line(event)),
     };
     Some(line)
@@ -128,6 +137,13 @@ fn snapshot_line(event: &Event) -> Option<(Level, String)> {
             format!("the log was damaged: asking for an election: leader={leader} term={term}"),
         ),
         Event::Healed => (Level::Info, "the log is whole again".to_owned()),
+        Event::EntryRefused { index, why } => {
+            (Level::Error, format!("failed to append to logs: index={index} error=\"{why}\""))
+        }
+        Event::CommittedTruncated { from, commit } => (
+            Level::Error,
+            format!("clearing committed log entries: from={from} committed={commit}"),
+        ),
         Event::Truncated(from) => (Level::Warn, format!("clearing log suffix: from={from}")),
         _ => return None,
     })

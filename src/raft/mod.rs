@@ -1,5 +1,5 @@
 //! L1: the consensus core, sans-IO. Raft as hashicorp/raft speaks it (Consul 1.9.8: server
-//! addresses as names, leader lease, no pre-vote), with the durability rules of the paper.
+//! addresses as names, leader lease; pre-vote off), with the durability rules of the paper.
 //!
 //! ```text
 //!              Input                                   Output
@@ -36,14 +36,15 @@
 //! * no append every 50 ms on an idle cluster: the commit index is sent when it moved, and refreshed
 //!   once per heartbeat timeout for a follower that was restarted in between.
 //!
-//! Not here: membership changes, leadership transfer (a request that carries its flag is
-//! honoured), pre-vote. Encoding is `wire`'s, files and sockets are the driver's.
+//! Not here: encoding is `wire`'s, files and sockets are the driver's.
 //!
 //! Reading order: [`types`], [`event`], [`config`], [`log`], `durability`, [`core`], `election`,
-//! `follower`, `leader`, `progress`, `reads`, `snapshot`, `restore`, `abstention`, [`membership`],
-//! `status`, `invariants`, [`describe`], [`log_line`](mod@log_line).
+//! `pre_vote`, `follower`, `leader`, `progress`, `reads`, `snapshot`, `restore`, `abstention`,
+//! [`membership`], `changes`, `transfer`, `status`, `invariants`, [`describe`],
+//! [`log_line`](mod@log_line).
 
 mod abstention;
+mod changes;
 pub mod config;
 pub mod core;
 pub mod describe;
@@ -56,17 +57,21 @@ mod leader;
 pub mod log;
 pub mod log_line;
 pub mod membership;
+mod pre_vote;
 mod progress;
 mod reads;
 mod restore;
 mod snapshot;
 mod status;
+mod transfer;
 pub mod types;
 
 pub use self::config::{ConfigError, RaftConfig};
 pub use self::core::{Raft, bootstrap};
 pub use self::describe::{describe_input, describe_output};
 pub use self::log_line::log_line;
-pub use self::membership::{Candidacy, Membership, StaticMembership};
+pub use self::membership::{
+    Candidacy, ConfigurationCodec, LegacyMembership, Membership, ModernMembership, PeersCodec,
+};
 pub use event::*;
 pub use types::*;

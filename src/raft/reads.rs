@@ -32,7 +32,7 @@ struct Round {
     /// The commit index when it began: every write that was acknowledged before any of its reads
     /// arrived lies at or below.
     index: LogIndex,
-    /// Positions of the voters that have answered.
+    /// Positions of the followers that have confirmed it.
     confirmed: Vec<usize>,
 }
 
@@ -47,6 +47,15 @@ impl Reads {
         let mut reads = self.round.take().map(|round| round.reads).unwrap_or_default();
         reads.append(&mut self.queued);
         reads
+    }
+
+    /// The follower at this position has left the list.
+    pub(super) fn forget_follower(&mut self, position: usize) {
+        let Some(round) = &mut self.round else { return };
+        round.confirmed.retain(|&peer| peer != position);
+        for peer in &mut round.confirmed {
+            *peer -= usize::from(*peer > position);
+        }
     }
 }
 
@@ -93,15 +102,15 @@ impl Raft {
         self.finish_read_round(now, out);
     }
 
-    /// Ends the round if a quorum has confirmed it, and begins the next.
-    fn finish_read_round(&mut self, now: Instant, out: &mut Vec<Output>) {
+    /// Ends the round if a quorum has confirmed it, and begins the next. The set may have changed since
+    /// it began: who votes now counts.
+    pub(super) fn finish_read_round(&mut self, now: Instant, out: &mut Vec<Output>) {
         let State::Leader(leadership) = &mut self.state else { return };
-        let own = usize::from(leadership.votes);
-        let Some(round) = leadership
-            .reads
-            .round
-            .take_if(|round| round.confirmed.len() + own >= self.membership.quorum())
-        else {
+        let (own, quorum) = (usize::from(leadership.votes), self.membership.in_force().quorum);
+        let peers = &leadership.peers;
+        let Some(round) = leadership.reads.round.take_if(|round| {
+            own + round.confirmed.iter().filter(|&&peer| peers[peer].voter).count() >= quorum
+        }) else {
             return;
         };
         let result = Ok(round.index);

@@ -44,11 +44,15 @@ impl Raft {
     /// An operator gives a new state.
     pub(super) fn restore(
         &mut self,
+        now: Instant,
         id: RequestId,
-        taken_at: LogIndex,
-        size: u64,
+        (taken_at, size): (LogIndex, u64),
         out: &mut Vec<Output>,
     ) {
+        if let Some(refusal) = self.refusal_of_new_work() {
+            out.push(Output::Refused { id, refusal });
+            return;
+        }
         if taken_at > MAX_INDEX {
             let refusal = Refusal::BadConfiguration("no log reaches the index of this snapshot");
             out.push(Output::Refused { id, refusal });
@@ -65,10 +69,12 @@ impl Raft {
         let meta = SnapshotMeta { index, term, configuration, configuration_index, size };
         let source = SnapshotSource::Operator(id);
         self.durability.install(Install { meta: meta.clone(), source, keeps_log: false });
-        self.go_on_from(&meta, false);
+        self.go_on_from(&meta, false, out);
         out.push(Output::Event(Event::SnapshotRestored(index)));
         let noop = Entry { index: index.next(), term, kind: EntryKind::Noop, data: Bytes::new() };
         self.append_to_log(vec![noop], out);
+        // A change of the set that was under way may have gone with the log.
+        self.follow_configuration(now, LogIndex(0), false, out);
         let held = self.durability.hold(self.durability.current(), Promise::Restored { id, index });
         crate::invariant!(held.is_none(), "the snapshot is durable before it is written");
     }

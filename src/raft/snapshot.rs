@@ -38,8 +38,8 @@ use crate::base::{CallId, Instant, LogIndex, PersistId, Prng, ReplyToken, Term};
 use crate::raft::core::{Raft, State, Waiting};
 use crate::raft::event::{Event, StepDown};
 use crate::raft::types::{
-    EntryKind, Install, InstallSnapshot, InstallSnapshotResponse, Lane, Output, Request, Response,
-    Restored, SnapshotMeta, SnapshotSource,
+    Install, InstallSnapshot, InstallSnapshotResponse, Lane, Output, Request, Response, Restored,
+    SnapshotMeta, SnapshotSource,
 };
 
 /// No log of a working cluster gets here: room for what is appended behind a snapshot.
@@ -264,7 +264,7 @@ impl Raft {
         let source = SnapshotSource::Received(token);
         let keeps_log = self.log.term_at(meta.index) == Some(meta.term);
         self.durability.install(Install { meta: meta.clone(), source, keeps_log });
-        self.go_on_from(&meta, keeps_log);
+        self.go_on_from(&meta, keeps_log, out);
         let (index, term) = (meta.index, meta.term);
         out.push(Output::Event(Event::SnapshotInstalled { index, term }));
         out.push(Output::Installed { meta, source });
@@ -274,16 +274,20 @@ impl Raft {
     }
 
     /// The snapshot is the beginning of everything; this step's batch puts it on disk.
-    pub(super) fn go_on_from(&mut self, meta: &SnapshotMeta, keeps_log: bool) {
+    pub(super) fn go_on_from(
+        &mut self,
+        meta: &SnapshotMeta,
+        keeps_log: bool,
+        out: &mut Vec<Output>,
+    ) {
         if !keeps_log {
+            // A set of servers that is not committed goes with the log.
+            if self.membership.truncated(self.commit_index.next()) {
+                self.tell_configuration(out);
+            }
             self.log.reset(meta.index, meta.term, self.durability.current());
         }
-        self.membership.installed(meta);
-        for entry in self.log.slice(meta.index.next(), self.log.last_index()) {
-            if entry.kind == EntryKind::Configuration {
-                self.membership.appended(entry);
-            }
-        }
+        self.membership_installed(meta, out);
         self.commit_index = meta.index;
         self.emitted = meta.index;
         self.snapshots.newest = meta.clone();

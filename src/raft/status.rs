@@ -88,13 +88,13 @@ impl Raft {
     /// The configuration in force.
     #[must_use]
     pub fn configuration(&self) -> &Configuration {
-        self.membership.configuration()
+        &self.membership.in_force().configuration
     }
 
-    /// The entry that brought [`Raft::configuration`].
+    /// The entry that brought it; 0 when none did.
     #[must_use]
     pub fn configuration_index(&self) -> LogIndex {
-        self.membership.for_snapshot().1
+        self.membership.in_force().index
     }
 
     /// The committed configuration and the entry that brought it: what a snapshot carries.

@@ -368,6 +368,10 @@ pub enum Input {
         /// To whom; none: to the voter that is furthest.
         to: Option<ServerId>,
     },
+    /// `legacy` alone: the agent gives the peer set, itself included (Consul's bootstrap, spec cluster
+    /// 3.8). A leader keeps its own. An empty set is a server's that has left for good: the file
+    /// becomes `null`, and this life goes on as it was.
+    SetPeers(Vec<ServerAddress>),
     /// The snapshot that [`Output::TakeSnapshot`] asked for is durable; its `size` is known.
     SnapshotSaved(SnapshotMeta),
     /// It could not be written. The server goes on and tries again after its interval.

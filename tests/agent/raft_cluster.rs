@@ -16,10 +16,12 @@ use proconsul::base::{
 };
 use proconsul::raft::config;
 use proconsul::raft::{
-    CallError, Configuration, EntryKind, Event, Input, Output, Persist, Proposal, Raft, RaftConfig,
-    Request, Response, Server, SnapshotMeta, SnapshotSource, StaticMembership, Suffrage, bootstrap,
-    describe_output,
+    CallError, Configuration, ConfigurationCodec, EntryKind, Event, Input, ModernMembership,
+    Output, Persist, Proposal, Raft, RaftConfig, Request, Response, Server, SnapshotMeta,
+    SnapshotSource, Suffrage, bootstrap, describe_output,
 };
+
+use proconsul::wire;
 
 use crate::raft_disk::{Disk, Log, State};
 use crate::raft_judge::{Judge, Violation};
@@ -87,6 +89,11 @@ pub struct Shape {
     pub faults: Faults,
 }
 
+const CONFIGURATION_CODEC: ConfigurationCodec = ConfigurationCodec {
+    encode: wire::raft::encode_configuration,
+    decode: |bytes| wire::raft::decode_configuration(bytes).map_err(|error| error.to_string()),
+};
+
 impl Shape {
     pub fn of(servers: usize, seed: u64) -> Self {
         Self {
@@ -121,7 +128,14 @@ pub struct Cluster {
 impl Cluster {
     /// A bootstrapped cluster: term 1, one configuration entry everywhere.
     pub fn new(shape: Shape) -> Self {
-        let (hard_state, entries) = bootstrap(Bytes::from_static(b"servers"));
+        let voters = shape.servers - shape.nonvoters;
+        let servers = (1..=shape.servers).map(|number| Server {
+            suffrage: if number <= voters { Suffrage::Voter } else { Suffrage::Nonvoter },
+            id: format!("n{number}").into(),
+            address: format!("n{number}").into(),
+        });
+        let first = Configuration { servers: servers.collect() };
+        let (hard_state, entries) = bootstrap(wire::raft::encode_configuration(&first));
         let nodes = (1..=shape.servers)
             .map(|number| Node {
                 address: format!("n{number}").into(),
@@ -170,14 +184,8 @@ impl Cluster {
         if self.is_up(at) {
             return Ok(());
         }
-        let voters = self.nodes.len() - self.shape.nonvoters;
-        let servers = self.nodes.iter().enumerate().map(|(number, node)| Server {
-            suffrage: if number < voters { Suffrage::Voter } else { Suffrage::Nonvoter },
-            id: node.address.as_str().into(),
-            address: node.address.clone(),
-        });
-        let membership = StaticMembership::new(Configuration { servers: servers.collect() });
         let node = &mut self.nodes[at];
+        let membership = ModernMembership::new(node.address.as_str().into(), CONFIGURATION_CODEC);
         node.life += 1;
         let mut config =
             RaftConfig::with_multiplier(node.address.as_str().into(), node.address.clone(), 1)

@@ -111,6 +111,9 @@ impl NodeObserver {
             | raft::Event::Abstaining
             | raft::Event::LeaderUnfit { .. }
             | raft::Event::NoKnownPeers
+            | raft::Event::NoVote { .. }
+            | raft::Event::EntryRefused { .. }
+            | raft::Event::CommittedTruncated { .. }
             | raft::Event::Pipelining(_)
             | raft::Event::PipelineAborted(_)
             | raft::Event::ContactLost { .. } => return,

@@ -1,0 +1,264 @@
+//! Membership as hashicorp/raft has it since servers have ids (spec cluster 4.1, 4.8; Raft thesis
+//! chapter 4).
+//!
+//! ```text
+//!   log        1 {n1 n2 n3}  …  7 {n1 n2 n3 n4}  …
+//!              committed ─┘     └─ latest: in force from the moment it is appended
+//!   7 truncated ──► latest = committed        7 committed ──► committed = latest
+//! ```
+//!
+//! A set counts as soon as it is in the log, committed or not: any majority of the old set and any of
+//! the new one share a server when they differ by one, so it does not matter which of the two a server
+//! uses (thesis 4.1). That argument needs two rules of the leader: one change at a time, and none
+//! before an entry of the own term is committed ("bug in single-server membership changes", raft-dev,
+//! July 2015): else two leaders of different terms could each append a change to the *same* old set,
+//! and the two new sets need not share a majority. Both are [`Membership::may_change`].
+//!
+//! Who may stand: whoever votes in the latest set, and whoever loses its vote by a set that is not known to
+//! be committed. The latter may be the only one with that entry, and then its log bars everybody else: of
+//! {n1 n2}, n2 leads, appends {n1} and stops; n1 needs n2's vote and does not get it (thesis 4.2.2). It does
+//! not count its own vote, and steps down when the entry is committed. Consul 1.9.8 behaves so (recorded: a
+//! server that has left and is started again campaigns); newer ones do not stand, and get stuck there.
+//!
+//! Who may be voted for: anybody, unless a leader is known; then strangers are told that they are strangers.
+//! The library since 1.3 turns strangers away at any time (spec cluster 4.5, rule 1, for requests that carry an
+//! id; those of Consul 1.9.8 do not). That makes clusters stop for good, as random schedules found: n1 was
+//! removed long ago, n3 is the only voter left, adds n1 and loses its leadership before n1 has the entry. Now n3
+//! needs n1's vote, and is a stranger to it (`change_stranger_is_needed`; thesis 4.1 says why a server must vote
+//! for candidates that are not in its set). The protection against removed servers is the known leader.
+//!
+//! Invariants: committed index <= latest index; at most the latest is uncommitted. After a start the
+//! latest counts as uncommitted unless a snapshot carries it.
+//!
+//! Deliberately not: the entries of the old form (AddPeer, RemovePeer). Nobody sends them to a cluster
+//! of this discipline, and they change nothing in it.
+
+use crate::base::{LogIndex, ServerAddress, ServerId, Term};
+use crate::invariant;
+use crate::raft::event::VoteRefusal;
+use crate::raft::membership::{
+    Candidacy, ConfigurationCodec, Effect, InForce, Membership, PlannedChange,
+};
+use crate::raft::types::{
+    Change, ChangeCommand, Configuration, Entry, EntryKind, Refusal, Restored, Server,
+    SnapshotMeta, Suffrage,
+};
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct ModernMembership {
+    codec: ConfigurationCodec,
+    me: ServerId,
+    committed: (LogIndex, Configuration),
+    latest: InForce,
+}
+
+impl ModernMembership {
+    /// Of the server with this id; its sets come from its log and its snapshot.
+    #[must_use]
+    pub fn new(me: ServerId, codec: ConfigurationCodec) -> Self {
+        let latest = InForce { quorum: 1, ..InForce::default() };
+        Self { codec, me, committed: (LogIndex(0), Configuration::default()), latest }
+    }
+
+    fn set_latest(&mut self, index: LogIndex, configuration: Configuration) {
+        let me = &self.me;
+        self.latest = InForce::of_voters(index, configuration, |server| server.id == *me);
+    }
+
+    /// The latest becomes the committed one, and this one the latest.
+    fn take(&mut self, entry: &Entry) -> Result<(), String> {
+        let configuration = self.read(entry)?;
+        self.committed = (self.latest.index, std::mem::take(&mut self.latest.configuration));
+        self.set_latest(entry.index, configuration);
+        Ok(())
+    }
+
+    fn read(&self, entry: &Entry) -> Result<Configuration, String> {
+        (self.codec.decode)(&entry.data)
+            .map_err(|why| format!("configuration entry {} cannot be read: {why}", entry.index))
+    }
+
+    fn votes_in_committed(&self) -> bool {
+        let is_me = |server: &Server| server.id == self.me && server.suffrage == Suffrage::Voter;
+        self.committed.1.servers.iter().any(is_me)
+    }
+
+    fn is_stable(&self) -> bool {
+        self.committed.0 == self.latest.index
+    }
+}
+
+impl Membership for ModernMembership {
+    fn in_force(&self) -> &InForce {
+        &self.latest
+    }
+
+    fn restored(&mut self, restored: &Restored) -> Result<(), String> {
+        let mut covered = LogIndex(0);
+        if let Some(snapshot) = &restored.snapshot {
+            covered = snapshot.index;
+            let _ = self.installed(snapshot);
+        }
+        let entries = restored.entries.iter().filter(|entry| entry.index > covered);
+        for entry in entries.filter(|entry| entry.kind == EntryKind::Configuration) {
+            self.take(entry)?;
+        }
+        Ok(())
+    }
+
+    fn check(&self, entry: &Entry) -> Result<(), String> {
+        match entry.kind {
+            EntryKind::Configuration => self.read(entry).map(|_| ()),
+            _ => Ok(()),
+        }
+    }
+
+    fn appended(&mut self, entry: &Entry, _: bool) -> bool {
+        if entry.kind != EntryKind::Configuration {
+            return false;
+        }
+        let taken = self.take(entry);
+        invariant!(taken.is_ok(), "appended without a check: {taken:?}");
+        true
+    }
+
+    fn truncated(&mut self, from: LogIndex) -> bool {
+        if self.latest.index < from {
+            return false;
+        }
+        let (index, configuration) = self.committed.clone();
+        self.set_latest(index, configuration);
+        true
+    }
+
+    fn committed(&mut self, entry: &Entry) -> Effect {
+        if entry.kind != EntryKind::Configuration || entry.index != self.latest.index {
+            return Effect::default();
+        }
+        self.committed = (self.latest.index, self.latest.configuration.clone());
+        Effect { changed: false, removed: !self.latest.votes }
+    }
+
+    fn installed(&mut self, snapshot: &SnapshotMeta) -> bool {
+        self.committed = (snapshot.configuration_index, snapshot.configuration.clone());
+        // The log that stays may carry a newer set.
+        if self.latest.index > snapshot.index {
+            return false;
+        }
+        let changed = self.latest.index != snapshot.configuration_index
+            || self.latest.configuration != snapshot.configuration;
+        self.set_latest(snapshot.configuration_index, snapshot.configuration.clone());
+        changed
+    }
+
+    fn for_snapshot(&self) -> (Configuration, LogIndex) {
+        let (index, configuration) = self.committed.clone();
+        (configuration, index)
+    }
+
+    fn candidacy(&self) -> Candidacy {
+        if self.latest.configuration.servers.is_empty() {
+            Candidacy::NoKnownPeers
+        } else if self.latest.votes || (!self.is_stable() && self.votes_in_committed()) {
+            Candidacy::Eligible
+        } else {
+            Candidacy::NotVoter { stable: self.is_stable() }
+        }
+    }
+
+    fn bars(
+        &self,
+        candidate: &ServerAddress,
+        leader: Option<&ServerAddress>,
+        transfer: bool,
+    ) -> Option<VoteRefusal> {
+        leader.filter(|leader| *leader != candidate)?;
+        if !self.latest.configuration.servers.is_empty() && !self.latest.contains(candidate) {
+            return Some(VoteRefusal::NotInConfiguration);
+        }
+        (!transfer).then_some(VoteRefusal::LeaderKnown)
+    }
+
+    fn may_lead(&self, candidate: &ServerAddress) -> bool {
+        let latest = &self.latest.configuration.servers;
+        let mut named = latest.iter().chain(&self.committed.1.servers);
+        !latest.iter().any(|server| server.address == *candidate)
+            || named.any(|it| it.address == *candidate && it.suffrage == Suffrage::Voter)
+    }
+
+    fn is_ahead(&self, own: (LogIndex, Term), other: (LogIndex, Term)) -> bool {
+        (own.1, own.0) > (other.1, other.0)
+    }
+
+    fn may_change(&self, own_term_committed: bool) -> bool {
+        own_term_committed && self.is_stable()
+    }
+
+    fn plan(&self, change: &Change) -> Result<PlannedChange, Refusal> {
+        let (since, latest) = (change.prev_index, self.latest.index);
+        if since > LogIndex(0) && since != latest {
+            return Err(Refusal::ConfigurationChanged { since, latest });
+        }
+        let mut configuration = self.latest.configuration.clone();
+        apply(change, &mut configuration.servers);
+        check(&configuration).map_err(Refusal::BadConfiguration)?;
+        let data = (self.codec.encode)(&configuration);
+        Ok(PlannedChange { kind: EntryKind::Configuration, data, configuration })
+    }
+
+    fn is_leaving(&self) -> bool {
+        !self.latest.votes
+    }
+}
+
+/// What a change does to the set (spec cluster 4.8). One that finds nothing to do leaves it as it is,
+/// and is appended all the same.
+fn apply(change: &Change, servers: &mut Vec<Server>) {
+    use ChangeCommand::{AddNonvoter, AddVoter, DemoteVoter, Promote, RemoveServer};
+    let known = servers.iter().position(|server| server.id == change.id);
+    match (change.command, known) {
+        (AddVoter | AddNonvoter, None) => {
+            let suffrage =
+                if change.command == AddVoter { Suffrage::Voter } else { Suffrage::Nonvoter };
+            let (id, address) = (change.id.clone(), change.address.clone());
+            servers.push(Server { suffrage, id, address });
+        }
+        (AddVoter, Some(at)) => {
+            servers[at].suffrage = Suffrage::Voter;
+            servers[at].address = change.address.clone();
+        }
+        (AddNonvoter, Some(at)) => servers[at].address = change.address.clone(),
+        (DemoteVoter, Some(at)) => servers[at].suffrage = Suffrage::Nonvoter,
+        (RemoveServer, Some(at)) => {
+            servers.remove(at);
+        }
+        (Promote, Some(at)) if servers[at].suffrage == Suffrage::Staging => {
+            servers[at].suffrage = Suffrage::Voter;
+        }
+        (DemoteVoter | RemoveServer | Promote, _) => {}
+    }
+}
+
+fn check(configuration: &Configuration) -> Result<(), &'static str> {
+    let servers = &configuration.servers;
+    for (at, server) in servers.iter().enumerate() {
+        if server.id.as_str().is_empty() {
+            return Err("empty ID in configuration");
+        }
+        if server.address.as_str().is_empty() {
+            return Err("empty address in configuration");
+        }
+        if servers[..at].iter().any(|earlier| earlier.id == server.id) {
+            return Err("found duplicate ID in configuration");
+        }
+        if servers[..at].iter().any(|earlier| earlier.address == server.address) {
+            return Err("found duplicate address in configuration");
+        }
+    }
+    if servers.iter().any(|server| server.suffrage == Suffrage::Voter) {
+        Ok(())
+    } else {
+        Err("need at least one voter in configuration")
+    }
+}
