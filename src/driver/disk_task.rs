@@ -12,7 +12,7 @@ use super::persist::Store;
 /// Where a node keeps its log.
 pub(super) enum Storage<D: Disk> {
     /// On disk.
-    Durable(Store<D>),
+    Durable(Box<Store<D>>),
     /// Nowhere: `-dev`.
     Memory,
 }

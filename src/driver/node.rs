@@ -226,7 +226,7 @@ async fn open_storage<R: Runtime>(
                 runtime.log(Level::Warn, "agent.server.raft", format_args!("{text}"));
             }
             let (store, restored) = found.settle().await.map_err(refused)?;
-            (Storage::Durable(store), restored)
+            (Storage::Durable(Box::new(store)), restored)
         }
         None => (Storage::Memory, Restored::default()),
     };
