@@ -18,7 +18,6 @@ mod persist_log;
 mod persist_model;
 mod persist_recovery;
 mod persist_script;
-mod persist_speed;
 mod persist_watched;
 mod raft_cluster;
 mod raft_disk;

@@ -44,6 +44,9 @@ fn every_crash_point_on_the_simulated_disk_keeps_what_was_acknowledged() {
                 let judged = judge(runtime.disk(Path::new("/data")), &possible).await;
                 assert_eq!(judged, Ok(()), "cut before operation {limit}, kept {keep:?}");
                 points += 1;
+                // The next one begins on an empty disk, with nothing pending.
+                net.fabric.kill(net.b, Keep::All);
+                runtime = net.fabric.start(net.b);
                 for (file, _) in net.fabric.list_files(net.b) {
                     net.fabric.remove_file(net.b, &file).unwrap();
                 }

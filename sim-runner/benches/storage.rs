@@ -1,22 +1,27 @@
-//! What one commit costs on this machine's disk. Not a test of anything:
-//! `cargo test --release -p proconsul --test agent persist_speed -- --ignored --nocapture`
+//! What one commit costs on this machine's disk: `cargo bench -p sim-runner --bench storage`.
+//!
+//! Disks that others use as well are fast at one moment and slow at the next, so the variants take
+//! turns: compare within a round.
 
-use proconsul::base::LogIndex;
-use proconsul::base::Term;
+use std::time::Instant;
+
 use proconsul::base::runtime::{Disk, File, Level, Runtime};
+use proconsul::base::{LogIndex, Term};
 use proconsul::driver::persist::{Options, Store};
 use proconsul::raft::{Entry, EntryKind, Persist};
 use proconsul::runtime::TokioRuntime;
 
-use crate::persist_script::FOLDER;
-use crate::real_process::now;
-
 const GROUPS: u64 = 1000;
+
+#[expect(clippy::disallowed_methods, reason = "a real disk works in real time")]
+fn now() -> Instant {
+    Instant::now()
+}
 
 /// Groups per second, one after the other, of one entry of 100 bytes for each of `writers`.
 async fn groups_per_second(disk: impl Disk, ahead_bytes: u64, writers: u64) -> f64 {
     let options = Options { ahead_bytes, ..Options::default() };
-    let (mut store, _) = Store::open(disk, FOLDER, options).await.expect("a fresh folder");
+    let (mut store, _) = Store::open(disk, "raft", options).await.expect("a fresh folder");
     let start = now();
     for group in 0..GROUPS {
         let batch = |writer| {
@@ -42,9 +47,7 @@ async fn bare_writes_per_second(disk: impl Disk) -> f64 {
     GROUPS as f64 / start.elapsed().as_secs_f64()
 }
 
-#[test]
-#[ignore = "measures the machine"]
-fn commits_per_second() {
+fn main() {
     let ran = TokioRuntime::run(Level::Error, |runtime| async move {
         for round in 0..3 {
             for (writers, ahead) in [(1, 0), (1, 64 << 10), (64, 0), (64, 64 << 10)] {
