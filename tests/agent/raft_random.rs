@@ -9,7 +9,7 @@
 use proconsul::base::{CallId, LogIndex, PersistId, Prng, ReplyToken, Term};
 use proconsul::raft::{
     AppendEntries, AppendEntriesResponse, Entry, EntryKind, Input, Lane, Raft, Request,
-    RequestVote, RequestVoteResponse, Response,
+    RequestPreVote, RequestVote, RequestVoteResponse, Response,
 };
 use proptest::prelude::*;
 
@@ -127,7 +127,8 @@ fn any_request() -> impl Strategy<Value = Request> {
     let entry = (any_number(), any_number()).prop_map(|(index, term)| Entry {
         index: LogIndex(index),
         term: Term(term),
-        kind: EntryKind::Command,
+        // A set of servers that nobody can read is refused, whatever index it names.
+        kind: if term == 5 { EntryKind::Configuration } else { EntryKind::Command },
         data: format!("{index}@{term}").into(),
     });
     let append = (any_number(), any_number(), any_number(), prop::collection::vec(entry, 0..4));
@@ -152,6 +153,15 @@ fn any_request() -> impl Strategy<Value = Request> {
                 leadership_transfer,
             })
         }),
+        (any_number(), any_number(), any_number()).prop_map(|(term, index, last_term)| {
+            Request::RequestPreVote(RequestPreVote {
+                term: Term(term),
+                candidate: "n2".into(),
+                last_log_index: LogIndex(index),
+                last_log_term: Term(last_term),
+            })
+        }),
+        Just(Request::TimeoutNow),
     ]
 }
 
