@@ -8,7 +8,10 @@
 //! `PROPTEST_CASES=10000 cargo test --test agent raft_changes` runs longer.
 
 use proconsul::base::{LogIndex, Prng};
-use proconsul::raft::{Change, ChangeCommand, Input};
+use proconsul::base::{ReplyToken, Term};
+use proconsul::raft::{
+    AppendEntries, Change, ChangeCommand, Entry, EntryKind, Input, Raft, Request,
+};
 use proptest::prelude::*;
 
 use crate::raft_cluster::{Cluster, Discipline, Shape};
@@ -180,4 +183,31 @@ fn legacy_breaks_what_it_is_said_to_break() {
     println!("{broken:?}");
     // Two leaders of one term that also append at one index are too rare to wait for.
     assert!(NOT_KEPT[..5].iter().all(|name| broken.contains_key(name)), "{broken:?}");
+}
+
+#[test]
+fn a_set_that_cannot_be_read_is_refused_with_its_reason() {
+    for discipline in [Discipline::Modern, LEGACY] {
+        let mut cluster = Cluster::new(Shape { discipline, ..Shape::of(3, 1) });
+        let last = cluster.nodes[0].raft.as_ref().map_or(LogIndex(0), Raft::last_index);
+        let kind = match discipline {
+            Discipline::Modern => EntryKind::Configuration,
+            Discipline::Legacy { .. } => EntryKind::AddPeerDeprecated,
+        };
+        let data = b"\xff".as_slice().into();
+        let entry = Entry { index: last.next(), term: Term(7), kind, data };
+        let request = Request::AppendEntries(AppendEntries {
+            term: Term(7),
+            leader: "n2".into(),
+            prev_index: last,
+            prev_term: Term(last.0),
+            entries: vec![entry],
+            leader_commit: last,
+        });
+        cluster.step(0, Input::Request { token: ReplyToken(9), request }).expect("it goes on");
+        assert_eq!(count(&cluster, "refused: "), 1);
+        assert!(cluster.transcript.iter().any(|line| line.contains("cannot be read")));
+        let raft = cluster.nodes[0].raft.as_ref().expect("it runs");
+        assert_eq!((raft.last_index(), raft.commit_index()), (last, LogIndex(0)));
+    }
 }

@@ -144,6 +144,7 @@ macro_rules! stories {
 stories! {
     change_add,
     change_needed_without_vote,
+    change_promoted_is_needed,
     change_queue,
     change_refusals,
     change_remove_follower,
