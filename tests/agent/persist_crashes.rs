@@ -170,8 +170,16 @@ fn every_death_of_the_process_on_a_real_disk_keeps_what_was_acknowledged() {
     assert!(points > 50, "{points}");
 }
 
+/// `PROPTEST_CASES` tries more scripts.
+fn cases() -> ProptestConfig {
+    match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => ProptestConfig::default(),
+        None => ProptestConfig::with_cases(12),
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
+    #![proptest_config(cases())]
 
     #[test]
     fn a_crash_at_every_operation_of_any_script_keeps_what_was_acknowledged(

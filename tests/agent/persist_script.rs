@@ -78,6 +78,7 @@ impl Model {
                 stages.push(now.clone());
                 let compacted = batches.iter().filter_map(|batch| batch.compact_to).max();
                 now.compacted = now.compacted.max(compacted.unwrap_or_default());
+                stages.push(now.clone());
                 for batch in batches {
                     if let Some(peers) = &batch.peers {
                         now.peers.clone_from(peers);

@@ -1,7 +1,7 @@
 //! What a real agent does not start with: it says what, where and what to do, and exits with 1.
 
 use std::fs;
-use std::io::Write;
+use std::os::unix::fs::FileExt;
 
 use crate::real_process::{Setup, check_all, command, copy_of, free_port, put};
 
@@ -45,9 +45,11 @@ fn a_torn_last_write_is_cut_off() {
     assert!(put(agent.at, "kept", "yes"));
     agent.crash();
     // The beginning of a group that was never acknowledged: the length is there, the bytes are not.
-    let before = copy_of(&setup.log_file());
-    let mut file = fs::File::options().append(true).open(setup.log_file()).expect("the log");
-    file.write_all(&[0; 700]).expect("appended");
+    // It follows the last group, where zeros have been written ahead.
+    let mut before = copy_of(&setup.log_file());
+    before.truncate(before.iter().rposition(|byte| *byte != 0).expect("a group") + 1);
+    let file = fs::File::options().write(true).open(setup.log_file()).expect("the log");
+    file.write_all_at(&[17, 0, 0, 0, 9], before.len() as u64).expect("written");
     drop(file);
     let agent = setup.serve();
     check_all(agent.at, &[("kept".to_owned(), "yes".to_owned())]);

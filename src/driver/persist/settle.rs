@@ -40,7 +40,7 @@ impl<D: Disk> Found<D> {
                 changes.push(Change::Append(&entries));
             }
             wal.commit(&changes).await?;
-            wal.drop_all_before().await?;
+            wal.drop_before_reset().await?;
         }
         for name in &self.useless {
             self.snapshots.remove(name).await?;
@@ -108,6 +108,7 @@ impl<D: Disk> Found<D> {
             segments,
             end,
             written,
+            reset_in: 0,
             group: replay.next_group,
             extent,
             hard_state: replay.hard_state.clone(),

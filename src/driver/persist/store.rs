@@ -163,12 +163,10 @@ impl<D: Disk> Store<D> {
 
     async fn write_in_order(&mut self, batches: &[Persist]) -> Result<(), StorageError> {
         let mut changes = Vec::new();
-        let mut reset = false;
         for batch in batches {
             changes.extend(batch.hard_state.as_ref().map(Change::HardState));
             if let Some(install) = &batch.install {
                 self.install(&mut changes, install).await?;
-                reset |= !install.keeps_log;
             }
             changes.extend(batch.truncate_from.map(Change::Truncate));
             if !batch.append.is_empty() {
@@ -176,9 +174,7 @@ impl<D: Disk> Store<D> {
             }
         }
         self.wal.commit(&changes).await?;
-        if reset {
-            self.wal.drop_all_before().await?;
-        }
+        self.wal.drop_before_reset().await?;
         if let Some(to) = batches.iter().filter_map(|batch| batch.compact_to).max() {
             let covered = self.newest.as_ref().map(|newest| newest.index).unwrap_or_default();
             invariant!(

@@ -40,6 +40,8 @@ pub(super) struct Wal<D: Disk> {
     pub end: u64,
     /// Up to here it has been written, with zeros at least.
     pub written: u64,
+    /// The segment with the last reset; 0 when there was none in this life.
+    pub reset_in: u64,
     /// The number of the next group.
     pub group: u64,
     pub extent: Extent,
@@ -118,6 +120,7 @@ impl<D: Disk> Wal<D> {
                 Change::Install(snapshot) => encoder.install(*snapshot),
                 Change::Reset(base) => {
                     encoder.reset(*base);
+                    self.reset_in = segment;
                     self.extent = Extent::after(*base);
                 }
                 Change::Truncate(from) => {
@@ -157,9 +160,11 @@ impl<D: Disk> Wal<D> {
         self.drop_front(enough).await
     }
 
-    /// Drops all segments before the current one.
-    pub async fn drop_all_before(&mut self) -> Result<(), StorageError> {
-        self.drop_front(self.segments.len() - 1).await
+    /// Drops the segments before the last reset. That need not be in the current segment: what was
+    /// appended to the same group of batches may have begun another one.
+    pub async fn drop_before_reset(&mut self) -> Result<(), StorageError> {
+        let enough = self.segments.iter().take_while(|segment| segment.0 < self.reset_in).count();
+        self.drop_front(enough).await
     }
 
     /// Drops this many segments at the front. Their names may come back after a power cut, which does
