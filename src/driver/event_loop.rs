@@ -40,9 +40,33 @@ pub(super) struct EventLoop<R: Runtime> {
 #[derive(Default)]
 pub(super) struct Waiting {
     askers: BTreeMap<RequestId, Asker>,
+    /// Those of them that came over a connection. A session that dies takes thousands with it, one
+    /// stream after the other.
+    by_connection: BTreeSet<(u64, RequestId)>,
     peers: BTreeMap<ReplyToken, (RaftAnswers, u64)>,
     /// Of these, requests whose snapshot the disk holds ready.
     offered: BTreeSet<ReplyToken>,
+}
+
+impl Waiting {
+    fn ask(&mut self, id: RequestId, asker: Asker) {
+        self.by_connection.extend(asker.connection().map(|connection| (connection, id)));
+        self.askers.insert(id, asker);
+    }
+
+    fn answered(&mut self, id: RequestId) -> Option<Asker> {
+        let asker = self.askers.remove(&id)?;
+        if let Some(connection) = asker.connection() {
+            self.by_connection.remove(&(connection, id));
+        }
+        Some(asker)
+    }
+
+    fn of_connection(&self, connection: u64) -> Vec<RequestId> {
+        let (first, last) = (RequestId(0), RequestId(u64::MAX));
+        let ids = self.by_connection.range((connection, first)..=(connection, last));
+        ids.map(|(_, id)| *id).collect()
+    }
 }
 
 /// Why the loop ends.
@@ -103,17 +127,12 @@ impl<R: Runtime> EventLoop<R> {
                 self.agent.step(now, Input::RaftRequest(token, request), out);
             }
             Message::Ask { id, request, asker } => {
-                self.waiting.askers.insert(id, asker);
+                self.waiting.ask(id, asker);
                 self.agent.step(now, Input::Ask(id, request), out);
             }
             Message::Forget(id) => self.forget(id, out),
             Message::HungUp { connection } => {
-                let askers = self.waiting.askers.iter();
-                let gone: Vec<RequestId> = askers
-                    .filter(|(_, asker)| asker.is_of(connection))
-                    .map(|(id, _)| *id)
-                    .collect();
-                for id in gone {
+                for id in self.waiting.of_connection(connection) {
                     self.forget(id, out);
                 }
             }
@@ -127,7 +146,7 @@ impl<R: Runtime> EventLoop<R> {
     }
 
     fn forget(&mut self, id: RequestId, out: &mut Vec<Output>) {
-        if self.waiting.askers.remove(&id).is_some() {
+        if self.waiting.answered(id).is_some() {
             self.agent.step(self.runtime.now(), Input::Forget(id), out);
         }
     }
@@ -167,7 +186,7 @@ impl<R: Runtime> EventLoop<R> {
                 }
                 Output::Forward { call, to, request } => self.peers.forward(call, &to, request),
                 Output::Answer(id, result) => {
-                    if let Some(asker) = self.waiting.askers.remove(&id) {
+                    if let Some(asker) = self.waiting.answered(id) {
                         asker.answer(result);
                     }
                 }

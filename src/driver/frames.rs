@@ -30,6 +30,16 @@ impl Frames {
         self.bytes.extend_from_slice(bytes);
     }
 
+    /// How many bytes have come after the last message.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether nothing has come after the last message.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     /// What has come after the last message: the beginning of something that is none.
     pub fn take_rest(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.bytes)

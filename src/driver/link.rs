@@ -1,4 +1,5 @@
-//! The calling side of a connection to another server, for any protocol on port 8300.
+//! The calling side of a connection to another server on which requests are answered in their order:
+//! Raft's. Requests that wait for each other's answers no longer than they must are `calls`'.
 //!
 //! ```text
 //!   event loop ──(key, request)──► inbox ─► [ connect ─ first byte ─ write … ] ─► peer
@@ -31,9 +32,9 @@ use super::frames::{Frames, READ_CHUNK_BYTES};
 /// How long connecting may take (the transport's I/O timeout, spec cluster 4.2).
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an unused connection is kept (spec cluster 5.5).
-const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 /// Both protocols answer with two values: a header or an error, and a body.
-const RESPONSE_SHAPE: (usize, usize) = (0, 2);
+pub(super) const RESPONSE_SHAPE: (usize, usize) = (0, 2);
 
 /// A protocol of requests and responses on one connection.
 pub(super) trait Protocol: Send + 'static {
@@ -65,7 +66,7 @@ pub(super) struct Decoded<T> {
 
 /// Why a request has no response.
 pub(super) enum LinkError {
-    /// There was no connection: certainly without effect.
+    /// Not a byte of it left this server: certainly without effect.
     NotSent(String),
     /// The connection broke, or the peer is silent: nobody knows what it did.
     Broken(String),
@@ -86,18 +87,29 @@ pub(super) async fn run<R: Runtime, P: Protocol, K: Send + Unpin + 'static>(
     mut inbox: mpsc::UnboundedReceiver<(K, P::Request)>,
     done: impl Done<K, P>,
 ) {
-    while let Some((key, request)) = inbox.recv().await {
-        match connect_in_time(&runtime, &to).await {
-            Ok(stream) => {
-                let (mut reader, mut writer) = stream.split();
-                let mut session = Session::new(&runtime, &protocol, &done);
-                session.enqueue(key, request);
-                let error =
-                    poll_fn(|cx| session.poll_end(cx, &mut reader, &mut writer, &mut inbox)).await;
-                for (_, outstanding) in session.outstanding {
-                    done(outstanding.key, Err(LinkError::Broken(error.to_string())));
-                }
-            }
+    while let Some((key, request, stream)) = connected(&runtime, &to, &mut inbox, &done).await {
+        let (mut reader, mut writer) = stream.split();
+        let mut session = Session::new(&runtime, &protocol, &done);
+        session.enqueue(key, request);
+        let error = poll_fn(|cx| session.poll_end(cx, &mut reader, &mut writer, &mut inbox)).await;
+        for (_, outstanding) in session.outstanding {
+            done(outstanding.key, Err(LinkError::Broken(error.to_string())));
+        }
+    }
+}
+
+/// Waits for a request and connects for it; none when the inbox is closed. Requests for which there
+/// is no connection are told so.
+pub(super) async fn connected<R: Runtime, P: Protocol, K>(
+    runtime: &R,
+    to: &ServerAddress,
+    inbox: &mut mpsc::UnboundedReceiver<(K, P::Request)>,
+    done: &impl Done<K, P>,
+) -> Option<(K, P::Request, R::Stream)> {
+    loop {
+        let (key, request) = inbox.recv().await?;
+        match connect_in_time(runtime, to).await {
+            Ok(stream) => return Some((key, request, stream)),
             Err(error) => {
                 // What queued up meanwhile would only wait for the same failure again.
                 done(key, Err(LinkError::NotSent(error.to_string())));

@@ -13,6 +13,9 @@ use crate::raft;
 /// text of an error.
 pub(super) type RaftAnswers = mpsc::UnboundedSender<(u64, Result<raft::Response, String>)>;
 
+/// The way back of answers to other servers, each with what it is for.
+pub(super) type Answers = mpsc::UnboundedSender<(ReplyTo, Result<Reply, Failure>)>;
+
 /// One message to the event loop.
 pub(super) enum Message {
     /// Straight to the core.
@@ -31,7 +34,7 @@ pub(super) enum Message {
     Ask { id: RequestId, request: Request, asker: Asker },
     /// Nobody waits for this answer any more.
     Forget(RequestId),
-    /// Another server's connection has ended: nobody waits for its answers any more.
+    /// Another server's connection, or one stream of it, has ended: nobody waits for its answers any more.
     HungUp { connection: u64 },
     /// The disk refused a batch, with this text: the end of this process.
     DiskFailed { batch: PersistId, why: String },
@@ -44,30 +47,31 @@ pub(super) enum Asker {
     /// A front end.
     FrontEnd(oneshot::Sender<Result<Reply, Failure>>),
     /// Another server's connection.
-    Server {
-        connection: u64,
-        to: mpsc::UnboundedSender<(ReplyTo, Result<Reply, Failure>)>,
-        reply: ReplyTo,
-    },
+    Server { to: Answers, reply: ReplyTo },
 }
 
 impl Asker {
-    /// Whether the answer is for this connection.
-    pub fn is_of(&self, wanted: u64) -> bool {
-        matches!(self, Asker::Server { connection, .. } if *connection == wanted)
+    /// The connection that the answer is for; none for a front end.
+    pub fn connection(&self) -> Option<u64> {
+        match self {
+            Asker::FrontEnd(_) => None,
+            Asker::Server { reply, .. } => Some(reply.connection),
+        }
     }
 
     /// Delivers; an asker that is gone needs nothing.
     pub fn answer(self, result: Result<Reply, Failure>) {
         match self {
             Asker::FrontEnd(sender) => drop(sender.send(result)),
-            Asker::Server { to, reply, .. } => drop(to.send((reply, result))),
+            Asker::Server { to, reply } => drop(to.send((reply, result))),
         }
     }
 }
 
-/// Which of a connection's requests an answer is for; both are repeated in it.
+/// Which of a connection's requests an answer is for; number and method are repeated in it.
 pub(super) struct ReplyTo {
+    /// A stream of a yamux session has a name of its own: its number may be used again.
+    pub connection: u64,
     pub number: u64,
     pub method: String,
 }

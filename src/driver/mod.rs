@@ -11,6 +11,7 @@
 //! generic over [`Runtime`](crate::base::runtime::Runtime): what ships and what is simulated is this
 //! same code.
 
+mod calls;
 mod disk_task;
 mod event_loop;
 mod frames;
@@ -18,6 +19,7 @@ mod front;
 mod link;
 mod mailbox;
 mod movement;
+mod mux;
 mod node;
 mod observer;
 mod peers;
@@ -25,6 +27,7 @@ pub mod persist;
 mod server_port;
 mod snapshot_stream;
 mod snapshots;
+mod substreams;
 
 pub use mailbox::Handle;
 pub use node::{Exit, Node};

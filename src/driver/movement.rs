@@ -18,11 +18,11 @@ use tokio::sync::Semaphore;
 use crate::base::runtime::{ByteWriter, Runtime};
 use crate::base::{Duration, Instant};
 
-const MESSAGE_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const MESSAGE_TIMEOUT: Duration = Duration::from_secs(60);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longer than callers keep a connection that they do not use (see `link`).
-const SILENCE_TIMEOUT: Duration = Duration::from_secs(180);
-const LOOK_EVERY: Duration = Duration::from_secs(10);
+pub(super) const SILENCE_TIMEOUT: Duration = Duration::from_secs(180);
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// Stands for "nothing is under way".
 const NEVER: u64 = u64::MAX;
 /// A buffer that one large answer made larger than this is given back.

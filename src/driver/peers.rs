@@ -1,5 +1,5 @@
-//! Connections to the other servers: one per lane for Raft, one for forwarded requests. Opened when
-//! first needed.
+//! Connections to the other servers: one per lane for Raft, one for forwarded requests, on which each
+//! has a stream of its own. Opened when first needed.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,6 +13,7 @@ use crate::raft::{self, CallError, Lane};
 use crate::wire;
 use crate::wire::multiplex::Purpose;
 
+use super::calls;
 use super::link::{self, Decoded, LinkError, Protocol};
 use super::mailbox::{Handle, Message};
 use super::persist::SnapshotStore;
@@ -91,7 +92,7 @@ impl<R: Runtime> Peers<R> {
                 handle.post(Message::Input(Input::Forwarded(call, result)));
             };
             let protocol = RpcProtocol { datacenter: self.datacenter.clone() };
-            let link = link::run(self.runtime.clone(), to.clone(), protocol, inbox, done);
+            let link = calls::run(self.runtime.clone(), to.clone(), protocol, inbox, done);
             self.runtime.spawn("rpc link", link);
             self.forwards.insert(to.clone(), sender);
         }
@@ -151,7 +152,7 @@ struct RpcProtocol {
 impl Protocol for RpcProtocol {
     type Request = agent::Request;
     type Response = Result<Reply, Failure>;
-    const PURPOSE: Purpose = Purpose::Rpc;
+    const PURPOSE: Purpose = Purpose::Yamux;
 
     fn encode(&self, sequence: u64, request: &agent::Request, into: &mut Vec<u8>) {
         // Only what has a method comes here.

@@ -36,6 +36,7 @@ use super::movement::Movement;
 use super::peers::invalid;
 use super::snapshot_stream;
 use super::snapshots::Incoming;
+use super::substreams;
 
 /// How long a connection may take to say what it speaks (`rpc_handshake_timeout`).
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -45,7 +46,7 @@ const MAX_CONNECTIONS_PER_CLIENT: usize = 100;
 const RAFT_SLOTS: usize = 256;
 /// Forwarded requests of one connection that are not answered: each may be a blocking query of a
 /// client of that server.
-const RPC_SLOTS: usize = 1 << 16;
+pub(super) const RPC_SLOTS: usize = 1 << 16;
 
 /// Accepts for ever.
 pub(super) async fn serve<R: Runtime>(
@@ -101,6 +102,9 @@ async fn connection<R: Runtime>(
                 let ended = rpc_connection(&runtime, connection, reader, writer, &handle).await;
                 handle.post(Message::HungUp { connection });
                 ended
+            }
+            Some(Purpose::Yamux) => {
+                substreams::serve(&runtime, from, reader, writer, &handle).await
             }
             Some(Purpose::Snapshot) => {
                 snapshot_stream::serve(&runtime, reader, writer, &handle, &datacenter).await
@@ -231,11 +235,11 @@ async fn rpc_connection<R: Runtime>(
         let mut frames = Frames::default();
         while let Some(call) = frames.read(&mut reader, (0, 2), decode, heard).await? {
             take_slot(&slots).await?;
-            let reply = ReplyTo { number: call.seq, method: call.method };
+            let reply = ReplyTo { connection, number: call.seq, method: call.method };
             match call.request {
                 Ok(request) => {
                     let id = RequestId(handle.new_name());
-                    let asker = Asker::Server { connection, to: answers.clone(), reply };
+                    let asker = Asker::Server { to: answers.clone(), reply };
                     handle.post(Message::Ask { id, request, asker });
                 }
                 // The sender is told; a closed channel means that the connection is gone.

@@ -3,6 +3,7 @@
 //! ```text
 //!   TCP 8300 ── first byte (multiplex) ─┬─ 1  raft     AppendEntries, RequestVote, …     raft/
 //!                                       ├─ 0  rpc      header + body, forwarded requests  rpc/
+//!                                       ├─ 4  yamux    many streams, each of them rpc      yamux/
 //!                                       └─ 5  snapshot header, then an archive as a stream rpc/snapshot.rs
 //!   log entry data ── message type byte + body                                            command.rs
 //!   snapshot of the store ── header + records                                             snapshot/
@@ -28,5 +29,6 @@ pub mod multiplex;
 pub mod raft;
 pub mod rpc;
 pub mod snapshot;
+pub mod yamux;
 
 pub use msgpack::{DecodeError, Fault, MAX_MESSAGE};

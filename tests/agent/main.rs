@@ -31,6 +31,7 @@ mod real_operator;
 mod real_process;
 mod real_refusals;
 mod real_single;
+mod real_yamux;
 mod state_golden;
 mod state_model;
 mod tidy;

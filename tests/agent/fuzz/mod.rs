@@ -21,6 +21,7 @@ mod corpus;
 mod mutate;
 mod targets;
 mod targets_storage;
+mod targets_yamux;
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -110,7 +111,7 @@ fn every_decoder_keeps_its_promises_on_mutated_input() {
     let only = std::env::var("FUZZ_TARGET").ok();
     let seed = number("FUZZ_SEED").unwrap_or(1);
     let until = seconds.map_or(Until::Inputs(FEW), |it| Until::Time(Duration::from_secs(it)));
-    let all = targets::ALL.iter().chain(targets_storage::ALL);
+    let all = targets::ALL.iter().chain(targets_storage::ALL).chain(targets_yamux::ALL);
     let chosen: Vec<&Target> =
         all.filter(|it| only.as_deref().is_none_or(|only| only == it.name)).collect();
     assert!(!chosen.is_empty(), "there is no target {only:?}");
