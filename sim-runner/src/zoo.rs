@@ -75,6 +75,18 @@ pub const PLANTS: &[Plant] = &[
         story: "a forwarded write whose connection broke is sent again, though it may have been applied",
     },
     Plant {
+        name: "lease-not-checked",
+        property: "linearizable",
+        scenario: "scenarios/zoo/leases.toml",
+        story: "a leader reads without asking while it believes that it leads, and never looks whether it has heard from a quorum (sofastack/sofa-jraft#25)",
+    },
+    Plant {
+        name: "read-before-own-commit",
+        property: "linearizable",
+        scenario: "scenarios/zoo/frozen_leaders.toml",
+        story: "a new leader confirms reads at a commit index that may be older than its predecessor's (etcd-io/etcd#7331, Raft thesis 6.4)",
+    },
+    Plant {
         name: "double-vote",
         property: "election-safety",
         scenario: "scenarios/zoo/elections.toml",
@@ -93,10 +105,34 @@ pub const PLANTS: &[Plant] = &[
         story: "a server votes for a candidate whose log is behind its own",
     },
     Plant {
+        name: "abstainer-votes",
+        property: "leader-completeness",
+        scenario: "scenarios/zoo/damage.toml",
+        story: "a server that lost acknowledged entries to damage votes as if it never had them (Alagappan et al., Protocol-Aware Recovery, FAST 2018, of LogCabin and others)",
+    },
+    Plant {
+        name: "change-without-own-commit",
+        property: "leader-completeness",
+        scenario: "scenarios/zoo/members.toml",
+        story: "a leader changes the set of servers before it has committed an entry of its term (Ongaro, 'bug in single-server membership changes', raft-dev 2015; atomix/copycat#23)",
+    },
+    Plant {
         name: "apply-before-commit",
         property: "state-machine-safety",
         scenario: "scenarios/zoo/power_cuts.toml",
         story: "a leader applies what only its own log holds",
+    },
+    Plant {
+        name: "match-is-log-end",
+        property: "state-machine-safety",
+        scenario: "scenarios/zoo/partitions.toml",
+        story: "a leader takes its log's end at the answer for what the follower has, not what it had sent (Gjengset, Students' Guide to Raft 2016; a kin is ravendb/ravendb#9330)",
+    },
+    Plant {
+        name: "snapshot-ahead-of-state",
+        property: "state-machine-safety",
+        scenario: "scenarios/zoo/snapshots.toml",
+        story: "a snapshot is written down with an index that its state has not reached (etcd v3.5 data inconsistency postmortem, etcd-io/etcd#13967)",
     },
     Plant {
         name: "commit-goes-back",
@@ -109,6 +145,12 @@ pub const PLANTS: &[Plant] = &[
         property: "commit-monotonic",
         scenario: "scenarios/zoo/elections.toml",
         story: "a leader counts replicas of entries of earlier terms, as in figure 8 of the Raft paper",
+    },
+    Plant {
+        name: "install-older-snapshot",
+        property: "commit-monotonic",
+        scenario: "scenarios/zoo/snapshots.toml",
+        story: "a follower installs a snapshot that ends before what it has applied since it was sent (eBay/NuRaft#407)",
     },
     Plant {
         name: "vote-not-persisted",
@@ -147,10 +189,58 @@ pub const PLANTS: &[Plant] = &[
         story: "a leader acknowledges a write when it has appended it, before a majority has",
     },
     Plant {
+        name: "sync-error-ignored",
+        property: "durability",
+        scenario: "scenarios/zoo/disks.toml",
+        story: "a sync that failed is tried again, and its success is believed (PostgreSQL's 'fsyncgate', 2018)",
+    },
+    Plant {
+        name: "lone-leader-acks-unsynced",
+        property: "durability",
+        scenario: "scenarios/zoo/alone.toml",
+        story: "a leader without followers commits what its own disk does not have yet (etcd-io/etcd#14370)",
+    },
+    Plant {
+        name: "folder-not-synced",
+        property: "durability",
+        scenario: "scenarios/zoo/power_cuts.toml",
+        story: "a log file is synced and the folder with its name is not (etcd-io/etcd#6368)",
+    },
+    Plant {
+        name: "recovery-skips-checksum",
+        property: "storage-recovery",
+        scenario: "scenarios/zoo/disks.toml",
+        story: "a write that a power cut tore is replayed as far as it can be read (etcd-io/etcd#14098 is of this kind)",
+    },
+    Plant {
+        name: "vote-in-two-writes",
+        property: "storage-recovery",
+        scenario: "scenarios/zoo/disks.toml",
+        story: "the term of a vote is written first and its candidate second (hashicorp/raft#661, persistVote)",
+    },
+    Plant {
         name: "stuck-follower",
         property: "liveness",
         scenario: "scenarios/zoo/partitions.toml",
         story: "a deposed leader never stands for election nor votes again",
+    },
+    Plant {
+        name: "snapshot-progress-stuck",
+        property: "liveness",
+        scenario: "scenarios/zoo/snapshots.toml",
+        story: "a leader whose snapshot did not arrive waits for its end for ever (etcd-io/etcd#10225, dgraph-io/dgraph#2707)",
+    },
+    Plant {
+        name: "snapshot-loses-configuration",
+        property: "liveness",
+        scenario: "scenarios/zoo/snapshots.toml",
+        story: "a snapshot is kept without the set of servers, and who starts from it knows nobody (etcd-io/etcd#2267)",
+    },
+    Plant {
+        name: "install-keeps-conflicting-tail",
+        property: "liveness",
+        scenario: "scenarios/zoo/long_tail.toml",
+        story: "a follower keeps a log that contradicts the snapshot it installs, and is sent it again and again (hashicorp/raft#704, scylladb/scylladb#9551)",
     },
 ];
 

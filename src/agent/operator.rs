@@ -16,6 +16,7 @@
 //! O(1) copy, and stands for the last one that was applied.
 
 use crate::base::{Instant, LogIndex, RequestId, Term};
+use crate::planted;
 use crate::raft::{self, Change, ChangeCommand, Refusal, SnapshotMeta, SnapshotSource};
 use crate::wire::archive;
 
@@ -147,7 +148,7 @@ impl Agent {
 
     pub(super) fn take_snapshot(&self, meta: SnapshotMeta, out: &mut Vec<Output>) {
         crate::invariant!(
-            meta.index == self.applied,
+            meta.index == self.applied || planted!(self.faults, "snapshot-ahead-of-state"),
             "a snapshot at {} is wanted with {} applied",
             meta.index,
             self.applied
@@ -171,7 +172,7 @@ impl Agent {
         crate::invariant!(image.is_some(), "{source:?} is installed, and its state is not here");
         let Some(StateImage(state)) = image else { return };
         crate::invariant!(
-            meta.index >= self.applied,
+            meta.index >= self.applied || planted!(self.faults, "install-older-snapshot"),
             "a snapshot at {} is installed with {} applied",
             meta.index,
             self.applied

@@ -18,6 +18,7 @@
 
 use crate::base::{Instant, LogIndex, RequestId, ServerAddress};
 use crate::invariant;
+use crate::planted;
 use crate::raft::core::{Raft, State, Waiting};
 use crate::raft::event::{Event, StepDown};
 use crate::raft::progress::Progress;
@@ -58,7 +59,10 @@ impl Raft {
     /// Starts what is queued, as far as it may start now.
     pub(super) fn start_changes(&mut self, now: Instant, out: &mut Vec<Output>) {
         while let State::Leader(leadership) = &mut self.state {
-            let own_term_committed = self.commit_index >= leadership.first_own;
+            // Oracle: leader-completeness. Two leaders change the same old set, and a majority of the
+            // one new set shares no server with a majority of the other.
+            let hurries = planted!(self.faults, "change-without-own-commit");
+            let own_term_committed = self.commit_index >= leadership.first_own || hurries;
             if leadership.changes.is_empty() || !self.membership.may_change(own_term_committed) {
                 return;
             }

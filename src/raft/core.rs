@@ -159,6 +159,8 @@ impl Raft {
             hard_state.term = snapshot.term;
             durability.hard_state_changed();
         }
+        // Oracle: leader-completeness. It votes for a server that lacks what it has lost itself.
+        let abstains = restored.abstains && !planted!(faults, "abstainer-votes");
         let timer = now + prng.timeout(config.heartbeat_timeout);
         let forked = prng.fork("snapshot");
         let mut raft = Self {
@@ -167,7 +169,7 @@ impl Raft {
             prng,
             membership,
             log: RaftLog::restored(restored.entries, (snapshot.index, snapshot.term)),
-            abstention: restored.abstains.then_some(hard_state.term),
+            abstention: abstains.then_some(hard_state.term),
             hard_state,
             durability,
             state: State::Follower,

@@ -34,7 +34,9 @@ impl Raft {
         let (role, term, commit) = before;
         invariant!(self.term() >= term, "the term went from {term} back to {}", self.term());
         invariant!(
-            self.commit_index >= commit || planted!(self.faults, "commit-goes-back"),
+            self.commit_index >= commit
+                || planted!(self.faults, "commit-goes-back")
+                || planted!(self.faults, "install-older-snapshot"),
             "the commit index went from {commit} back to {}",
             self.commit_index
         );
@@ -58,6 +60,13 @@ impl Raft {
             planted!(self.faults, "ack-before-durable"),
             planted!(self.faults, "commit-goes-back"),
             planted!(self.faults, "apply-before-commit"),
+            planted!(self.faults, "snapshot-ahead-of-state"),
+            planted!(self.faults, "install-keeps-conflicting-tail"),
+            planted!(self.faults, "install-older-snapshot"),
+            planted!(self.faults, "match-is-log-end"),
+            planted!(self.faults, "change-without-own-commit"),
+            planted!(self.faults, "abstainer-votes"),
+            planted!(self.faults, "lone-leader-acks-unsynced"),
         ]
         .contains(&true)
     }

@@ -292,6 +292,11 @@ impl Raft {
         let current = progress.answered(call);
         let address = progress.address.clone();
         if response.success {
+            // Oracle: state-machine-safety. What was appended since the request left is counted too.
+            let last = match planted!(self.faults, "match-is-log-end") {
+                true => self.log.last_index(),
+                false => last,
+            };
             // A follower that deletes what it has from the first entry that comes may have deleted this
             // again, if the request was given up and repeated.
             if !current && !self.membership.keeps_present_entries() {
@@ -357,11 +362,10 @@ impl Raft {
             return self.log.last_index();
         }
         // The leader's own share of "ack-before-durable", see `follower`.
-        let own = if planted!(self.faults, "ack-before-durable") {
-            self.log.last_index()
-        } else {
-            self.log.durable_index()
-        };
+        let unsynced = planted!(self.faults, "ack-before-durable")
+            // Oracle: durability. Alone, it commits before its disk has anything.
+            || planted!(self.faults, "lone-leader-acks-unsynced");
+        let own = if unsynced { self.log.last_index() } else { self.log.durable_index() };
         match &mut self.state {
             State::Leader(leadership) => leadership.stored_by_quorum(own, self.commit_index),
             _ => LogIndex(0),
@@ -402,7 +406,9 @@ impl Raft {
             }
         }
         leadership.lease_at = now + (lease - oldest).max(LEASE_CHECK_MIN);
-        if in_contact < self.membership.in_force().quorum {
+        // Oracle: linearizable. A leader that is cut off answers default reads for as long as it is.
+        let checked = !planted!(self.faults, "lease-not-checked");
+        if in_contact < self.membership.in_force().quorum && checked {
             self.become_follower(now, self.term(), None, StepDown::LeaseExpired, out);
         }
     }

@@ -35,11 +35,12 @@
 //! [`RaftLog::reset`]: crate::raft::log::RaftLog::reset
 
 use crate::base::{CallId, Instant, LogIndex, PersistId, Prng, ReplyToken, Term};
+use crate::planted;
 use crate::raft::core::{Raft, State, Waiting};
 use crate::raft::event::{Event, StepDown};
 use crate::raft::types::{
-    Install, InstallSnapshot, InstallSnapshotResponse, Lane, Output, Request, Response, Restored,
-    SnapshotMeta, SnapshotSource,
+    Configuration, Install, InstallSnapshot, InstallSnapshotResponse, Lane, Output, Request,
+    Response, Restored, SnapshotMeta, SnapshotSource,
 };
 
 /// No log of a working cluster gets here: room for what is appended behind a snapshot.
@@ -110,12 +111,18 @@ impl Raft {
         {
             return;
         }
-        let (configuration, configuration_index) = self.membership.for_snapshot();
+        let (mut configuration, configuration_index) = self.membership.for_snapshot();
         // A set of servers that is not applied yet does not belong into a state of before.
         if configuration_index > self.emitted {
             return;
         }
-        let index = self.emitted;
+        // Oracle: state-machine-safety. It stands for entries whose effects it has not.
+        let ahead = planted!(self.faults, "snapshot-ahead-of-state");
+        let index = if ahead { self.log.last_index() } else { self.emitted };
+        // Oracle: liveness. Whoever starts from it knows nobody, and nobody stands for election.
+        if planted!(self.faults, "snapshot-loses-configuration") {
+            configuration = Configuration::default();
+        }
         let term = self.log.term_at(index).expect("what was handed out since the last snapshot");
         let meta = SnapshotMeta { index, term, configuration, configuration_index, size: 0 };
         self.snapshots.taking = Some(index);
@@ -215,6 +222,10 @@ impl Raft {
             }
             self.advance_commit(now, out);
         } else if current {
+            // Oracle: liveness. It waits for ever for the end of what has ended.
+            if planted!(self.faults, "snapshot-progress-stuck") {
+                return;
+            }
             progress.failed(now);
         }
         self.replicate(now, peer, out);
@@ -246,7 +257,9 @@ impl Raft {
         }
         self.become_follower(now, term, Some(leader), StepDown::NewerTerm, out);
         self.last_contact = Some(now);
-        let batch = if snapshot.index > self.commit_index {
+        // Oracle: commit-monotonic. One that was long under way takes back what came after it.
+        let takes_older = planted!(self.faults, "install-older-snapshot");
+        let batch = if snapshot.index > self.commit_index || takes_older {
             self.install(token, snapshot, out);
             Some(self.durability.current())
         } else {
@@ -262,7 +275,11 @@ impl Raft {
 
     fn install(&mut self, token: ReplyToken, meta: SnapshotMeta, out: &mut Vec<Output>) {
         let source = SnapshotSource::Received(token);
-        let keeps_log = self.log.term_at(meta.index) == Some(meta.term);
+        let own = self.log.term_at(meta.index);
+        // Oracle: liveness. The tail contradicts the snapshot, so no append goes with it, and the
+        // leader sends the snapshot again and again.
+        let keeps_any = planted!(self.faults, "install-keeps-conflicting-tail");
+        let keeps_log = own == Some(meta.term) || (keeps_any && own.is_some());
         self.durability.install(Install { meta: meta.clone(), source, keeps_log });
         self.go_on_from(&meta, keeps_log, out);
         let (index, term) = (meta.index, meta.term);

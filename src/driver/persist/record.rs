@@ -213,11 +213,11 @@ impl<'a> Payload<'a> {
 
 /// A record's kind, payload and whole length, when one stands at `offset` of a segment's bytes and
 /// its checksum matches.
-fn frame(bytes: &[u8], segment: u64, offset: usize) -> Option<(u8, &[u8], usize)> {
+fn frame(bytes: &[u8], (segment, offset): (u64, usize), check: bool) -> Option<(u8, &[u8], usize)> {
     let mut rest = Payload(bytes.get(offset..)?);
     let (size, crc, kind) = (rest.u32()? as usize, rest.u32()?, rest.u8()?);
     let payload = rest.take(size)?;
-    let matches = checksum(segment, offset as u64, kind, payload) == crc;
+    let matches = !check || checksum(segment, offset as u64, kind, payload) == crc;
     matches.then_some((kind, payload, FRAME + size))
 }
 
@@ -228,7 +228,7 @@ pub(super) fn group_at(bytes: &[u8], segment: u64, offset: usize) -> Option<Grou
     if head[..4] != (GROUP_PAYLOAD as u32).to_le_bytes() || head[8] != GROUP {
         return None;
     }
-    let (_, payload, _) = frame(bytes, segment, offset)?;
+    let (_, payload, _) = frame(bytes, (segment, offset), true)?;
     let mut payload = Payload(payload);
     Some(Group { number: payload.u64()?, body: payload.u32()?, zero_sectors: payload.u32()? })
 }
@@ -241,13 +241,14 @@ pub(super) enum BadRecord {
     Nonsense(&'static str),
 }
 
-/// The record at this offset of a group's body and its whole length.
+/// The record at this place (segment, offset) of a group's body and its whole length. Only a planted
+/// bug does not `check` the checksum.
 pub(super) fn record_at(
     bytes: &[u8],
-    segment: u64,
-    offset: usize,
+    place: (u64, usize),
+    check: bool,
 ) -> Result<(Record, usize), BadRecord> {
-    let (kind, payload, size) = frame(bytes, segment, offset).ok_or(BadRecord::Damaged)?;
+    let (kind, payload, size) = frame(bytes, place, check).ok_or(BadRecord::Damaged)?;
     let record = match kind {
         STATE => state(payload).map(Record::State),
         TRUNCATE => Payload(payload)

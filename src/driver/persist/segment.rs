@@ -22,7 +22,8 @@
 use super::error::{StorageError, at};
 use super::extent::Position;
 use crate::base::runtime::{Disk, File};
-use crate::base::{LogIndex, Term};
+use crate::base::{Faults, LogIndex, Term};
+use crate::planted;
 
 /// Bytes before the first group.
 pub(super) const HEADER: usize = 48;
@@ -81,13 +82,21 @@ impl Header {
 
     /// Creates the segment with this header, durably, and gives it open. What a crash left of an
     /// earlier try is overwritten.
-    pub async fn create<D: Disk>(&self, disk: &D, folder: &str) -> Result<D::File, StorageError> {
+    pub async fn create<D: Disk>(
+        &self,
+        disk: &D,
+        folder: &str,
+        faults: &Faults,
+    ) -> Result<D::File, StorageError> {
         let path = path(folder, self.sequence);
         let file = disk.open(&path, true).await.map_err(at("create", &path))?;
         file.set_len(0).await.map_err(at("empty", &path))?;
         file.write_at(0, &self.encode()).await.map_err(at("write", &path))?;
         file.sync().await.map_err(at("sync", &path))?;
-        disk.sync_dir(folder).await.map_err(at("sync", folder))?;
+        // Oracle: durability. The file is durable, its name is not.
+        if !planted!(faults, "folder-not-synced") {
+            disk.sync_dir(folder).await.map_err(at("sync", folder))?;
+        }
         Ok(file)
     }
 }

@@ -16,6 +16,7 @@ use super::store::{MARK, Store};
 use super::wal::{Change, Wal};
 use super::{Recovered, extent::Extent};
 use crate::base::runtime::{Disk, File};
+use crate::planted;
 use crate::raft::Restored;
 
 impl<D: Disk> Found<D> {
@@ -30,7 +31,10 @@ impl<D: Disk> Found<D> {
             self.write_mark().await?;
         }
         let mut wal = self.open_tail().await?;
-        self.disk.sync_dir(&self.folder).await.map_err(at("sync", &self.folder))?;
+        // See `segment`.
+        if !planted!(self.options.faults, "folder-not-synced") {
+            self.disk.sync_dir(&self.folder).await.map_err(at("sync", &self.folder))?;
+        }
         let entries = std::mem::take(&mut self.log.entries);
         if self.rewrite {
             wal.begin_segment().await?;
@@ -97,7 +101,11 @@ impl<D: Disk> Found<D> {
                 let sequence = replay.tail.as_ref().map_or(1, |tail| tail.sequence);
                 let header = Header { sequence, first_group: replay.next_group, base };
                 segments.push((sequence, base));
-                (header.create(disk, folder).await?, HEADER as u64, HEADER as u64)
+                (
+                    header.create(disk, folder, &self.options.faults).await?,
+                    HEADER as u64,
+                    HEADER as u64,
+                )
             }
         };
         Ok(Wal {

@@ -18,8 +18,8 @@ use super::snapshots::{SnapshotStore, Staged};
 use super::wal::{Change, Wal};
 use super::{Options, Recovered};
 use crate::base::runtime::Disk;
-use crate::invariant;
-use crate::raft::{Install, Persist, Restored, SnapshotMeta, SnapshotSource};
+use crate::raft::{HardState, Install, Persist, Restored, SnapshotMeta, SnapshotSource, Vote};
+use crate::{invariant, planted};
 
 /// There while this server [abstains](Restored::abstains).
 pub(super) const MARK: &str = "healing";
@@ -164,6 +164,14 @@ impl<D: Disk> Store<D> {
     async fn write_in_order(&mut self, batches: &[Persist]) -> Result<(), StorageError> {
         let mut changes = Vec::new();
         for batch in batches {
+            // Oracle: storage-recovery. Between the two writes the disk has a vote that nobody gave.
+            if planted!(self.wal.options.faults, "vote-in-two-writes")
+                && let Some(half) = half_written(&self.wal.hard_state, batch.hard_state.as_ref())
+            {
+                self.wal.commit(&changes).await?;
+                changes.clear();
+                self.wal.commit(&[Change::HardState(&half)]).await?;
+            }
             changes.extend(batch.hard_state.as_ref().map(Change::HardState));
             if let Some(install) = &batch.install {
                 self.install(&mut changes, install).await?;
@@ -214,8 +222,9 @@ impl<D: Disk> Store<D> {
             self.newest = Some(meta);
         }
         if install.keeps_log {
+            let keeps_any = planted!(self.wal.options.faults, "install-keeps-conflicting-tail");
             invariant!(
-                self.wal.extent.holds(place),
+                self.wal.extent.holds(place) || keeps_any,
                 "the log is kept and has no entry {} of term {}",
                 place.0,
                 place.1
@@ -234,4 +243,11 @@ impl<D: Disk> Store<D> {
         self.healing = false;
         Ok(())
     }
+}
+
+/// For a planted bug: the term of a new vote is written, its candidate is still the old one.
+fn half_written(before: &HardState, after: Option<&HardState>) -> Option<HardState> {
+    let (old, new) = (before.vote.as_ref()?, after?.vote.as_ref()?);
+    let half = Vote { term: new.term, candidate: old.candidate.clone() };
+    (half != *new && half != *old).then(|| HardState { term: new.term, vote: Some(half) })
 }

@@ -69,7 +69,13 @@ impl<D: Disk> Wal<D> {
         self.file.write_at(self.end, &self.buffer).await.map_err(at("write", &path))?;
         // Oracle: durability. What was acknowledged is gone after a power cut.
         if !planted!(self.options.faults, "storage-skips-sync") {
-            self.file.sync().await.map_err(at("sync", &path))?;
+            let mut synced = self.file.sync().await;
+            // Oracle: durability. The pages of a failed sync count as clean: the next one succeeds,
+            // and has written nothing.
+            if synced.is_err() && planted!(self.options.faults, "sync-error-ignored") {
+                synced = self.file.sync().await;
+            }
+            synced.map_err(at("sync", &path))?;
         }
         self.written = self.written.max(self.end + self.buffer.len() as u64);
         self.end += used;
@@ -97,7 +103,7 @@ impl<D: Disk> Wal<D> {
             first_group: self.group,
             base: self.extent.last(),
         };
-        self.file = header.create(&self.disk, &self.folder).await?;
+        self.file = header.create(&self.disk, &self.folder, &self.options.faults).await?;
         self.segments.push((header.sequence, header.base));
         self.end = segment::HEADER as u64;
         self.written = self.end;
