@@ -42,6 +42,9 @@ const APPEND: u8 = 4;
 const INSTALL: u8 = 5;
 const RESET: u8 = 6;
 
+/// No term, index or number of a group gets here.
+pub(super) const MAX_NUMBER: u64 = u64::MAX / 2;
+
 /// What a group record says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Group {
@@ -202,8 +205,11 @@ impl<'a> Payload<'a> {
         self.take(4).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes)
     }
 
+    /// A term, an index or a number: none when it is one that nothing here can have reached, so that
+    /// whoever counts on from it need not fear the end of numbers.
     fn u64(&mut self) -> Option<u64> {
-        self.take(8).and_then(|bytes| bytes.try_into().ok()).map(u64::from_le_bytes)
+        let number = self.take(8).and_then(|bytes| bytes.try_into().ok()).map(u64::from_le_bytes);
+        number.filter(|number| *number <= MAX_NUMBER)
     }
 
     fn position(&mut self) -> Option<Position> {

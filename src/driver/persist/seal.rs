@@ -10,6 +10,7 @@
 //! It stands at the end, since what a snapshot stands for is known only when its bytes are all there.
 //! Its own checksum (CRC-32C, with the field itself zero) covers the length behind it too.
 
+use super::record::MAX_NUMBER;
 use crate::base::{LogIndex, Term};
 use crate::raft::SnapshotMeta;
 use crate::wire::raft::{decode_configuration, encode_configuration};
@@ -81,6 +82,9 @@ impl Seal {
         let format = number(8) as u32;
         if format != FORMAT {
             return Err((8, format!("expected format {FORMAT}, found format {format}")));
+        }
+        if [16, 24, 32, 44].into_iter().any(|from| number(from) > MAX_NUMBER) {
+            return Err((16, "expected numbers that a log can reach".to_owned()));
         }
         let configuration = decode_configuration(&bytes[FIXED..bytes.len() - LENGTH])
             .map_err(|error| (FIXED, format!("expected a set of servers, found {error}")))?;

@@ -21,6 +21,7 @@
 
 use super::error::{StorageError, at};
 use super::extent::Position;
+use super::record::MAX_NUMBER;
 use crate::base::runtime::{Disk, File};
 use crate::base::{Faults, LogIndex, Term};
 use crate::planted;
@@ -75,6 +76,9 @@ impl Header {
         let format = number(8) as u32; // the checksum behind it is cut off
         if format != FORMAT {
             return Err(format!("expected format {FORMAT}, found format {format}"));
+        }
+        if [16, 24, 32, 40].into_iter().any(|from| number(from) > MAX_NUMBER) {
+            return Err("expected numbers that a log can reach".to_owned());
         }
         let base = (LogIndex(number(32)), Term(number(40)));
         Ok(Self { sequence: number(16), first_group: number(24), base })

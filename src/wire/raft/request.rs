@@ -166,7 +166,8 @@ fn read_request(reader: &mut Reader<'_>) -> Result<Received, DecodeError> {
             let vote = read_request_vote(&mut reading, reader)?;
             Request::RequestPreVote(RequestPreVote {
                 term: vote.term,
-                candidate: vote.candidate,
+                // Whatever field of that name a sender adds, the header says who asks.
+                candidate: reading.header.address(),
                 last_log_index: vote.last_log_index,
                 last_log_term: vote.last_log_term,
             })
