@@ -11,7 +11,7 @@
 //! before any comparison of terms: a server that was cut off and comes back with a high term does not
 //! depose a leader that works.
 
-use crate::base::{Instant, LogIndex, ReplyToken, Term};
+use crate::base::{Instant, LogIndex, ReplyToken, ServerAddress, Term};
 use crate::invariant;
 use crate::planted;
 use crate::raft::core::{Campaign, Raft, State, Waiting};
@@ -189,7 +189,7 @@ impl Raft {
             return Err(VoteRefusal::LogBehind);
         }
         // After the term is adopted, so that the cluster can get past this candidate.
-        if !self.membership.may_lead(&request.candidate) {
+        if !self.may_lead(&request.candidate, request.last_log_index, request.last_log_term) {
             return Err(VoteRefusal::NotVoter);
         }
         if self.abstains() {
@@ -209,6 +209,18 @@ impl Raft {
         self.vote_for(request.candidate.clone(), out);
         self.last_contact = Some(now);
         Ok(())
+    }
+
+    /// Whether the candidate may lead, by what this server knows and the candidate may know better.
+    pub(super) fn may_lead(
+        &self,
+        candidate: &ServerAddress,
+        last_index: LogIndex,
+        last_term: Term,
+    ) -> bool {
+        let own = (self.log.last_index(), self.log.last_term());
+        let knows_more = self.membership.is_ahead((last_index, last_term), own);
+        self.membership.may_lead(candidate, knows_more)
     }
 
     /// Whether this log is more up to date than one with this end (Raft paper 5.4.1).

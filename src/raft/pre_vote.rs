@@ -123,7 +123,7 @@ impl Raft {
         if request.term < self.term() {
             return Err(VoteRefusal::OldTerm);
         }
-        if !self.membership.may_lead(candidate) {
+        if !self.may_lead(candidate, request.last_log_index, request.last_log_term) {
             return Err(VoteRefusal::NotVoter);
         }
         if self.abstains() {

@@ -7,13 +7,16 @@
 //!
 //! `PROPTEST_CASES=10000 cargo test --test agent raft_changes` runs longer.
 
-use proconsul::base::{LogIndex, Prng};
-use proconsul::raft::{Change, ChangeCommand, Input};
+use proconsul::base::{LogIndex, Prng, ReplyToken, RequestId, Term};
+use proconsul::raft::{
+    AppendEntries, Change, ChangeCommand, Entry, EntryKind, Input, Raft, Request,
+};
 use proptest::prelude::*;
 
-use crate::raft_cluster::{Cluster, Discipline, Shape};
+use crate::raft_cluster::Cluster;
 use crate::raft_judge::Violation;
 use crate::raft_random::{Choice, act, fail, likely_leader, schedule};
+use crate::raft_shape::{Discipline, Shape};
 
 /// What 0.5.2 breaks under changes. The last two follow from the first: a read is confirmed by the wrong
 /// servers, and two leaders in a term may append two entries of one index.
@@ -38,8 +41,18 @@ impl Cluster {
         prev_index: LogIndex,
     ) -> Result<(), Violation> {
         let id = self.next_request();
+        self.changes.push((id, at, self.nodes[at].life));
         let change = Change { command, id: who.into(), address: address.into(), prev_index };
         self.step(at, Input::ChangeConfiguration { id, change })
+    }
+
+    /// Whether a leader may still have a change in its queue, or in its log.
+    pub fn has_open_changes(&self) -> bool {
+        let is_open = |&&(id, at, life): &&(RequestId, usize, u32)| {
+            let asks = self.is_up(at) && self.nodes[at].life == life;
+            asks && !self.judge.outcomes.contains(&id)
+        };
+        self.changes.iter().filter(is_open).count() > 0
     }
 
     pub fn transfer(&mut self, at: usize, to: Option<&str>) -> Result<(), Violation> {
@@ -49,7 +62,7 @@ impl Cluster {
 }
 
 /// One choice in ten changes something about who leads or belongs.
-fn act_or_change(cluster: &mut Cluster, choice: Choice) -> Result<(), Violation> {
+pub fn act_or_change(cluster: &mut Cluster, choice: Choice) -> Result<(), Violation> {
     let (what, which) = choice;
     if what < 230 {
         return act(cluster, choice);
@@ -64,6 +77,10 @@ fn act_or_change(cluster: &mut Cluster, choice: Choice) -> Result<(), Violation>
         250..254 => return cluster.transfer(at, Some(who.as_str()).filter(|_| which % 2 == 0)),
         _ => return cluster.transfer(at, None),
     };
+    // What is left after a damage may be all that is needed.
+    if command != ChangeCommand::AddNonvoter && cluster.nodes.iter().any(|it| it.disk.abstains) {
+        return Ok(());
+    }
     cluster.change(at, command, who.as_str(), who.as_str(), LogIndex(0))
 }
 
@@ -180,4 +197,31 @@ fn legacy_breaks_what_it_is_said_to_break() {
     println!("{broken:?}");
     // Two leaders of one term that also append at one index are too rare to wait for.
     assert!(NOT_KEPT[..5].iter().all(|name| broken.contains_key(name)), "{broken:?}");
+}
+
+#[test]
+fn a_set_that_cannot_be_read_is_refused_with_its_reason() {
+    for discipline in [Discipline::Modern, LEGACY] {
+        let mut cluster = Cluster::new(Shape { discipline, ..Shape::of(3, 1) });
+        let last = cluster.nodes[0].raft.as_ref().map_or(LogIndex(0), Raft::last_index);
+        let kind = match discipline {
+            Discipline::Modern => EntryKind::Configuration,
+            Discipline::Legacy { .. } => EntryKind::AddPeerDeprecated,
+        };
+        let data = b"\xff".as_slice().into();
+        let entry = Entry { index: last.next(), term: Term(7), kind, data };
+        let request = Request::AppendEntries(AppendEntries {
+            term: Term(7),
+            leader: "n2".into(),
+            prev_index: last,
+            prev_term: Term(last.0),
+            entries: vec![entry],
+            leader_commit: last,
+        });
+        cluster.step(0, Input::Request { token: ReplyToken(9), request }).expect("it goes on");
+        assert_eq!(count(&cluster, "refused: "), 1);
+        assert!(cluster.transcript.iter().any(|line| line.contains("cannot be read")));
+        let raft = cluster.nodes[0].raft.as_ref().expect("it runs");
+        assert_eq!((raft.last_index(), raft.commit_index()), (last, LogIndex(0)));
+    }
 }

@@ -14,9 +14,9 @@
 //! | what breaks | by which rule | transcript |
 //! |---|---|---|
 //! | state-machine-safety, leader-completeness | RemovePeer of the leader itself commits on the leader alone; the others may elect a leader that never saw it | `legacy_leader_removes_itself_alone` |
-//! | election-safety | sets change without an entry of the own term, side by side and by hand: two of them need not share a majority | `legacy_two_leaders` |
-//! | leader-completeness, durability | an entry is counted with the logs of servers that were added after it | `legacy_counting` |
-//! | durability, commit-monotonic of the log (not of the index) | entries are deleted from the first that comes, present or not | `legacy_truncation` |
+//! | election-safety, and with it log-matching and linearizable | sets change side by side and count before they are committed: two of them need not share a majority | `legacy_two_leaders` |
+//! | state-machine-safety, leader-completeness, durability | an entry is counted with the logs of servers that were added after it | `legacy_counting` |
+//! | durability | entries are deleted from the first that comes, present or not, also committed ones | `legacy_truncation` |
 //!
 //! An index once committed is never applied twice and the commit index never falls, also here: where a
 //! leader deletes what this server has committed, that is told by
@@ -199,7 +199,7 @@ impl Membership for LegacyMembership {
         leader.map(|_| VoteRefusal::LeaderKnown)
     }
 
-    fn may_lead(&self, _: &ServerAddress) -> bool {
+    fn may_lead(&self, _: &ServerAddress, _: bool) -> bool {
         true
     }
 

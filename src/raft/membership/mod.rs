@@ -187,8 +187,9 @@ pub trait Membership: fmt::Debug + Send + Sync {
         transfer: bool,
     ) -> Option<VoteRefusal>;
 
-    /// Whether a candidate is one that may lead (rule 5).
-    fn may_lead(&self, candidate: &ServerAddress) -> bool;
+    /// Whether a candidate is one that may lead (rule 5); `knows_more`: its log is more up to date than
+    /// this server's.
+    fn may_lead(&self, candidate: &ServerAddress, knows_more: bool) -> bool;
 
     /// Whether a log with this end is more up to date than the other (rule 7).
     fn is_ahead(&self, own: (LogIndex, Term), other: (LogIndex, Term)) -> bool;

@@ -25,7 +25,9 @@
 //! id; those of Consul 1.9.8 do not). That makes clusters stop for good, as random schedules found: n1 was
 //! removed long ago, n3 is the only voter left, adds n1 and loses its leadership before n1 has the entry. Now n3
 //! needs n1's vote, and is a stranger to it (`change_stranger_is_needed`; thesis 4.1 says why a server must vote
-//! for candidates that are not in its set). The protection against removed servers is the known leader.
+//! for candidates that are not in its set). The protection against removed servers is the known leader. For
+//! the same reason a non-voter is refused (rule 5) only by those who know as much as it does: a longer log may
+//! hold the entry that made it a voter.
 //!
 //! Invariants: committed index <= latest index; at most the latest is uncommitted. After a start the
 //! latest counts as uncommitted unless a snapshot carries it.
@@ -180,11 +182,9 @@ impl Membership for ModernMembership {
         (!transfer).then_some(VoteRefusal::LeaderKnown)
     }
 
-    fn may_lead(&self, candidate: &ServerAddress) -> bool {
-        let latest = &self.latest.configuration.servers;
-        let mut named = latest.iter().chain(&self.committed.1.servers);
-        !latest.iter().any(|server| server.address == *candidate)
-            || named.any(|it| it.address == *candidate && it.suffrage == Suffrage::Voter)
+    fn may_lead(&self, candidate: &ServerAddress, knows_more: bool) -> bool {
+        let is_stranger = !self.latest.contains(candidate);
+        knows_more || is_stranger || self.latest.is_voter(candidate)
     }
 
     fn is_ahead(&self, own: (LogIndex, Term), other: (LogIndex, Term)) -> bool {
@@ -260,5 +260,71 @@ fn check(configuration: &Configuration) -> Result<(), &'static str> {
         Ok(())
     } else {
         Err("need at least one voter in configuration")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    /// A letter per server: `v` votes, anything else does not; the id is its position.
+    fn decode(bytes: &[u8]) -> Result<Configuration, String> {
+        let server = |(at, letter): (usize, &u8)| Server {
+            suffrage: if *letter == b'v' { Suffrage::Voter } else { Suffrage::Nonvoter },
+            id: format!("id{at}").into(),
+            address: format!("n{at}").into(),
+        };
+        if bytes.contains(&b'!') {
+            return Err("a shout".to_owned());
+        }
+        Ok(Configuration { servers: bytes.iter().enumerate().map(server).collect() })
+    }
+
+    fn entry(index: u64, data: &'static str) -> Entry {
+        let data = Bytes::from_static(data.as_bytes());
+        let kind = EntryKind::Configuration;
+        Entry { index: LogIndex(index), term: Term(1), kind, data }
+    }
+
+    fn of(me: &str) -> ModernMembership {
+        ModernMembership::new(me.into(), ConfigurationCodec { encode: |_| Bytes::new(), decode })
+    }
+
+    #[test]
+    fn only_voters_count() {
+        let mut set = of("id2");
+        assert_eq!(set.candidacy(), Candidacy::NoKnownPeers);
+        assert!(set.appended(&entry(1, "vvnvn"), false));
+        assert_eq!((set.in_force().quorum, set.in_force().votes), (2, false));
+        assert_eq!(set.candidacy(), Candidacy::NotVoter { stable: false });
+        let _ = set.committed(&entry(1, "vvnvn"));
+        assert_eq!(set.candidacy(), Candidacy::NotVoter { stable: true });
+        assert!(set.in_force().contains(&"n4".into()) && !set.in_force().is_voter(&"n4".into()));
+    }
+
+    #[test]
+    fn a_snapshot_carries_the_committed_set_and_a_log_may_carry_a_newer_one() {
+        let configuration = decode(b"vv").expect("readable");
+        let configuration_index = LogIndex(3);
+        let index = LogIndex(8);
+        let term = Term(1);
+        let snapshot = SnapshotMeta { index, term, configuration, configuration_index, size: 0 };
+        let restored = Restored {
+            snapshot: Some(snapshot.clone()),
+            entries: vec![entry(7, "vvv"), entry(9, "vvvv")],
+            ..Restored::default()
+        };
+        let mut set = of("id0");
+        set.restored(&restored).expect("readable");
+        assert_eq!((set.in_force().index, set.in_force().quorum), (LogIndex(9), 3));
+        assert_eq!(set.for_snapshot().1, LogIndex(3));
+        assert!(!set.installed(&snapshot), "the log keeps its newer set");
+        assert!(set.truncated(LogIndex(9)));
+        assert_eq!((set.in_force().index, set.in_force().quorum), (LogIndex(3), 2));
+        let unreadable = Restored { entries: vec![entry(1, "v!")], ..Restored::default() };
+        let why = of("id0").restored(&unreadable).expect_err("unreadable");
+        assert_eq!(why, "configuration entry 1 cannot be read: a shout");
     }
 }
