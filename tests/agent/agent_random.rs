@@ -5,9 +5,9 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use bytes::Bytes;
-use proconsul::agent::{Input, PeerName, ReadMode, ReadOptions, Request};
-use proconsul::base::{Duration, RequestId, Term};
-use proconsul::state::{Command, KvCommand, Query};
+use proconsul::agent::{Input, PeerName, ReadMode, ReadOptions, Request, StateImage};
+use proconsul::base::{Duration, Faults, RequestId, Term};
+use proconsul::state::{Command, KvCommand, Query, StateStore};
 
 use crate::agent_bench::Bench;
 use crate::agent_golden::ending;
@@ -45,7 +45,11 @@ fn moves() -> impl Strategy<Value = Move> {
     let operator = prop_oneof![
         any::<bool>().prop_map(|stale| Request::RaftConfiguration { stale }),
         any::<bool>().prop_map(|stale| Request::SnapshotSave { stale }),
-        Just(Request::RemoveRaftPeer(PeerName::Id("n9".into()))),
+        prop_oneof![Just("n1"), Just("n2"), Just("n3"), Just("n9")]
+            .prop_map(|id| Request::RemoveRaftPeer(PeerName::Id(id.into()))),
+        prop_oneof![Just(None), Just(Some("n2")), Just(Some("n9"))]
+            .prop_map(|to| Request::TransferLeadership { to: to.map(Into::into) }),
+        (0..3u8).prop_map(|writes| Request::SnapshotRestore(image(writes))),
     ];
     prop_oneof![
         2 => operator.prop_map(Move::Operator),
@@ -68,6 +72,15 @@ fn moves() -> impl Strategy<Value = Move> {
 fn put(key: u8) -> Command {
     let value = Bytes::from_static(b"v");
     Command::Kv(KvCommand::Set { key: format!("k{key}"), value, flags: 0 })
+}
+
+/// A state with so many writes.
+fn image(writes: u8) -> StateImage {
+    let mut state = StateStore::new();
+    for key in 0..writes {
+        state.apply(state.applied().next(), &put(key), &Faults::none());
+    }
+    StateImage(state)
 }
 
 struct Life {

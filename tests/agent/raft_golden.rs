@@ -407,6 +407,8 @@ stories! {
     snapshot_follower_behind,
     snapshot_install,
     snapshot_restore,
+    snapshot_restore_too_early,
+    snapshot_brings_the_set,
     snapshot_slow_disk,
     snapshot_take,
     split_vote,

@@ -14,9 +14,9 @@ use crate::raft_random::{Choice, fail, schedule};
 use crate::raft_shape::Shape;
 use crate::raft_snapshot_random::{Tally, act_with_snapshots};
 
-/// Two of three choices may be one of snapshots, the third one of sets.
+/// Every other choice may be one of snapshots, the others of sets; by a bit that chooses nothing else.
 fn act(cluster: &mut Cluster, tally: &mut Tally, choice: Choice) -> Result<(), Violation> {
-    if choice.1 % 3 == 0 {
+    if choice.1 >> 15 == 0 {
         act_or_change(cluster, choice)
     } else {
         act_with_snapshots(cluster, tally, choice)
@@ -102,7 +102,7 @@ fn schedules_reach_everything_at_once() {
         "{seen:?}\n{counts:?}\n{installed} installed, {sets} with another set; {damages} damages; \
          {restores} restores, {in_doubt} in doubt"
     );
-    assert!(counts.iter().all(|&count| count > 5), "{seen:?}: {counts:?}");
+    assert!(counts.iter().all(|&count| count > 2), "{seen:?}: {counts:?}");
     assert!(installed > 40 && sets > 20, "{installed} installed, {sets} with another set");
     assert!(damages > 20, "{damages} damages");
     assert!(restores > 3 && in_doubt < restores / 2, "{restores} restores, {in_doubt} in doubt");
