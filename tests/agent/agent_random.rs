@@ -45,7 +45,8 @@ fn moves() -> impl Strategy<Value = Move> {
     let operator = prop_oneof![
         any::<bool>().prop_map(|stale| Request::RaftConfiguration { stale }),
         any::<bool>().prop_map(|stale| Request::SnapshotSave { stale }),
-        prop_oneof![Just("n1"), Just("n2"), Just("n3"), Just("n9")]
+        // n3 stays: alone, n1 would lead for ever, and wait for a disk that hangs.
+        prop_oneof![Just("n1"), Just("n2"), Just("n9")]
             .prop_map(|id| Request::RemoveRaftPeer(PeerName::Id(id.into()))),
         prop_oneof![Just(None), Just(Some("n2")), Just(Some("n9"))]
             .prop_map(|to| Request::TransferLeadership { to: to.map(Into::into) }),
