@@ -2,6 +2,7 @@
 //! its way by hand.
 
 use super::core::{Agent, AgentConfig};
+use super::event::Event;
 use super::images::Images;
 use super::io::{Input, Output};
 use super::pending::{Pending, Waiting};
@@ -248,7 +249,11 @@ fn a_snapshot_is_taken_of_all_that_is_applied() {
     let index = scene.agent.applied();
     let meta = SnapshotMeta { index, ..scene.meta() };
     let out = scene.says(vec![raft::Output::TakeSnapshot(meta.clone())]);
-    let [Output::SaveSnapshot(wanted, state)] = &out[..] else { panic!("{out:?}") };
+    let [Output::Event(Event::SnapshotBegun { .. }), Output::SaveSnapshot(wanted, state)] =
+        &out[..]
+    else {
+        panic!("{out:?}")
+    };
     assert_eq!((wanted, state.0.applied()), (&meta, index));
     scene.step(Input::SnapshotSaved(meta.clone()));
     assert_eq!(scene.agent.self_info(scene.now).last_snapshot, (index, meta.term));

@@ -22,7 +22,7 @@ use crate::planted;
 use crate::raft::core::{Raft, State, Waiting};
 use crate::raft::event::{Event, StepDown};
 use crate::raft::progress::Progress;
-use crate::raft::types::{Change, Entry, Lane, Output, Refusal, Request, SnapshotMeta, Suffrage};
+use crate::raft::types::{Change, Entry, Lane, Output, Refusal, Request, Suffrage};
 
 impl Raft {
     /// Somebody wants another set of servers.
@@ -112,13 +112,6 @@ impl Raft {
             self.follow_configuration(now, from, true, out);
         }
         removed || (effect.removed && matches!(self.state, State::Leader(_)))
-    }
-
-    /// A snapshot brought its set: to be called where it takes the place of the log.
-    pub(super) fn membership_installed(&mut self, meta: &SnapshotMeta, out: &mut Vec<Output>) {
-        if self.membership.installed(meta) {
-            self.tell_configuration(out);
-        }
     }
 
     /// The agent gives the set.

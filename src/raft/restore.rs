@@ -58,6 +58,13 @@ impl Raft {
             out.push(Output::Refused { id, refusal });
             return;
         }
+        if !self.may_replace_log() {
+            let refusal = Refusal::BadConfiguration(
+                "cannot restore snapshot now, wait until the configuration entry has been applied",
+            );
+            out.push(Output::Refused { id, refusal });
+            return;
+        }
         let index = self.log.last_index().max(self.snapshots.newest().0).max(taken_at).next();
         let State::Leader(leadership) = &mut self.state else {
             out.push(Output::Refused { id, refusal: Refusal::NotLeader });
@@ -77,6 +84,15 @@ impl Raft {
         self.follow_configuration(now, LogIndex(0), false, out);
         let held = self.durability.hold(self.durability.current(), Promise::Restored { id, index });
         crate::invariant!(held.is_none(), "the snapshot is durable before it is written");
+    }
+
+    /// Whether the set in force is one that is known to be committed. The new beginning of everything
+    /// carries the committed set. A leader that has not committed an entry of its term may know an older
+    /// one, or after a start none, than is committed: its cluster would go on with that.
+    fn may_replace_log(&self) -> bool {
+        let State::Leader(leadership) = &self.state else { return true };
+        let own_term_committed = self.commit_index >= leadership.first_own;
+        own_term_committed && self.membership.may_change(own_term_committed)
     }
 
     /// It is on disk: the state machine may follow, and the others get it.

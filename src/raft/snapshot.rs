@@ -297,14 +297,15 @@ impl Raft {
         keeps_log: bool,
         out: &mut Vec<Output>,
     ) {
+        // A set of servers that is not committed goes with the log. What is in force in between is no
+        // fact: after a start it may be none.
+        let forgotten = !keeps_log && self.membership.truncated(self.commit_index.next());
         if !keeps_log {
-            // A set of servers that is not committed goes with the log.
-            if self.membership.truncated(self.commit_index.next()) {
-                self.tell_configuration(out);
-            }
             self.log.reset(meta.index, meta.term, self.durability.current());
         }
-        self.membership_installed(meta, out);
+        if self.membership.installed(meta) || forgotten {
+            self.tell_configuration(out);
+        }
         self.commit_index = meta.index;
         self.emitted = meta.index;
         self.snapshots.newest = meta.clone();

@@ -12,7 +12,7 @@ use proconsul::base::{
 };
 use proconsul::raft::{
     self, AppendEntries, AppendEntriesResponse, CallError, Configuration, Entry, EntryKind,
-    RaftConfig, RequestVoteResponse, Restored, Server, Suffrage,
+    InstallSnapshotResponse, RaftConfig, RequestVoteResponse, Restored, Server, Suffrage,
 };
 use proconsul::state::{Command, Rows, StateStore};
 use proconsul::wire;
@@ -164,6 +164,13 @@ impl Bench {
                     no_retry_backoff: false,
                 })
             }
+            raft::Request::InstallSnapshot(install) => {
+                raft::Response::InstallSnapshot(InstallSnapshotResponse {
+                    term: newer.unwrap_or(install.term),
+                    success: newer.is_none(),
+                })
+            }
+            raft::Request::TimeoutNow => raft::Response::TimeoutNow,
             other => panic!("nothing asks for {other:?} yet"),
         };
         let result = if reached { Ok(response) } else { Err(CallError::Unreachable) };
@@ -176,9 +183,12 @@ impl Bench {
         while self.persist() || self.answer_call(None, true) {}
     }
 
-    /// Makes the agent the leader of a new term.
+    /// Makes the agent the leader of a new term, unless it no longer belongs to the set.
     pub fn lead(&mut self) {
-        while !self.agent.raft().is_leader() {
+        for _ in 0..100 {
+            if self.agent.raft().is_leader() {
+                break;
+            }
             let due = self.agent.raft().deadline().expect("a follower has a timer");
             self.advance(due.since(self.now));
             self.settle();

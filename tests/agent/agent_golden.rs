@@ -204,6 +204,7 @@ stories! {
     holding,
     leadership_lost,
     operators,
+    operators_change_the_cluster,
     reads,
     stopping,
     verify_batching,

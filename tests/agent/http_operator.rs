@@ -268,9 +268,10 @@ fn the_snapshot_commands_save_inspect_and_restore() {
     assert_eq!(lines[6], " Type       Count      Size");
     assert_eq!(lines[7], " ----       ----       ----");
     assert!(lines[8].starts_with(" KVS        1          "), "{out}");
-    assert!(lines[10].starts_with(" Total                 "), "{out}");
-    assert_eq!(lines[12], " Key Name      Count      Size");
-    assert!(lines[14].starts_with(" app/one       1          "), "{out}");
+    assert!(lines[9].starts_with(" Index      1          "), "{out}");
+    assert!(lines[11].starts_with(" Total                 "), "{out}");
+    assert_eq!(lines[13], " Key Name      Count      Size");
+    assert!(lines[15].starts_with(" app/one       1          "), "{out}");
     let (code, out, _) = run(&["inspect", "-format=json", "backup.snap"]);
     let shown: serde_json::Value = serde_json::from_str(&out).expect("JSON");
     assert_eq!(

@@ -7,16 +7,16 @@
 //!
 //! `PROPTEST_CASES=10000 cargo test --test agent raft_changes` runs longer.
 
-use proconsul::base::{LogIndex, Prng};
-use proconsul::base::{ReplyToken, Term};
+use proconsul::base::{LogIndex, Prng, ReplyToken, RequestId, Term};
 use proconsul::raft::{
     AppendEntries, Change, ChangeCommand, Entry, EntryKind, Input, Raft, Request,
 };
 use proptest::prelude::*;
 
-use crate::raft_cluster::{Cluster, Discipline, Shape};
+use crate::raft_cluster::Cluster;
 use crate::raft_judge::Violation;
 use crate::raft_random::{Choice, act, fail, likely_leader, schedule};
+use crate::raft_shape::{Discipline, Shape};
 
 /// What 0.5.2 breaks under changes. The last two follow from the first: a read is confirmed by the wrong
 /// servers, and two leaders in a term may append two entries of one index.
@@ -41,8 +41,18 @@ impl Cluster {
         prev_index: LogIndex,
     ) -> Result<(), Violation> {
         let id = self.next_request();
+        self.changes.push((id, at, self.nodes[at].life));
         let change = Change { command, id: who.into(), address: address.into(), prev_index };
         self.step(at, Input::ChangeConfiguration { id, change })
+    }
+
+    /// Whether a leader may still have a change in its queue, or in its log.
+    pub fn has_open_changes(&self) -> bool {
+        let is_open = |&&(id, at, life): &&(RequestId, usize, u32)| {
+            let asks = self.is_up(at) && self.nodes[at].life == life;
+            asks && !self.judge.outcomes.contains(&id)
+        };
+        self.changes.iter().filter(is_open).count() > 0
     }
 
     pub fn transfer(&mut self, at: usize, to: Option<&str>) -> Result<(), Violation> {
@@ -52,7 +62,7 @@ impl Cluster {
 }
 
 /// One choice in ten changes something about who leads or belongs.
-fn act_or_change(cluster: &mut Cluster, choice: Choice) -> Result<(), Violation> {
+pub fn act_or_change(cluster: &mut Cluster, choice: Choice) -> Result<(), Violation> {
     let (what, which) = choice;
     if what < 230 {
         return act(cluster, choice);
@@ -67,6 +77,10 @@ fn act_or_change(cluster: &mut Cluster, choice: Choice) -> Result<(), Violation>
         250..254 => return cluster.transfer(at, Some(who.as_str()).filter(|_| which % 2 == 0)),
         _ => return cluster.transfer(at, None),
     };
+    // What is left after a damage may be all that is needed.
+    if command != ChangeCommand::AddNonvoter && cluster.nodes.iter().any(|it| it.disk.abstains) {
+        return Ok(());
+    }
     cluster.change(at, command, who.as_str(), who.as_str(), LogIndex(0))
 }
 

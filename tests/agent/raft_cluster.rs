@@ -12,19 +12,18 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use proconsul::base::{
-    CallId, Duration, Faults, Instant, LogIndex, Prng, ReplyToken, RequestId, ServerAddress, Term,
+    CallId, Duration, Instant, LogIndex, Prng, ReplyToken, RequestId, ServerAddress, Term,
 };
-use proconsul::raft::config;
 use proconsul::raft::{
-    CallError, Configuration, ConfigurationCodec, EntryKind, Event, Input, ModernMembership,
-    Output, Persist, Proposal, Raft, RaftConfig, Request, Response, Server, SnapshotMeta,
-    SnapshotSource, Suffrage, bootstrap, describe_output,
+    CallError, Configuration, EntryKind, Event, HardState, Input, Lane, Output, Persist, Proposal,
+    Raft, RaftConfig, Request, Response, SnapshotMeta, SnapshotSource, bootstrap, describe_output,
 };
-
 use proconsul::wire;
 
 use crate::raft_disk::{Disk, Log, State};
 use crate::raft_judge::{Judge, Violation};
+use crate::raft_sets;
+use crate::raft_shape::{Discipline, Shape};
 
 /// One server: its core while it runs, and its disk.
 pub struct Node {
@@ -38,6 +37,8 @@ pub struct Node {
     pub writing: VecDeque<Persist>,
     /// The log in memory, as its events tell it.
     pub log: Log,
+    /// The set of servers in force, as its events tell it.
+    pub in_force: Configuration,
     pub machine: State,
     /// The snapshot that is being made.
     pub taking: Option<(SnapshotMeta, State)>,
@@ -59,6 +60,7 @@ pub struct Message {
     pub to: usize,
     pub caller_life: u32,
     pub call: CallId,
+    pub lane: Lane,
     pub body: Body,
     /// Of the snapshot that a request carries.
     bytes: Option<u64>,
@@ -70,45 +72,8 @@ pub struct Owed {
     pub to: usize,
     pub caller_life: u32,
     pub call: CallId,
+    pub lane: Lane,
     pub request: Request,
-}
-
-/// Sizes of a cluster.
-#[derive(Clone)]
-pub struct Shape {
-    pub servers: usize,
-    /// How many of them, the last, do not vote.
-    pub nonvoters: usize,
-    pub max_append_entries: usize,
-    pub max_inflight: usize,
-    pub max_append_bytes: usize,
-    pub snapshot_interval: Duration,
-    pub snapshot_threshold: u64,
-    pub trailing_logs: u64,
-    pub seed: u64,
-    pub faults: Faults,
-}
-
-const CONFIGURATION_CODEC: ConfigurationCodec = ConfigurationCodec {
-    encode: wire::raft::encode_configuration,
-    decode: |bytes| wire::raft::decode_configuration(bytes).map_err(|error| error.to_string()),
-};
-
-impl Shape {
-    pub fn of(servers: usize, seed: u64) -> Self {
-        Self {
-            servers,
-            nonvoters: 0,
-            max_append_entries: 64,
-            max_inflight: 64,
-            max_append_bytes: config::MAX_APPEND_BYTES,
-            snapshot_interval: config::SNAPSHOT_INTERVAL,
-            snapshot_threshold: config::SNAPSHOT_THRESHOLD,
-            trailing_logs: config::TRAILING_LOGS,
-            seed,
-            faults: Faults::none(),
-        }
-    }
 }
 
 pub struct Cluster {
@@ -119,36 +84,36 @@ pub struct Cluster {
     pub judge: Judge,
     /// What happened, line by line.
     pub transcript: Vec<String>,
-    shape: Shape,
-    owed: BTreeMap<ReplyToken, Owed>,
+    pub(crate) shape: Shape,
+    pub(crate) owed: BTreeMap<ReplyToken, Owed>,
+    /// Changes of the set that were asked for: of which life of which server.
+    pub(crate) changes: Vec<(RequestId, usize, u32)>,
     next_token: ReplyToken,
     next_request: RequestId,
 }
 
 impl Cluster {
-    /// A bootstrapped cluster: term 1, one configuration entry everywhere.
+    /// A bootstrapped cluster. Modern: term 1, one configuration entry everywhere. Legacy: a peers file
+    /// everywhere. Spare servers have nothing.
     pub fn new(shape: Shape) -> Self {
-        let voters = shape.servers - shape.nonvoters;
-        let servers = (1..=shape.servers).map(|number| Server {
-            suffrage: if number <= voters { Suffrage::Voter } else { Suffrage::Nonvoter },
-            id: format!("n{number}").into(),
-            address: format!("n{number}").into(),
-        });
-        let first = Configuration { servers: servers.collect() };
-        let (hard_state, entries) = bootstrap(wire::raft::encode_configuration(&first));
-        let nodes = (1..=shape.servers)
+        let first = shape.configuration();
+        let (hard_state, entries) = match shape.discipline {
+            Discipline::Modern => bootstrap(wire::raft::encode_configuration(&first)),
+            Discipline::Legacy { .. } => (HardState::default(), Vec::new()),
+        };
+        let file = first.servers.iter().map(|server| server.address.clone()).collect();
+        let file = (shape.discipline != Discipline::Modern).then_some::<Vec<_>>(file);
+        let disk = Disk { hard_state, log: Log::of(entries), peers: file, ..Disk::default() };
+        let nodes = (1..=shape.servers + shape.spares)
             .map(|number| Node {
-                address: format!("n{number}").into(),
+                address: Shape::address(number),
                 raft: None,
                 clock: Instant::ZERO,
                 life: 0,
-                disk: Disk {
-                    hard_state: hard_state.clone(),
-                    log: Log::of(entries.clone()),
-                    ..Disk::default()
-                },
+                disk: if number <= shape.servers { disk.clone() } else { Disk::default() },
                 writing: VecDeque::new(),
                 log: Log::default(),
+                in_force: Configuration::default(),
                 machine: State::default(),
                 taking: None,
                 received: BTreeMap::new(),
@@ -162,6 +127,7 @@ impl Cluster {
             transcript: Vec::new(),
             shape,
             owed: BTreeMap::new(),
+            changes: Vec::new(),
             next_token: ReplyToken(1),
             next_request: RequestId(1),
         };
@@ -185,7 +151,7 @@ impl Cluster {
             return Ok(());
         }
         let node = &mut self.nodes[at];
-        let membership = ModernMembership::new(node.address.as_str().into(), CONFIGURATION_CODEC);
+        let membership = self.shape.membership(&node.address);
         node.life += 1;
         let mut config =
             RaftConfig::with_multiplier(node.address.as_str().into(), node.address.clone(), 1)
@@ -196,21 +162,16 @@ impl Cluster {
         config.snapshot_interval = self.shape.snapshot_interval;
         config.snapshot_threshold = self.shape.snapshot_threshold;
         config.trailing_logs = self.shape.trailing_logs;
+        config.pre_vote = self.shape.pre_vote;
         let prng = Prng::new(self.shape.seed).fork(&format!("{}/{}", node.address, node.life));
         let restored = node.disk.restored();
         node.log.clone_from(&node.disk.log);
+        node.in_force = Configuration::default();
         node.machine = node.disk.snapshot.as_ref().map(|(_, state)| *state).unwrap_or_default();
         let mut out = Vec::new();
         let faults = self.shape.faults.clone();
-        node.raft = Some(Raft::new(
-            config,
-            restored,
-            Box::new(membership),
-            prng,
-            faults,
-            node.clock,
-            &mut out,
-        ));
+        node.raft =
+            Some(Raft::new(config, restored, membership, prng, faults, node.clock, &mut out));
         self.judge.started(at);
         self.route(at, out)
     }
@@ -251,6 +212,9 @@ impl Cluster {
         self.owed = others;
         for owed in hung.values() {
             self.answer(owed, Err(CallError::Unreachable));
+        }
+        if self.keeps_streams() {
+            self.end_streams_to(at);
         }
     }
 
@@ -314,17 +278,20 @@ impl Cluster {
 
     /// Delivers the message at this position, or loses it at the cut.
     pub fn deliver(&mut self, position: usize) -> Result<(), Violation> {
+        let position =
+            if self.keeps_streams() { self.first_of_stream(position)? } else { position };
         let ends = [Some(self.messages[position].from), Some(self.messages[position].to)];
         if self.cut.is_some() && ends.contains(&self.cut) {
             return self.lose(position);
         }
         let message = self.messages.remove(position);
-        let Message { from, to, caller_life, call, body, bytes } = message;
+        let Message { from, to, caller_life, call, lane, body, bytes } = message;
         match body {
             Body::Request(request) => {
                 let token = self.next_token;
                 self.next_token = token.next();
-                let owed = Owed { by: to, to: from, caller_life, call, request: request.clone() };
+                let owed =
+                    Owed { by: to, to: from, caller_life, call, lane, request: request.clone() };
                 if !self.is_up(to) {
                     self.answer(&owed, Err(CallError::Unreachable));
                     return Ok(());
@@ -344,6 +311,9 @@ impl Cluster {
 
     /// Loses the message at this position; the caller learns that it has no answer.
     pub fn lose(&mut self, position: usize) -> Result<(), Violation> {
+        if self.keeps_streams() && self.messages[position].lane == Lane::Replication {
+            return self.break_stream(position);
+        }
         let message = self.messages.remove(position);
         let caller = match message.body {
             Body::Request(_) => message.from,
@@ -369,7 +339,7 @@ impl Cluster {
         self.step(at, Input::Verify(id))
     }
 
-    fn next_request(&mut self) -> RequestId {
+    pub fn next_request(&mut self) -> RequestId {
         let id = self.next_request;
         self.next_request = id.next();
         id
@@ -405,12 +375,15 @@ impl Cluster {
     }
 
     fn answer(&mut self, owed: &Owed, result: Result<Response, CallError>) {
-        let Owed { by, to, caller_life, call, .. } = *owed;
+        let Owed { by, to, caller_life, call, lane, .. } = *owed;
         let body = Body::Response(result);
-        self.messages.push(Message { from: by, to, caller_life, call, body, bytes: None });
+        self.messages.push(Message { from: by, to, caller_life, call, lane, body, bytes: None });
     }
 
     fn route(&mut self, at: usize, out: Vec<Output>) -> Result<(), Violation> {
+        let judges_sets = self.shape.discipline == Discipline::Modern;
+        let concerns_set = judges_sets && out.iter().any(raft_sets::concerns_set);
+        let set_before = self.nodes[at].in_force.clone();
         for output in out {
             self.transcript.push(format!("{}: {}", self.nodes[at].address, self.line(&output)));
             self.follow_log(at, &output);
@@ -419,15 +392,20 @@ impl Cluster {
                 Output::Reply { token, .. } => self.owed.remove(token),
                 _ => None,
             };
-            self.judge.observe(&self.nodes, at, &output, owed.as_ref())?;
+            let verdict = self.judge.observe(&self.nodes, at, &output, owed.as_ref());
+            self.judge.unless_exempt(verdict)?;
+            if judges_sets {
+                self.judge.judge_snapshot_set(&self.nodes[at], &output, &set_before)?;
+            }
             match output {
                 Output::Persist(persist) => self.nodes[at].writing.push_back(persist),
-                Output::Call { call, to, request, .. } => {
+                Output::Call { call, to, lane, request } => {
                     let to = self.find(&to).expect("a member");
                     let caller_life = self.nodes[at].life;
                     let bytes = self.bytes_of(at, &request);
                     let body = Body::Request(request);
-                    self.messages.push(Message { from: at, to, caller_life, call, body, bytes });
+                    let message = Message { from: at, to, caller_life, call, lane, body, bytes };
+                    self.messages.push(message);
                 }
                 Output::TakeSnapshot(meta) => {
                     let state = self.nodes[at].machine;
@@ -442,7 +420,11 @@ impl Cluster {
                 _ => {}
             }
         }
-        self.judge.judge_leaders(&self.nodes)
+        if concerns_set {
+            self.judge.judge_set(&self.nodes[at])?;
+        }
+        let verdict = self.judge.judge_leaders(&self.nodes);
+        self.judge.unless_exempt(verdict)
     }
 
     /// Tokens are the harness's: a transcript says who is answered instead.
@@ -480,6 +462,9 @@ impl Cluster {
                 let term = self.nodes[at].raft.as_ref().map_or(Term(0), Raft::term);
                 self.nodes[at].log.reset(*index, term);
             }
+            Output::Event(Event::ConfigurationInForce { configuration, .. }) => {
+                self.nodes[at].in_force = configuration.clone();
+            }
             _ => {}
         }
     }
@@ -495,19 +480,21 @@ impl Cluster {
                         return Err(Violation::new("state-machine-safety", detail));
                     }
                     node.machine.apply(&one.entry);
-                    self.judge.applied(&node.address, node.machine)?;
+                    let verdict = self.judge.applied(&node.address, node.machine);
+                    self.judge.unless_exempt(verdict)?;
                 }
                 Ok(())
             }
             Output::Installed { meta, source } => {
                 let hash = node.received[source];
                 node.machine = State { applied: meta.index, hash };
-                match source {
+                let verdict = match source {
                     SnapshotSource::Received(_) => {
                         self.judge.installed(&node.address, node.machine)
                     }
                     SnapshotSource::Operator(_) => self.judge.applied(&node.address, node.machine),
-                }
+                };
+                self.judge.unless_exempt(verdict)
             }
             _ => Ok(()),
         }
@@ -522,7 +509,7 @@ impl Cluster {
     }
 
     /// Everybody up and connected, everything durable and delivered in order, clocks together: within `rounds`
-    /// there is a leader, and all logs and commit indexes agree with its.
+    /// there is a leader, and the logs and commit indexes of all in its set agree with its.
     pub fn converge(&mut self, rounds: usize) -> Result<(), Violation> {
         self.cut = None;
         for at in 0..self.nodes.len() {
@@ -566,15 +553,23 @@ impl Cluster {
     }
 
     fn agrees(&self) -> bool {
-        let running: Vec<&Raft> = self.nodes.iter().filter_map(|node| node.raft.as_ref()).collect();
-        let Some(leader) = running.iter().find(|raft| raft.is_leader()) else { return false };
+        let running: Vec<&Node> = self.nodes.iter().filter(|node| node.raft.is_some()).collect();
+        let rafts = || running.iter().filter_map(|node| node.raft.as_ref());
+        let Some(leader) = rafts().filter(|raft| raft.is_leader()).max_by_key(|raft| raft.term())
+        else {
+            return false;
+        };
+        let servers = &leader.configuration().servers;
+        let is_member = |node: &&&Node| servers.iter().any(|server| server.address == node.address);
+        let members: Vec<&&Node> = running.iter().filter(is_member).collect();
         leader.commit_index() > LogIndex(0)
-            && running.iter().all(|raft| {
+            && members.iter().filter_map(|node| node.raft.as_ref()).all(|raft| {
                 raft.term() == leader.term()
                     && raft.commit_index() == leader.last_index()
                     && raft.last_index() == leader.last_index()
+                    && raft.configuration() == leader.configuration()
                     && !raft.abstains()
             })
-            && self.nodes.windows(2).all(|pair| pair[0].machine == pair[1].machine)
+            && members.windows(2).all(|pair| pair[0].machine == pair[1].machine)
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use proconsul::base::{LogIndex, Term};
+use proconsul::base::{LogIndex, ServerAddress, Term};
 use proconsul::raft::{Entry, HardState, Persist, Restored, SnapshotMeta, SnapshotSource};
 
 /// The disk forgets compacted entries in pieces of so many, as one does that keeps files.
@@ -31,6 +31,11 @@ impl Log {
             return Some(self.start.1);
         }
         self.get(index).map(|entry| entry.term)
+    }
+
+    /// Where it begins: a snapshot stands for what comes before.
+    pub fn start(&self) -> LogIndex {
+        self.start.0
     }
 
     /// Whether a snapshot stands for this index here.
@@ -91,6 +96,8 @@ pub struct Disk {
     pub hard_state: HardState,
     pub log: Log,
     pub snapshot: Option<(SnapshotMeta, State)>,
+    /// `peers.json` (legacy).
+    pub peers: Option<Vec<ServerAddress>>,
     /// Damage took entries, and no leader has brought them back yet.
     pub abstains: bool,
     /// What damage took, ever.
@@ -131,6 +138,9 @@ impl Disk {
             self.log.compact(to);
         }
         self.log.append(&persist.append);
+        if let Some(peers) = &persist.peers {
+            self.peers = Some(peers.clone());
+        }
         self.abstains &= !persist.healed;
     }
 
@@ -158,7 +168,7 @@ impl Disk {
             snapshot: self.snapshot.as_ref().map(|(meta, _)| meta.clone()),
             entries: self.log.entries.clone(),
             abstains: self.abstains,
-            peers: None,
+            peers: self.peers.clone(),
         };
         let dropped = restored.reconcile();
         if let Some(meta) =

@@ -25,6 +25,8 @@
 //! | `damage n1 [entries=1]` | power cut, and the last entries on disk cannot be read afterwards |
 //! | `vote n1 …`, `append n1 …`, `install n1 …` | a hand-made request, see the scripts |
 //! | `state`, `flying`, `disk n1` | shows roles, messages in flight, a disk |
+//!
+//! and those of [`raft_membership`](crate::raft_membership).
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -39,14 +41,15 @@ use proconsul::raft::{
     SnapshotMeta,
 };
 
-use crate::raft_cluster::{Body, Cluster, Shape};
+use crate::raft_cluster::{Body, Cluster};
 use crate::raft_disk::Disk;
 use crate::raft_judge::Violation;
+use crate::raft_shape::Shape;
 
-type Outcome<T> = Result<T, Box<dyn Error>>;
+pub type Outcome<T> = Result<T, Box<dyn Error>>;
 
 #[derive(Default)]
-struct Script {
+pub struct Script {
     cluster: Option<Cluster>,
 }
 
@@ -68,6 +71,7 @@ impl Runner for Script {
             shape.trailing_logs = number(&mut args, "trailing", shape.trailing_logs)?;
             shape.max_append_bytes = number(&mut args, "bytes", 1 << 20)? as usize;
             shape.nonvoters = number(&mut args, "nonvoters", 0)? as usize;
+            crate::raft_membership::take_shape(&mut shape, &mut args)?;
             args.reject_next()?;
             let mut cluster = Cluster::new(shape);
             cluster.transcript.clear();
@@ -154,7 +158,7 @@ fn run_command(
         "state" => return Ok(state(cluster)),
         "flying" => return Ok(flying(cluster)),
         "disk" => return Ok(vec![disk(cluster, node(cluster, args)?)]),
-        _ => return Err(format!("no command {name}").into()),
+        _ => return crate::raft_membership::run_command(cluster, name, args),
     }
     Ok(Vec::new())
 }
@@ -216,7 +220,8 @@ fn through(
     let mut position = 0;
     while left > 0 {
         left -= 1;
-        let message = &cluster.messages[position];
+        // One that was lost may have taken others with it.
+        let Some(message) = cluster.messages.get(position) else { break };
         let chosen =
             from.is_none_or(|from| from == message.from) && to.is_none_or(|to| to == message.to);
         if chosen {
@@ -329,6 +334,7 @@ fn install(
         configuration_index: LogIndex(1),
         size: 8,
     };
+    cluster.judge.sets.entry(LogIndex(1)).or_insert_with(|| snapshot.configuration.clone());
     cluster.receive_by_hand(at, token, index);
     Ok(Request::InstallSnapshot(InstallSnapshot {
         term: Term(number(args, "term", 0)?),
@@ -337,23 +343,23 @@ fn install(
     }))
 }
 
-fn position(text: &str) -> Outcome<(LogIndex, Term)> {
+pub fn position(text: &str) -> Outcome<(LogIndex, Term)> {
     let (index, term) = text.split_once('@').ok_or("index@term?")?;
     Ok((LogIndex(index.parse()?), Term(term.parse()?)))
 }
 
-fn node(cluster: &Cluster, args: &mut ArgumentConsumer<'_>) -> Outcome<usize> {
+pub fn node(cluster: &Cluster, args: &mut ArgumentConsumer<'_>) -> Outcome<usize> {
     optional_node(cluster, args)?.ok_or_else(|| "which server?".into())
 }
 
-fn optional_node(cluster: &Cluster, args: &mut ArgumentConsumer<'_>) -> Outcome<Option<usize>> {
+pub fn optional_node(cluster: &Cluster, args: &mut ArgumentConsumer<'_>) -> Outcome<Option<usize>> {
     match args.next_pos() {
         Some(name) => Ok(Some(cluster.find(&name.into()).ok_or(format!("no server {name}"))?)),
         None => Ok(None),
     }
 }
 
-fn number(args: &mut ArgumentConsumer<'_>, key: &str, default: u64) -> Outcome<u64> {
+pub fn number(args: &mut ArgumentConsumer<'_>, key: &str, default: u64) -> Outcome<u64> {
     Ok(args.take_key(key).map_or(Ok(default), str::parse)?)
 }
 
@@ -362,7 +368,7 @@ fn duration(text: &str) -> Outcome<Duration> {
     Ok(Duration::from_millis(millis.parse()?))
 }
 
-fn broken(violation: Violation) -> Box<dyn Error> {
+pub fn broken(violation: Violation) -> Box<dyn Error> {
     format!("{}: {}", violation.property, violation.detail).into()
 }
 
@@ -401,6 +407,8 @@ stories! {
     snapshot_follower_behind,
     snapshot_install,
     snapshot_restore,
+    snapshot_restore_too_early,
+    snapshot_brings_the_set,
     snapshot_slow_disk,
     snapshot_take,
     split_vote,

@@ -1,10 +1,12 @@
 //! The oracle of the Raft tests: watches all servers and checks after every output what takes more
 //! than one server to see (Raft paper figure 3; thesis 6.4).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proconsul::base::{LogIndex, RequestId, ServerAddress, Term};
-use proconsul::raft::{Entry, Event, Output, Raft, Request, Response, Role};
+use proconsul::raft::{
+    Configuration, Entry, Event, Output, Raft, Request, Response, Role, Suffrage,
+};
 
 use crate::raft_cluster::{Node, Owed};
 use crate::raft_disk::State;
@@ -32,21 +34,42 @@ pub struct Judge {
     committed: BTreeMap<LogIndex, (Term, Entry)>,
     /// The state after each index, wherever it was reached first.
     states: BTreeMap<LogIndex, State>,
+    /// Each committed set of servers.
+    pub sets: BTreeMap<LogIndex, Configuration>,
     commit_indexes: BTreeMap<usize, LogIndex>,
     /// Votes that others were told of.
     votes: BTreeMap<(usize, Term), ServerAddress>,
     /// What had been committed anywhere when a read began.
     reads: BTreeMap<RequestId, LogIndex>,
+    /// Requests that have an outcome.
+    pub outcomes: BTreeSet<RequestId>,
+    /// Properties that the rules under test do not keep.
+    pub exempt: BTreeSet<&'static str>,
+    /// How often one of them was broken.
+    pub exempted: BTreeMap<&'static str, usize>,
     /// How much was judged, so that a test can tell that it tested something.
     pub commits: usize,
     pub reads_confirmed: usize,
     pub installed: usize,
+    /// Snapshots that brought another set of servers than the one that was in force.
+    pub sets_installed: usize,
 }
 
 impl Judge {
     /// A process life begins: its commit index starts over.
     pub fn started(&mut self, at: usize) {
         self.commit_indexes.remove(&at);
+    }
+
+    /// Counts a violation of an exempt property, and lets it pass.
+    pub fn unless_exempt(&mut self, verdict: Result<(), Violation>) -> Result<(), Violation> {
+        match verdict {
+            Err(violation) if self.exempt.contains(violation.property) => {
+                *self.exempted.entry(violation.property).or_default() += 1;
+                Ok(())
+            }
+            verdict => verdict,
+        }
     }
 
     pub fn verify_begins(&mut self, id: RequestId) {
@@ -89,6 +112,7 @@ impl Judge {
         output: &Output,
         owed: Option<&Owed>,
     ) -> Result<(), Violation> {
+        self.answers_once(output)?;
         match output {
             Output::Event(Event::RoleChanged { role: Role::Leader, term }) => {
                 self.election_safety(at, *term)
@@ -125,6 +149,20 @@ impl Judge {
             }
             Output::Verified { id, result: Ok(index) } => self.linearizable(*id, *index),
             _ => Ok(()),
+        }
+    }
+
+    fn answers_once(&mut self, output: &Output) -> Result<(), Violation> {
+        let ended: Vec<RequestId> = match output {
+            Output::Refused { id, .. }
+            | Output::Verified { id, .. }
+            | Output::Transferred { id, .. } => vec![*id],
+            Output::Commit(committed) => committed.iter().filter_map(|one| one.proposal).collect(),
+            _ => Vec::new(),
+        };
+        match ended.into_iter().find(|id| !self.outcomes.insert(*id)) {
+            Some(id) => Err(Violation::new("answers-once", format!("r{id} ends twice"))),
+            None => Ok(()),
         }
     }
 
@@ -177,6 +215,7 @@ impl Judge {
             None => {
                 let term = node.raft.as_ref().map_or(Term(0), Raft::term);
                 self.committed.insert(entry.index, (term, entry.clone()));
+                self.set_committed(entry);
                 self.commits += 1;
                 Ok(())
             }
@@ -242,14 +281,20 @@ fn commit_is_allowed(nodes: &[Node], at: usize, last: &Entry) -> Result<(), Viol
         let detail = format!("{} counts {}@{}", nodes[at].address, last.index, last.term);
         return Err(Violation::new("leader-completeness", detail));
     }
-    // What damage took was counted rightly when it was acknowledged.
-    let stored = nodes.iter().filter(|node| node.disk.has_stored(last)).count();
-    if stored * 2 > nodes.len() {
+    // The set in force on the leader when it commits decides. What damage took was counted rightly
+    // when it was acknowledged.
+    let votes = |node: &&Node| {
+        let mut servers = nodes[at].in_force.servers.iter();
+        servers.any(|it| it.address == node.address && it.suffrage == Suffrage::Voter)
+    };
+    let voters: Vec<&Node> = nodes.iter().filter(votes).collect();
+    let stored = voters.iter().filter(|node| node.disk.has_stored(last)).count();
+    if stored * 2 > voters.len() {
         return Ok(());
     }
     let known =
-        |node: &&Node| node.log.covers(last.index) || node.log.get(last.index) == Some(last);
-    let on_quorum = nodes.iter().filter(known).count() * 2 > nodes.len();
+        |node: &&&Node| node.log.covers(last.index) || node.log.get(last.index) == Some(last);
+    let on_quorum = voters.iter().filter(known).count() * 2 > voters.len();
     let property = if on_quorum { "durability" } else { "state-machine-safety" };
     Err(Violation::new(property, format!("{} commits {} too early", nodes[at].address, last.index)))
 }

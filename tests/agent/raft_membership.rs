@@ -20,8 +20,9 @@ use proconsul::raft::describe::describe_configuration;
 use proconsul::raft::{ChangeCommand, Input, Request, RequestPreVote};
 
 use crate::raft_changes::NOT_KEPT;
-use crate::raft_cluster::{Cluster, Discipline, Shape};
+use crate::raft_cluster::Cluster;
 use crate::raft_golden::{Outcome, Script, broken, node, number, optional_node, position};
+use crate::raft_shape::{Discipline, Shape};
 
 /// What of a cluster's shape belongs here.
 pub fn take_shape(shape: &mut Shape, args: &mut ArgumentConsumer<'_>) -> Outcome<()> {
@@ -76,11 +77,11 @@ pub fn run_command(
         }
         "edit" => {
             let at = node(cluster, args)?;
-            cluster.nodes[at].peers = Some(peers(cluster, args)?);
+            cluster.nodes[at].disk.peers = Some(peers(cluster, args)?);
         }
         "peers" => {
             let node = &cluster.nodes[node(cluster, args)?];
-            let shown = match node.peers.as_deref() {
+            let shown = match node.disk.peers.as_deref() {
                 None => "no file".to_owned(),
                 Some([]) => "null".to_owned(),
                 Some(peers) => format!("{peers:?}"),

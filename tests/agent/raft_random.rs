@@ -9,13 +9,14 @@
 use proconsul::base::{CallId, LogIndex, PersistId, Prng, ReplyToken, Term};
 use proconsul::raft::{
     AppendEntries, AppendEntriesResponse, Entry, EntryKind, Input, InstallSnapshot,
-    InstallSnapshotResponse, Raft, Request, RequestVote, RequestVoteResponse, Response,
-    SnapshotMeta,
+    InstallSnapshotResponse, Lane, Raft, Request, RequestPreVote, RequestVote, RequestVoteResponse,
+    Response, SnapshotMeta,
 };
 use proptest::prelude::*;
 
-use crate::raft_cluster::{Body, Cluster, Message, Shape};
+use crate::raft_cluster::{Body, Cluster, Message};
 use crate::raft_judge::Violation;
+use crate::raft_shape::Shape;
 
 /// What happens next, and to what: reduced to what is there at that moment.
 pub type Choice = (u8, u16);
@@ -30,7 +31,8 @@ pub fn act(cluster: &mut Cluster, (what, which): Choice) -> Result<(), Violation
         (34..37, Some(position)) => cluster.lose(position),
         (37, Some(position)) => {
             let copy: Message = cluster.messages[position].clone();
-            if matches!(copy.body, Body::Request(_)) {
+            let repeats = !(cluster.keeps_streams() && copy.lane == Lane::Replication);
+            if matches!(copy.body, Body::Request(_)) && repeats {
                 cluster.messages.push(copy);
             }
             Ok(())
@@ -127,7 +129,8 @@ fn any_request() -> impl Strategy<Value = Request> {
     let entry = (any_number(), any_number()).prop_map(|(index, term)| Entry {
         index: LogIndex(index),
         term: Term(term),
-        kind: EntryKind::Command,
+        // A set of servers that nobody can read is refused, whatever index it names.
+        kind: if term == 5 { EntryKind::Configuration } else { EntryKind::Command },
         data: format!("{index}@{term}").into(),
     });
     let append = (any_number(), any_number(), any_number(), prop::collection::vec(entry, 0..4));
@@ -163,6 +166,15 @@ fn any_request() -> impl Strategy<Value = Request> {
                 leadership_transfer,
             })
         }),
+        (any_number(), any_number(), any_number()).prop_map(|(term, index, last_term)| {
+            Request::RequestPreVote(RequestPreVote {
+                term: Term(term),
+                candidate: "n2".into(),
+                last_log_index: LogIndex(index),
+                last_log_term: Term(last_term),
+            })
+        }),
+        Just(Request::TimeoutNow),
     ]
 }
 

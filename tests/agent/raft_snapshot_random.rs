@@ -7,20 +7,21 @@
 use proconsul::base::{Duration, Prng};
 use proptest::prelude::*;
 
-use crate::raft_cluster::{Cluster, Shape};
+use crate::raft_cluster::Cluster;
 use crate::raft_judge::Violation;
 use crate::raft_random::{Choice, act, fail, likely_leader, schedule};
+use crate::raft_shape::Shape;
 
 /// What was done, so that a test can tell that it tested something.
 #[derive(Default)]
-struct Tally {
-    damages: usize,
-    restores: usize,
-    in_doubt: bool,
+pub struct Tally {
+    pub damages: usize,
+    pub restores: usize,
+    pub in_doubt: bool,
 }
 
 /// Three of four steps are those of every schedule.
-fn act_with_snapshots(
+pub fn act_with_snapshots(
     cluster: &mut Cluster,
     tally: &mut Tally,
     (what, which): Choice,
@@ -48,12 +49,10 @@ fn act_with_snapshots(
     }
 }
 
-/// A server loses the end of its log while it is down. As long as a quorum of the others is whole,
-/// the cluster must get over it.
+/// A server loses the end of its log while it is down. As long as a quorum of the others is whole, and
+/// no change of the set is under way that would leave less, the cluster must get over it.
 fn damage(cluster: &mut Cluster, tally: &mut Tally, at: usize, entries: usize) {
-    let damaged = cluster.nodes.iter().filter(|node| node.disk.abstains).count();
-    let bearable = (cluster.nodes.len() - 1) / 2;
-    if damaged < bearable || cluster.nodes[at].disk.abstains {
+    if cluster.bears_damage_of(at) && !cluster.has_open_changes() {
         cluster.crash(at, entries % 2);
         cluster.nodes[at].disk.damage(entries);
         tally.damages += 1;

@@ -4,8 +4,9 @@
 use proconsul::base::CallId;
 use proconsul::raft::{CallError, Input, Lane};
 
-use crate::raft_cluster::{Body, Cluster, Discipline, Message, Owed};
+use crate::raft_cluster::{Body, Cluster, Message, Owed};
 use crate::raft_judge::Violation;
+use crate::raft_shape::Discipline;
 
 impl Message {
     /// Caller and callee.
