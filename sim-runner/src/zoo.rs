@@ -112,7 +112,7 @@ pub const PLANTS: &[Plant] = &[
         property: "leader-completeness",
         scenario: "scenarios/zoo/damage.toml",
         story: "a server that lost acknowledged entries to damage votes as if it never had them \
-                (Alagappan et al., Protocol-Aware Recovery, FAST 2018, of LogCabin and others)",
+                (Alagappan et al., Protocol-Aware Recovery, FAST 2018, of all that truncate at damage)",
     },
     Plant {
         name: "change-without-own-commit",
