@@ -72,19 +72,22 @@ pub const PLANTS: &[Plant] = &[
         name: "forward-retries-write",
         property: "linearizable",
         scenario: "scenarios/zoo/broken_forwards.toml",
-        story: "a forwarded write whose connection broke is sent again, though it may have been applied",
+        story: "a forwarded write whose connection broke is sent again, though it may have been \
+                applied",
     },
     Plant {
         name: "lease-not-checked",
         property: "linearizable",
         scenario: "scenarios/zoo/leases.toml",
-        story: "a leader reads without asking while it believes that it leads, and never looks whether it has heard from a quorum (sofastack/sofa-jraft#25)",
+        story: "a leader reads without asking while it believes that it leads, and never looks \
+                whether it has heard from a quorum (sofastack/sofa-jraft#25)",
     },
     Plant {
         name: "read-before-own-commit",
         property: "linearizable",
         scenario: "scenarios/zoo/frozen_leaders.toml",
-        story: "a new leader confirms reads at a commit index that may be older than its predecessor's (etcd-io/etcd#7331, Raft thesis 6.4)",
+        story: "a new leader confirms reads at a commit index that may be older than its \
+                predecessor's (etcd-io/etcd#7331, Raft thesis 6.4)",
     },
     Plant {
         name: "double-vote",
@@ -108,13 +111,16 @@ pub const PLANTS: &[Plant] = &[
         name: "abstainer-votes",
         property: "leader-completeness",
         scenario: "scenarios/zoo/damage.toml",
-        story: "a server that lost acknowledged entries to damage votes as if it never had them (Alagappan et al., Protocol-Aware Recovery, FAST 2018, of LogCabin and others)",
+        story: "a server that lost acknowledged entries to damage votes as if it never had them \
+                (Alagappan et al., Protocol-Aware Recovery, FAST 2018, of all that truncate at damage)",
     },
     Plant {
         name: "change-without-own-commit",
         property: "leader-completeness",
         scenario: "scenarios/zoo/members.toml",
-        story: "a leader changes the set of servers before it has committed an entry of its term (Ongaro, 'bug in single-server membership changes', raft-dev 2015; atomix/copycat#23)",
+        story: "a leader changes the set of servers before it has committed an entry of its term \
+                (Ongaro, 'bug in single-server membership changes', raft-dev 2015; \
+                atomix/copycat#23)",
     },
     Plant {
         name: "apply-before-commit",
@@ -126,13 +132,16 @@ pub const PLANTS: &[Plant] = &[
         name: "match-is-log-end",
         property: "state-machine-safety",
         scenario: "scenarios/zoo/partitions.toml",
-        story: "a leader takes its log's end at the answer for what the follower has, not what it had sent (Gjengset, Students' Guide to Raft 2016; a kin is ravendb/ravendb#9330)",
+        story: "a leader takes its log's end at the answer for what the follower has, not what \
+                it had sent (Gjengset, Students' Guide to Raft 2016; a kin is \
+                ravendb/ravendb#9330)",
     },
     Plant {
         name: "snapshot-ahead-of-state",
         property: "state-machine-safety",
         scenario: "scenarios/zoo/snapshots.toml",
-        story: "a snapshot is written down with an index that its state has not reached (etcd v3.5 data inconsistency postmortem, etcd-io/etcd#13967)",
+        story: "a snapshot is written down with an index that its state has not reached (etcd \
+                v3.5 data inconsistency postmortem, etcd-io/etcd#13967)",
     },
     Plant {
         name: "commit-goes-back",
@@ -144,13 +153,15 @@ pub const PLANTS: &[Plant] = &[
         name: "commit-older-term",
         property: "commit-monotonic",
         scenario: "scenarios/zoo/elections.toml",
-        story: "a leader counts replicas of entries of earlier terms, as in figure 8 of the Raft paper",
+        story: "a leader counts replicas of entries of earlier terms, as in figure 8 of the Raft \
+                paper",
     },
     Plant {
         name: "install-older-snapshot",
         property: "commit-monotonic",
         scenario: "scenarios/zoo/snapshots.toml",
-        story: "a follower installs a snapshot that ends before what it has applied since it was sent (eBay/NuRaft#407)",
+        story: "a follower installs a snapshot that ends before what it has applied since it was \
+                sent (eBay/NuRaft#407)",
     },
     Plant {
         name: "vote-not-persisted",
@@ -192,13 +203,15 @@ pub const PLANTS: &[Plant] = &[
         name: "sync-error-ignored",
         property: "durability",
         scenario: "scenarios/zoo/disks.toml",
-        story: "a sync that failed is tried again, and its success is believed (PostgreSQL's 'fsyncgate', 2018)",
+        story: "a sync that failed is tried again, and its success is believed (PostgreSQL's \
+                'fsyncgate', 2018)",
     },
     Plant {
         name: "lone-leader-acks-unsynced",
         property: "durability",
         scenario: "scenarios/zoo/alone.toml",
-        story: "a leader without followers commits what its own disk does not have yet (etcd-io/etcd#14370)",
+        story: "a leader without followers commits what its own disk does not have yet (etcd- \
+                io/etcd#14370)",
     },
     Plant {
         name: "folder-not-synced",
@@ -210,13 +223,15 @@ pub const PLANTS: &[Plant] = &[
         name: "recovery-skips-checksum",
         property: "storage-recovery",
         scenario: "scenarios/zoo/disks.toml",
-        story: "a write that a power cut tore is replayed as far as it can be read (etcd-io/etcd#14098 is of this kind)",
+        story: "a write that a power cut tore is replayed as it lies there, for entries have no \
+                checksum or nobody looks at it (atomix/copycat#317, cockroachdb/cockroach#93519)",
     },
     Plant {
         name: "vote-in-two-writes",
         property: "storage-recovery",
         scenario: "scenarios/zoo/disks.toml",
-        story: "the term of a vote is written first and its candidate second (hashicorp/raft#661, persistVote)",
+        story: "the term of a vote is written first and its candidate second \
+                (hashicorp/raft#661, persistVote)",
     },
     Plant {
         name: "stuck-follower",
@@ -228,19 +243,22 @@ pub const PLANTS: &[Plant] = &[
         name: "snapshot-progress-stuck",
         property: "liveness",
         scenario: "scenarios/zoo/snapshots.toml",
-        story: "a leader whose snapshot did not arrive waits for its end for ever (etcd-io/etcd#10225, dgraph-io/dgraph#2707)",
+        story: "a leader whose snapshot did not arrive waits for its end for ever (etcd- \
+                io/etcd#10225, dgraph-io/dgraph#2707)",
     },
     Plant {
         name: "snapshot-loses-configuration",
         property: "liveness",
         scenario: "scenarios/zoo/snapshots.toml",
-        story: "a snapshot is kept without the set of servers, and who starts from it knows nobody (etcd-io/etcd#2267)",
+        story: "a snapshot is kept without the set of servers, and who starts from it knows \
+                nobody (etcd-io/etcd#2267)",
     },
     Plant {
         name: "install-keeps-conflicting-tail",
         property: "liveness",
         scenario: "scenarios/zoo/long_tail.toml",
-        story: "a follower keeps a log that contradicts the snapshot it installs, and is sent it again and again (hashicorp/raft#704, scylladb/scylladb#9551)",
+        story: "a follower keeps a log that contradicts the snapshot it installs, and is sent it \
+                again and again (hashicorp/raft#704, scylladb/scylladb#9551)",
     },
 ];
 

@@ -48,20 +48,31 @@ impl Agent {
             }
             // Consul asks for no contact with a leader here: a server that is cut off can be saved.
             Request::SnapshotSave { stale: true } => self.serve_snapshot(now, id, out),
-            Request::SnapshotSave { stale: false } if leads => self.verify(now, id, out),
+            // A deposed leader must not take a state in: nobody else would have it.
+            Request::SnapshotSave { stale: false } | Request::SnapshotRestore(_) if leads => {
+                self.verify(now, id, out);
+            }
             Request::RemoveRaftPeer(name) if leads => self.remove_peer(now, id, &name, out),
             Request::TransferLeadership { to } if leads => {
                 self.pending.wait(id, Waiting::Transfer);
                 self.raft_step(now, raft::Input::TransferLeadership { id, to }, out);
             }
-            Request::SnapshotRestore(image) if leads => {
-                self.pending.wait(id, Waiting::Commit);
-                let (index, size) = (image.0.applied(), archive::encoded_size(&image.0));
-                self.images.give(id, image);
-                self.raft_step(now, raft::Input::Restore { id, index, size }, out);
-            }
             request => self.forward_or_hold(now, id, request, out),
         }
+    }
+
+    /// Gives Raft an operator's state; a quorum has confirmed that this server leads.
+    pub(super) fn restore(
+        &mut self,
+        now: Instant,
+        id: RequestId,
+        image: StateImage,
+        out: &mut Vec<Output>,
+    ) {
+        self.pending.wait(id, Waiting::Commit);
+        let (index, size) = (image.0.applied(), archive::encoded_size(&image.0));
+        self.images.give(id, image);
+        self.raft_step(now, raft::Input::Restore { id, index, size }, out);
     }
 
     fn raft_configuration(&self) -> Reply {

@@ -78,6 +78,7 @@ impl Agent {
                         self.serve(now, id, &query, &options, out);
                     }
                     Request::SnapshotSave { .. } => self.serve_snapshot(now, id, out),
+                    Request::SnapshotRestore(image) => self.restore(now, id, image, out),
                     _ => {}
                 }
             }
