@@ -22,7 +22,7 @@ fn dev() -> (Agent, SocketAddr) {
 /// What came back.
 #[derive(Debug)]
 enum Came {
-    Answer(StreamId, Return),
+    Answer(StreamId, Box<Return>),
     Reset(StreamId),
     /// The session is over, and whether it was said why.
     End {
@@ -78,7 +78,7 @@ impl Client {
                 let (id, bytes) = &mut self.came[at];
                 if let Some((answer, used)) = rpc::decode_response(bytes).expect("an answer") {
                     bytes.drain(..used);
-                    return Came::Answer(*id, answer);
+                    return Came::Answer(*id, Box::new(answer));
                 }
             }
             let count = self.stream.read(&mut chunk).expect("it is not silent");
