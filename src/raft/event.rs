@@ -23,7 +23,7 @@ pub enum VoteRefusal {
     NotVoter,
     AlreadyVoted,
     LogBehind,
-    /// This server lost what it had acknowledged: [`Restored::abstains`].
+    /// This server lost what it had acknowledged: [`Restored::abstains`](crate::raft::Restored::abstains).
     Abstains,
 }
 

@@ -249,5 +249,5 @@ impl<D: Disk> Store<D> {
 fn half_written(before: &HardState, after: Option<&HardState>) -> Option<HardState> {
     let (old, new) = (before.vote.as_ref()?, after?.vote.as_ref()?);
     let half = Vote { term: new.term, candidate: old.candidate.clone() };
-    (half != *new && half != *old).then(|| HardState { term: new.term, vote: Some(half) })
+    (half != *new && half != *old).then_some(HardState { term: new.term, vote: Some(half) })
 }

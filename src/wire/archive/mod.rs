@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Contract:
-//! * [`write`] gives what Consul's `snapshot inspect` and `restore` take; [`read`] takes what Consul
+//! * [`write`](write()) gives what Consul's `snapshot inspect` and `restore` take; [`read`] takes what Consul
 //!   wrote. The time is an argument, so the same state at the same time gives the same bytes.
 //! * [`read`] believes nothing: every checksum is compared, `meta.json` must agree with what is there,
 //!   and nothing but the three members may be there, each once. What is wrong is named.
