@@ -125,7 +125,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             segment_bytes: 4 << 20,
-            ahead_bytes: 64 << 10,
+            ahead_bytes: 0,
             peers_file: false,
             faults: Faults::none(),
         }
