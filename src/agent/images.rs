@@ -47,7 +47,7 @@ impl Images {
 
     /// What has to be written beside this batch.
     pub fn for_disk(&mut self, persist: &Persist) -> Option<StateImage> {
-        match &persist.install {
+        match persist.install.as_deref() {
             Some(Install { source: SnapshotSource::Operator(id), .. }) => {
                 let given = self.given.get_mut(id)?;
                 given.persisting = true;

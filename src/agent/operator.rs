@@ -154,7 +154,7 @@ impl Agent {
     fn image(&self) -> StateImage {
         let mut state = self.state.clone();
         state.advance_to(self.applied);
-        StateImage(state)
+        StateImage(Box::new(state))
     }
 
     pub(super) fn take_snapshot(&self, meta: SnapshotMeta, out: &mut Vec<Output>) {
@@ -188,7 +188,7 @@ impl Agent {
             meta.index,
             self.applied
         );
-        self.state = state;
+        self.state = *state;
         self.state.advance_to(meta.index);
         self.note_applied(meta.index, meta.term);
         self.last_snapshot = (meta.index, meta.term);

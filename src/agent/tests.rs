@@ -134,7 +134,7 @@ fn set(key: &str, value: &str) -> Command {
 fn image(value: &str) -> StateImage {
     let mut state = StateStore::new();
     state.apply(LogIndex(1), &set("a", value), &Faults::none());
-    StateImage(state)
+    StateImage(Box::new(state))
 }
 
 fn blocked(key: &str) -> Request {
@@ -164,7 +164,8 @@ fn an_operators_snapshot_takes_the_place_of_the_state() {
     let id = scene.restoring();
     let meta = scene.meta();
     let source = SnapshotSource::Operator(id);
-    let install = Some(Install { meta: meta.clone(), source, keeps_log: false });
+    let install = Install { meta: meta.clone(), source, keeps_log: false };
+    let install = Some(Box::new(install));
     let persist = Persist { id: PersistId(99), install, ..Persist::default() };
     let out = scene.says(vec![raft::Output::Persist(persist)]);
     assert!(
@@ -200,7 +201,8 @@ fn a_restore_that_reached_the_disk_is_installed_though_its_request_is_refused_or
     let mut scene = Scene::leader();
     let id = scene.restoring();
     let (meta, source) = (scene.meta(), SnapshotSource::Operator(id));
-    let install = Some(Install { meta: meta.clone(), source, keeps_log: false });
+    let install = Install { meta: meta.clone(), source, keeps_log: false };
+    let install = Some(Box::new(install));
     let persist = Persist { id: PersistId(99), install, ..Persist::default() };
     scene.says(vec![raft::Output::Persist(persist)]);
     scene.step(Input::Forget(id));

@@ -72,9 +72,10 @@ pub enum Request {
     SnapshotRestore(StateImage),
 }
 
-/// A state machine on its way: an O(1) copy, never compared, shown or copied deeply.
+/// A state machine on its way: an O(1) copy, never compared, shown or copied deeply. Boxed, because
+/// inputs and outputs are moved often and hold one seldom.
 #[derive(Clone)]
-pub struct StateImage(pub StateStore);
+pub struct StateImage(pub Box<StateStore>);
 
 impl fmt::Debug for StateImage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -162,7 +162,9 @@ impl<R: Runtime> EventLoop<R> {
                     self.runtime.spawn("snapshot", saving);
                 }
                 Output::Persist(persist, image) => {
-                    if let (Some(Install { source, .. }), Some(image)) = (&persist.install, image) {
+                    if let (Some(Install { source, .. }), Some(image)) =
+                        (persist.install.as_deref(), image)
+                    {
                         let _ = self.disk.send(Work::Restore(*source, image));
                     }
                     if self.disk.send(Work::Persist(persist)).is_err() {

@@ -117,7 +117,7 @@ fn request_of(head: &SnapshotRequest, archive: &[u8], datacenter: &str) -> Resul
         (SnapshotOp::Restore, true) => Err("stale not allowed for restore".to_owned()),
         (SnapshotOp::Restore, false) => {
             let (_, state) = archive::unpack(archive).map_err(|why| why.to_string())?;
-            Ok(Request::SnapshotRestore(StateImage(state)))
+            Ok(Request::SnapshotRestore(StateImage(Box::new(state))))
         }
     }
 }
@@ -128,7 +128,7 @@ fn pieces<R: Runtime>(
     body: Option<(SnapshotMeta, StateImage)>,
 ) -> impl Iterator<Item = Vec<u8>> + Send + use<R> {
     let now = runtime.wall_clock();
-    let archive = body.map(|(snapshot, state)| archive::pack(&snapshot, now, state.0));
+    let archive = body.map(|(snapshot, state)| archive::pack(&snapshot, now, *state.0));
     archive.into_iter().flatten()
 }
 
@@ -154,7 +154,7 @@ pub(super) async fn call<R: Runtime>(
         Request::SnapshotSave { .. } => {
             let (archive, state) =
                 archive::unpack(&archive).map_err(|why| Failure::Rpc(why.to_string()))?;
-            let (snapshot, state) = (archive.meta, StateImage(state));
+            let (snapshot, state) = (archive.meta, StateImage(Box::new(state)));
             Ok(Reply::Snapshot { snapshot, state, meta: response.meta })
         }
         _ => Ok(Reply::Done),

@@ -41,7 +41,7 @@ pub(super) async fn stage<D: Disk>(
     image: StateImage,
 ) -> Result<Staged<D>, StorageError> {
     let mut staging = store.stage().await?;
-    for piece in wire::snapshot::encode(image.0) {
+    for piece in wire::snapshot::encode(*image.0) {
         staging.write(&piece).await?;
     }
     staging.finish().await
@@ -211,5 +211,5 @@ async fn take<D: Disk>(
         return Err(invalid(text));
     }
     state.advance_to(meta.index);
-    Ok(StateImage(state))
+    Ok(StateImage(Box::new(state)))
 }

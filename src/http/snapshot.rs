@@ -37,7 +37,7 @@ pub(super) async fn handle<B: Backend>(call: Call<B>) -> Result<Response, Refusa
     }
     match options.ask(&call.backend, Request::SnapshotSave { stale }).await? {
         Reply::Snapshot { snapshot, state, meta } => {
-            let pieces = archive::pack(&snapshot, call.backend.wall_clock(), state.0);
+            let pieces = archive::pack(&snapshot, call.backend.wall_clock(), *state.0);
             let mut response = Response::new(Body::new(Pieces(Box::new(pieces))));
             set_read_meta(response.headers_mut(), &meta);
             response.headers_mut().insert(CONTENT_TYPE, GZIP);
@@ -67,7 +67,7 @@ async fn restore<B: Backend>(
         return Err(Refusal::internal("stale not allowed for restore"));
     }
     let (_, state) = archive::unpack(&archive).map_err(|why| Refusal::internal(why.to_string()))?;
-    let request = Request::SnapshotRestore(StateImage(state));
+    let request = Request::SnapshotRestore(StateImage(Box::new(state)));
     match options.ask(&call.backend, request).await? {
         Reply::Done => Ok(reply::empty(StatusCode::OK)),
         other => Err(mismatch(&other)),

@@ -37,7 +37,7 @@ pub(super) struct Durability {
     /// The batch with the newest hard state.
     hard_state_in: PersistId,
     hard_state_changed: bool,
-    install: Option<Install>,
+    install: Option<Box<Install>>,
     truncate_from: Option<LogIndex>,
     compact_to: Option<LogIndex>,
     append: Vec<Entry>,
@@ -85,7 +85,7 @@ impl Durability {
             self.truncate_from.is_none() && self.append.is_empty(),
             "a batch installs before it changes the log"
         );
-        self.install = Some(install);
+        self.install = Some(Box::new(install));
     }
 
     pub(super) fn compact(&mut self, to: LogIndex) {

@@ -135,7 +135,7 @@ pub struct Persist {
     /// The new hard state, when it changed.
     pub hard_state: Option<HardState>,
     /// This snapshot is the newest one from now on. It is durable before the log changes.
-    pub install: Option<Install>,
+    pub install: Option<Box<Install>>,
     /// Delete this index and all after it first.
     pub truncate_from: Option<LogIndex>,
     /// This index and all before it may go: a snapshot that is durable already covers them.

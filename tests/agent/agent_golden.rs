@@ -148,7 +148,7 @@ fn image(args: &mut ArgumentConsumer<'_>) -> StateImage {
     while let Some((key, value)) = args.next_key() {
         state.apply(state.applied().next(), &set(key, value), &Faults::none());
     }
-    StateImage(state)
+    StateImage(Box::new(state))
 }
 
 /// How a forwarded request may end.

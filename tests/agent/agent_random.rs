@@ -81,7 +81,7 @@ fn image(writes: u8) -> StateImage {
     for key in 0..writes {
         state.apply(state.applied().next(), &put(key), &Faults::none());
     }
-    StateImage(state)
+    StateImage(Box::new(state))
 }
 
 struct Life {

@@ -83,14 +83,14 @@ impl StoreBackend {
             size: 0,
         };
         let meta = ReadMeta { index: index.0, known_leader: true, last_contact: Duration::ZERO };
-        Reply::Snapshot { snapshot, state: StateImage(store), meta }
+        Reply::Snapshot { snapshot, state: StateImage(Box::new(store)), meta }
     }
 
     /// Whoever blocks is answered from the new state.
     fn restore(&self, image: StateImage) -> Reply {
         let mut shared = self.shared();
         shared.index = shared.index.max(image.0.applied().0) + 1;
-        shared.store = image.0;
+        shared.store = *image.0;
         shared.expired = true;
         let index = LogIndex(shared.index);
         shared.store.advance_to(index);

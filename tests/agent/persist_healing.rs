@@ -216,7 +216,7 @@ fn a_snapshot_of_an_earlier_entry_can_be_installed() {
     }
     for index in [100, 50] {
         let batch = Persist {
-            install: Some(author.install(LogIndex(index), Term(1), false)),
+            install: Some(Box::new(author.install(LogIndex(index), Term(1), false))),
             ..Persist::default()
         };
         steps.push(Step::Write(vec![batch]));
@@ -233,7 +233,7 @@ fn an_own_snapshot_that_came_too_late_is_discarded() {
     let mut author = Author::new(1, model.clone());
     let stale = author.meta(LogIndex(55), model.term_at(LogIndex(55)).expect("an entry"));
     let install = author.install(LogIndex(90), model.hard_state.term, false);
-    let batch = Persist { install: Some(install), ..Persist::default() };
+    let batch = Persist { install: Some(Box::new(install)), ..Persist::default() };
     let steps = [Step::Write(vec![batch]), Step::Save(stale)];
     let after = performed(&files, &steps);
     let found = undamaged(&after);

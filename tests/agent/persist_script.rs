@@ -210,7 +210,7 @@ impl Author {
             6 => batch.compact_to = Some(self.model.covered().min(last)).filter(|to| to.0 > 0),
             7 => {
                 if let Some((index, term)) = self.place() {
-                    batch.install = Some(self.install(index, term, true));
+                    batch.install = Some(Box::new(self.install(index, term, true)));
                 }
             }
             8 | 9 => {
@@ -221,7 +221,7 @@ impl Author {
                 let term = Term(self.term().0 - self.random.below(2).min(self.term().0 - 1));
                 let holds = self.model.term_at(index) == Some(term);
                 let keeps_log = holds && index > self.model.compacted;
-                batch.install = Some(self.install(index, term, keeps_log));
+                batch.install = Some(Box::new(self.install(index, term, keeps_log)));
                 if !keeps_log {
                     batch.append = self.entries(index);
                 }

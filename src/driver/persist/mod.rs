@@ -123,12 +123,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            segment_bytes: 4 << 20,
-            ahead_bytes: 0,
-            peers_file: false,
-            faults: Faults::none(),
-        }
+        Self { segment_bytes: 4 << 20, ahead_bytes: 0, peers_file: false, faults: Faults::none() }
     }
 }
 
