@@ -362,9 +362,12 @@ impl Raft {
             return self.log.last_index();
         }
         // The leader's own share of "ack-before-durable", see `follower`.
-        let unsynced = planted!(self.faults, "ack-before-durable")
+        let unsynced = [
+            planted!(self.faults, "ack-before-durable"),
             // Oracle: durability. Alone, it commits before its disk has anything.
-            || planted!(self.faults, "lone-leader-acks-unsynced");
+            planted!(self.faults, "lone-leader-acks-unsynced"),
+        ]
+        .contains(&true);
         let own = if unsynced { self.log.last_index() } else { self.log.durable_index() };
         match &mut self.state {
             State::Leader(leadership) => leadership.stored_by_quorum(own, self.commit_index),
