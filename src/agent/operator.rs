@@ -18,7 +18,6 @@
 use crate::base::{Instant, LogIndex, RequestId, Term};
 use crate::planted;
 use crate::raft::{self, Change, ChangeCommand, Refusal, SnapshotMeta, SnapshotSource};
-use crate::wire::archive;
 
 use super::core::Agent;
 use super::event::Event;
@@ -70,9 +69,9 @@ impl Agent {
         out: &mut Vec<Output>,
     ) {
         self.pending.wait(id, Waiting::Commit);
-        let (index, size) = (image.0.applied(), archive::encoded_size(&image.0));
+        let index = image.0.applied();
         self.images.give(id, image);
-        self.raft_step(now, raft::Input::Restore { id, index, size }, out);
+        self.raft_step(now, raft::Input::Restore { id, index }, out);
     }
 
     fn raft_configuration(&self) -> Reply {

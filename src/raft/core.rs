@@ -228,7 +228,7 @@ impl Raft {
             Input::Verify(id) => self.verify(now, id, out),
             Input::SnapshotSaved(meta) => self.snapshot_saved(meta, out),
             Input::SnapshotFailed(index) => self.snapshot_failed(index, out),
-            Input::Restore { id, index, size } => self.restore(now, id, (index, size), out),
+            Input::Restore { id, index } => self.restore(now, id, index, out),
             Input::ChangeConfiguration { id, change } => {
                 self.change_configuration(now, id, change, out);
             }

@@ -121,7 +121,7 @@ pub fn describe_input(input: &Input) -> String {
         Input::SetPeers(peers) => format!("set peers {}", addresses(peers)),
         Input::SnapshotSaved(meta) => format!("saved {}", describe_snapshot(meta)),
         Input::SnapshotFailed(index) => format!("snapshot {index} failed"),
-        Input::Restore { id, index, size } => format!("restore r{id} from={index} size={size}"),
+        Input::Restore { id, index } => format!("restore r{id} from={index}"),
     }
 }
 

@@ -46,7 +46,7 @@ impl Raft {
         &mut self,
         now: Instant,
         id: RequestId,
-        (taken_at, size): (LogIndex, u64),
+        taken_at: LogIndex,
         out: &mut Vec<Output>,
     ) {
         if let Some(refusal) = self.refusal_of_new_work() {
@@ -73,7 +73,7 @@ impl Raft {
         leadership.log_is_replaced(index.next(), id, out);
         let (configuration, configuration_index) = self.membership.for_snapshot();
         let term = self.hard_state.term;
-        let meta = SnapshotMeta { index, term, configuration, configuration_index, size };
+        let meta = SnapshotMeta { index, term, configuration, configuration_index, size: 0 };
         let source = SnapshotSource::Operator(id);
         self.durability.install(Install { meta: meta.clone(), source, keeps_log: false });
         self.go_on_from(&meta, false, out);

@@ -384,8 +384,6 @@ pub enum Input {
         /// What the snapshot stood for where it was taken. Its entries carry indexes up to that, so it
         /// is installed after it as well as after the log.
         index: LogIndex,
-        /// Bytes of the encoded state.
-        size: u64,
     },
 }
 

@@ -273,7 +273,7 @@ impl Cluster {
     pub fn restore(&mut self, at: usize) -> Result<(), Violation> {
         let id = self.next_request();
         self.nodes[at].received.insert(SnapshotSource::Operator(id), id.0 << 32);
-        self.step(at, Input::Restore { id, index: LogIndex(0), size: 8 })
+        self.step(at, Input::Restore { id, index: LogIndex(0) })
     }
 
     /// Delivers the message at this position, or loses it at the cut.

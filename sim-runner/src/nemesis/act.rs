@@ -61,6 +61,19 @@ impl Script {
         }
     }
 
+    /// The agent that a step asks; none when there is nobody to ask and that was said.
+    pub(super) fn via(&self, index: usize, step: &Step, target: &Target) -> Option<Host> {
+        let chosen = self.cluster.recorder().with_view(|view| {
+            self.draw(index, Draw::Target, |prng| choose(target, Needs::Up, view, prng))
+        });
+        if chosen.is_empty() && step.optional {
+            self.push(What::StepSkipped { step: index as u32 });
+        } else if chosen.is_empty() {
+            self.fail(index, "`via` resolves to no node".to_owned());
+        }
+        chosen.first().copied()
+    }
+
     /// Resolves a step's target; none when the step cannot act and that was said.
     pub(super) fn resolve(
         &self,

@@ -18,7 +18,7 @@ use crate::history::operation::{Call, Mode, Outcome, Output, Seen};
 use crate::scenario::fault::{CliExpect, CliStep};
 use crate::scenario::model::{Step, Target};
 use crate::scenario::split_line;
-use crate::trace::event::{Host, What};
+use crate::trace::event::Host;
 use crate::workload::user::User;
 
 use super::request::{PATIENCE, RETRY, compare_parts, matches, shortened};
@@ -34,17 +34,7 @@ struct Asked {
 
 impl Script {
     pub(super) async fn cli(&self, index: usize, step: &Step, cli: &CliStep) {
-        let chosen = self.cluster.recorder().with_view(|view| {
-            self.draw(index, Draw::Target, |prng| choose(&cli.via, Needs::Up, view, prng))
-        });
-        let Some(via) = chosen.first().copied() else {
-            if step.optional {
-                self.push(What::StepSkipped { step: index as u32 });
-            } else {
-                self.fail(index, "`via` resolves to no node".to_owned());
-            }
-            return;
-        };
+        let Some(via) = self.via(index, step, &cli.via) else { return };
         let detail = format!("{} on {}", cli.run, self.cluster.name(via));
         self.announce(index, step, detail, &[via]);
         let deadline = self.cluster.now() + if cli.retry { step.within } else { PATIENCE };

@@ -12,11 +12,10 @@ use serde_json::Value;
 
 use crate::history::operation::{Call, Mode, Outcome};
 use crate::scenario::model::{HttpExpect, HttpStep, Step};
-use crate::trace::event::{Host, What};
+use crate::trace::event::Host;
 use crate::workload::user::{User, judge};
 
-use super::script::{Draw, Script};
-use super::targets::{Needs, choose};
+use super::script::Script;
 
 /// How long one request may take, unless the step says.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
@@ -24,17 +23,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 impl Script {
     pub(super) async fn http(&self, index: usize, step: &Step, http: &HttpStep) {
         // Groups and draws mean agents that are up; one that is down gives no answer, which says it.
-        let chosen = self.cluster.recorder().with_view(|view| {
-            self.draw(index, Draw::Target, |prng| choose(&http.via, Needs::Up, view, prng))
-        });
-        let Some(via) = chosen.first().copied() else {
-            if step.optional {
-                self.push(What::StepSkipped { step: index as u32 });
-            } else {
-                self.fail(index, "`via` resolves to no node".to_owned());
-            }
-            return;
-        };
+        let Some(via) = self.via(index, step, &http.via) else { return };
         let detail = format!("{} {} on {}", http.method, http.path, self.cluster.name(via));
         self.announce(index, step, detail, &[via]);
         let mut user = User::new(self.runtime.clone());

@@ -31,7 +31,7 @@ pub fn holds(condition: &Condition, view: &View) -> bool {
 /// The same with other counts: those of a window.
 #[must_use]
 pub fn holds_counting(condition: &Condition, view: &View, counts: &Tallies) -> bool {
-    let mut live = view.live_servers().filter(|host| view.is_member(*host)).peekable();
+    let mut live = view.live_members().peekable();
     if live.peek().is_none() {
         return Eyes { view, counts, of: None, asked: false }.see(condition);
     }
@@ -195,8 +195,7 @@ fn writable(view: &View) -> bool {
 
 /// All live members have the same log, all of it committed, and applied the same part of it.
 fn logs_converged(view: &View) -> bool {
-    let members = view.live_servers().filter(|host| view.is_member(*host));
-    let mut states = members.map(|host| {
+    let mut states = view.live_members().map(|host| {
         let node = view.node(host);
         let last = node.log.last_index();
         (last, node.log.last().map(|slot| slot.chain), node.commit == last, node.applied)

@@ -286,6 +286,13 @@ impl View {
         self.configuration().is_none_or(|configuration| configuration.contains(host))
     }
 
+    /// Servers that are live and belong to the cluster.
+    pub fn live_members(&self) -> impl Iterator<Item = Host> + '_ {
+        let configuration = self.configuration();
+        let belongs = move |host: &Host| configuration.is_none_or(|it| it.contains(*host));
+        self.live_servers().filter(belongs)
+    }
+
     /// The smallest majority of any configuration that some server has in force.
     #[must_use]
     pub fn smallest_quorum(&self) -> usize {

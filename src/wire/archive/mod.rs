@@ -24,7 +24,7 @@ mod write;
 
 pub use error::ArchiveError;
 pub use read::read;
-pub use state::{encoded_size, pack, records, unpack};
+pub use state::{pack, records, unpack};
 pub use write::write;
 
 use crate::raft::SnapshotMeta;

@@ -19,12 +19,6 @@ pub fn pack(
     std::iter::once(archive.expect("memory takes all bytes"))
 }
 
-/// How many bytes the encoded state has.
-#[must_use]
-pub fn encoded_size(state: &StateStore) -> u64 {
-    snapshot::encode(state.clone()).map(|piece| piece.len() as u64).sum()
-}
-
 /// Reads and checks an archive, and the state in it. Its index is that of the snapshot.
 ///
 /// # Errors
