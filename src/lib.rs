@@ -5,6 +5,7 @@ pub mod base;
 pub mod cli;
 pub mod config;
 pub mod driver;
+pub mod gossip;
 pub mod http;
 pub mod raft;
 pub mod runtime;

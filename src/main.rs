@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use proconsul::base::Faults;
 use proconsul::base::runtime::Level;
-use proconsul::base::{Faults, ServerAddress};
 use proconsul::cli::{self, NodeRunner, Terminal};
 use proconsul::config::AgentConfig;
 use proconsul::driver::{Exit, Node, Unobserved};
@@ -14,15 +14,11 @@ use proconsul::runtime::TokioRuntime;
 struct Shipped;
 
 impl NodeRunner<TokioRuntime> for Shipped {
-    async fn run(
-        &self,
-        runtime: TokioRuntime,
-        config: AgentConfig,
-        servers: Vec<ServerAddress>,
-    ) -> i32 {
+    async fn run(&self, runtime: TokioRuntime, config: AgentConfig) -> i32 {
         runtime.set_level(config.log_level);
         let observer = Arc::new(Unobserved);
-        match Node::run(runtime, config, servers, observer, Faults::none()).await {
+        match Node::run(runtime, config, observer, Faults::none()).await {
+            Exit::Left => 0,
             // A server that a signal ends without a leave exits with 1, as Consul's does (spec cluster
             // 7.1).
             Exit::Stopped | Exit::Failed(_) => 1,

@@ -21,6 +21,11 @@ pub const PROPERTIES: &[&str] = &[
     "durability",
     "storage-recovery",
     "liveness",
+    "gossip-completeness",
+    "gossip-accuracy",
+    "incarnation-monotonic",
+    "no-stale-resurrection",
+    "views-converge",
 ];
 
 /// What came of judging one property.

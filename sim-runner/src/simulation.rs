@@ -20,9 +20,10 @@ use crate::fabric::simulate;
 use crate::history::History;
 use crate::nemesis::script::Script;
 use crate::nemesis::settle::missing;
-use crate::scenario::model::{Boot, Plan, WorkloadKind};
+use crate::scenario::model::{Boot, Plan, Workload, WorkloadKind};
 use crate::trace::Trace;
-use crate::trace::event::What;
+use crate::trace::event::{Host, What};
+use crate::workload::events::EventUser;
 use crate::workload::kv::KvUser;
 
 /// What a run leaves behind.
@@ -150,19 +151,27 @@ impl Life {
         let plan = self.cluster.plan();
         let mut hosts = self.cluster.users().into_iter();
         for (number, workload) in plan.workloads.iter().enumerate() {
-            let WorkloadKind::Kv(kv) = &workload.kind;
             for host in hosts.by_ref().take(workload.users as usize) {
-                let name = self.cluster.name(host).to_owned();
-                let user = KvUser {
-                    cluster: self.cluster.clone(),
-                    runtime: self.cluster.runtime(host),
-                    host,
-                    workload: number + 1,
-                    plan: workload.clone(),
-                    prng: plan.seed.stream(&format!("user/{name}")),
-                    name,
-                };
-                self.cluster.runtime(host).spawn("user", user.run(kv.clone()));
+                self.start_user(host, number + 1, workload);
+            }
+        }
+    }
+
+    fn start_user(&self, host: Host, number: usize, workload: &Workload) {
+        let runtime = self.cluster.runtime(host);
+        let name = self.cluster.name(host).to_owned();
+        let prng = self.cluster.plan().seed.stream(&format!("user/{name}"));
+        let (cluster, plan) = (self.cluster.clone(), workload.clone());
+        match &workload.kind {
+            WorkloadKind::Kv(kv) => {
+                let own = runtime.clone();
+                let user =
+                    KvUser { cluster, runtime: own, host, name, workload: number, plan, prng };
+                runtime.spawn("user", user.run(kv.clone()));
+            }
+            WorkloadKind::Event(event) => {
+                let user = EventUser { cluster, runtime: runtime.clone(), name, plan, prng };
+                runtime.spawn("user", user.run(*event));
             }
         }
     }

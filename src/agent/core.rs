@@ -1,22 +1,26 @@
 //! [`Agent`]: the one way in, and what connects Raft's outputs to the state machine.
 
 use crate::base::{Duration, Faults, Instant, LogIndex, Prng, Term};
-use crate::raft::{
-    self, Configuration, ConfigurationCodec, EntryKind, ModernMembership, Raft, RaftConfig,
-    Restored,
-};
-use crate::state::StateStore;
+use crate::raft::{self, EntryKind, Profile, Raft, RaftConfig, Restored};
+use crate::state::{AutopilotConfiguration, StateStore};
 use crate::wire;
 
+use super::begin;
+use super::duties::Duties;
 use super::event::Event;
+use super::expecting::Expecting;
 use super::images::Images;
 use super::io::{Input, Output};
+use super::leave::Leave;
+use super::members::{Members, MembersConfig};
 use super::pending::PendingTable;
+use super::reconcile::Reconciliation;
+use super::steering::Steering;
 use super::told::Told;
 use super::types::Reply;
 
 /// What an agent is told at construction.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct AgentConfig {
     /// Timers and identity of the consensus core.
     pub raft: RaftConfig,
@@ -24,10 +28,18 @@ pub struct AgentConfig {
     pub node_name: String,
     /// The datacenter, which commands carry.
     pub datacenter: String,
-    /// The servers of the cluster: static for now.
-    pub servers: Configuration,
+    /// Whose rules of membership.
+    pub profile: Profile,
+    /// `legacy` alone: it may elect itself while it has no peers (Consul's `-bootstrap`).
+    pub enable_single_node: bool,
     /// How long a request waits for a leader (`performance.rpc_hold_timeout`, 7 s).
     pub rpc_hold_timeout: Duration,
+    /// How it takes part in gossip. None: it does not, and its set of servers is what it was given.
+    pub members: Option<MembersConfig>,
+    /// What a new cluster's autopilot begins with.
+    pub autopilot: AutopilotConfiguration,
+    /// A server that leaves serves reads for so long after it has left gossip (`leave_drain_time`).
+    pub leave_drain: Duration,
 }
 
 /// One node of the cluster.
@@ -49,6 +61,12 @@ pub struct Agent {
     told: Told,
     pub(super) raft_out: Vec<raft::Output>,
     absorbing: bool,
+    pub(super) members: Option<Members>,
+    pub(super) expecting: Expecting,
+    pub(super) reconciliation: Reconciliation,
+    pub(super) duties: Duties,
+    pub(super) leave: Option<Leave>,
+    pub(super) steering: Option<Steering>,
 }
 
 impl Agent {
@@ -67,13 +85,7 @@ impl Agent {
             .snapshot
             .as_ref()
             .map_or_else(Default::default, |snapshot| (snapshot.index, snapshot.term));
-        let codec = ConfigurationCodec {
-            encode: wire::raft::encode_configuration,
-            decode: |bytes| {
-                wire::raft::decode_configuration(bytes).map_err(|error| error.to_string())
-            },
-        };
-        let membership = Box::new(ModernMembership::new(config.raft.id.clone(), codec));
+        let membership = begin::membership(&config);
         let mut raft_out = Vec::new();
         let raft = Raft::new(
             config.raft.clone(),
@@ -84,6 +96,10 @@ impl Agent {
             now,
             &mut raft_out,
         );
+        let expecting = config.members.as_ref().map_or(0, |members| members.identity.expect());
+        let mut config = config;
+        let members =
+            config.members.take().map(|members| Members::new(members, prng, &faults, now, out));
         let mut agent = Self {
             raft,
             state,
@@ -100,19 +116,42 @@ impl Agent {
             told: Told::default(),
             raft_out,
             absorbing: false,
+            members,
+            expecting: Expecting::of(expecting),
+            reconciliation: Reconciliation::default(),
+            duties: Duties::default(),
+            leave: None,
+            steering: None,
         };
         agent.absorb(now, out);
+        agent.settle(now, out);
         agent
     }
 
     /// The one way in.
     pub fn step(&mut self, now: Instant, input: Input, out: &mut Vec<Output>) {
+        self.take_in(now, input, out);
+        self.settle(now, out);
+    }
+
+    fn take_in(&mut self, now: Instant, input: Input, out: &mut Vec<Output>) {
         match input {
             Input::Wake => {
                 if self.raft.deadline().is_some_and(|at| at <= now) {
                     self.raft_step(now, raft::Input::Wake, out);
                 }
+                if let Some(members) = &mut self.members {
+                    members.wake(now, out);
+                }
                 self.on_deadlines(now, out);
+                self.on_peers_deadline(now, out);
+                self.on_reconcile_deadline(now, out);
+                self.on_steering_deadline(now, out);
+            }
+            Input::Gossip(pool, input) => {
+                if let Some(members) = &mut self.members {
+                    members.step(now, pool, input, out);
+                }
             }
             Input::RaftRequest(token, request) => {
                 self.told.asked(token, &request);
@@ -141,6 +180,7 @@ impl Agent {
                 self.pending.remove(id);
             }
             Input::Forwarded(call, result) => self.on_forwarded(now, call, result, out),
+            Input::Bootstrap(servers) => self.bootstrap(now, servers, out),
             Input::Stop => self.on_stop(out),
         }
     }
@@ -148,7 +188,26 @@ impl Agent {
     /// When [`Input::Wake`] is due.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.pending.deadline().into_iter().chain(self.raft.deadline()).min()
+        let timers = [
+            self.pending.deadline(),
+            self.raft.deadline(),
+            self.members.as_ref().and_then(Members::deadline),
+            self.expecting.deadline(),
+            self.reconciliation.deadline(),
+            self.leave.as_ref().and_then(Leave::deadline),
+            self.steering.as_ref().map(Steering::deadline),
+        ];
+        timers.into_iter().flatten().min()
+    }
+
+    /// Its pools, to look at.
+    #[must_use]
+    pub fn members(&self) -> Option<&Members> {
+        self.members.as_ref()
+    }
+
+    pub(super) fn is_legacy(&self) -> bool {
+        self.config.profile == Profile::Legacy
     }
 
     /// How many requests have no answer yet.
@@ -185,6 +244,9 @@ impl Agent {
             self.raft.commit_index()
         );
         self.pending.check_invariants();
+        if let Some(members) = &self.members {
+            members.check_invariants();
+        }
     }
 
     pub(super) fn raft_step(&mut self, now: Instant, input: raft::Input, out: &mut Vec<Output>) {
@@ -212,7 +274,7 @@ impl Agent {
                 self.take(now, output, out);
             }
             answered.into_iter().for_each(|token| self.images.answered(token));
-            self.note_leadership(out);
+            self.note_leadership(now, out);
             if leader_changed {
                 self.on_leader_changed(now, out);
             }
@@ -288,20 +350,28 @@ impl Agent {
         }
     }
 
-    fn note_leadership(&mut self, out: &mut Vec<Output>) {
+    fn note_leadership(&mut self, now: Instant, out: &mut Vec<Output>) {
         let leads = self.raft.is_leader().then(|| self.raft.term());
         if self.leads != leads {
-            if self.established {
+            if self.leads.is_some() {
                 out.push(Output::Event(Event::LeadershipLost));
             }
             self.established = false;
             self.leads = leads;
+            self.end_reconciling();
+            self.steering = None;
+            if leads.is_some() {
+                out.push(Output::Event(Event::LeadershipAcquired));
+                self.announce_leadership(now, out);
+            }
         }
         let ready = leads.is_some()
             && self.raft.first_own_index().is_some_and(|first| self.applied >= first);
         if ready && !self.established {
             self.established = true;
             out.push(Output::Event(Event::LeadershipEstablished));
+            self.begin_reconciling(now, out);
+            self.begin_steering(now, out);
         }
     }
 }

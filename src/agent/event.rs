@@ -2,9 +2,10 @@
 
 use crate::base::runtime::Level;
 use crate::base::{LogIndex, ServerAddress, Term};
-use crate::raft;
+use crate::raft::{self, Profile};
 use crate::state::{Command, CommandResult};
 
+use super::membership::Membership;
 use super::types::{ReadMode, StateImage};
 
 /// One fact.
@@ -69,26 +70,48 @@ pub enum Event {
         /// The leader.
         to: ServerAddress,
     },
-    /// This node leads, and has applied all that came before.
+    /// About members, and this agent among them.
+    Membership(Box<Membership>),
+    /// This node leads.
+    LeadershipAcquired,
+    /// It has applied all that came before it led.
     LeadershipEstablished,
     /// It no longer leads.
     LeadershipLost,
+}
+
+/// In whose words an agent logs.
+#[derive(Clone, Debug)]
+pub struct Speaker {
+    /// Where a server is reached.
+    pub me: ServerAddress,
+    /// Of which release.
+    pub profile: Profile,
+    /// A server, not a client.
+    pub server: bool,
 }
 
 impl Event {
     /// The line that Consul's users look for: level, logger and text. None for facts that Consul
     /// does not log.
     #[must_use]
-    pub fn log_line(&self, me: &ServerAddress) -> Option<(Level, &'static str, String)> {
+    pub fn log_line(&self, speaker: &Speaker) -> Option<(Level, &'static str, String)> {
+        let Speaker { me, profile, .. } = speaker;
+        let profile = *profile;
+        let (server, consensus) = match profile {
+            Profile::Modern => ("agent.server", "agent.server.raft"),
+            Profile::Legacy => ("consul", "raft"),
+        };
         match self {
             Event::Raft(event) => {
-                raft::log_line(event, me).map(|(level, text)| (level, "agent.server.raft", text))
+                raft::log_line(event, me, profile).map(|(level, text)| (level, consensus, text))
             }
-            Event::LeadershipEstablished => {
-                Some((Level::Info, "agent.server", "cluster leadership acquired".to_owned()))
+            Event::Membership(fact) => fact.log_line(speaker),
+            Event::LeadershipAcquired => {
+                Some((Level::Info, server, "cluster leadership acquired".to_owned()))
             }
             Event::LeadershipLost => {
-                Some((Level::Info, "agent.server", "cluster leadership lost".to_owned()))
+                Some((Level::Info, server, "cluster leadership lost".to_owned()))
             }
             Event::Applied { .. }
             | Event::Served { .. }
@@ -96,7 +119,8 @@ impl Event {
             | Event::Acked { .. }
             | Event::SnapshotBegun { .. }
             | Event::StateReplaced { .. }
-            | Event::Forwarded { .. } => None,
+            | Event::Forwarded { .. }
+            | Event::LeadershipEstablished => None,
         }
     }
 }

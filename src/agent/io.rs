@@ -1,9 +1,12 @@
 //! What goes into and comes out of an [`Agent`](super::Agent).
 
 use crate::base::{CallId, LogIndex, PersistId, ReplyToken, RequestId, ServerAddress};
+use crate::gossip;
 use crate::raft;
 
 use super::event::Event;
+use super::members::PoolId;
+use super::membership::Membership;
 use super::types::{Failure, Reply, Request, StateImage};
 
 /// Everything that can happen to an agent.
@@ -31,6 +34,11 @@ pub enum Input {
     Forget(RequestId),
     /// The end of a forwarded request.
     Forwarded(CallId, Result<Reply, Failure>),
+    /// Something happened to a gossip pool.
+    Gossip(PoolId, gossip::Input),
+    /// The first set of servers of a new cluster. Given to each of them, in any order; refused (an event
+    /// says so) by a server that has state.
+    Bootstrap(Vec<raft::Server>),
     /// The process is about to stop: everything that waits is refused.
     Stop,
 }
@@ -68,6 +76,17 @@ pub enum Output {
     },
     /// Answer an asker.
     Answer(RequestId, Result<Reply, Failure>),
+    /// A pool asks for I/O.
+    Gossip(PoolId, gossip::Output),
+    /// The agent has left the cluster: its process ends.
+    Exit,
     /// A fact.
     Event(Event),
+}
+
+impl Output {
+    /// A fact about membership.
+    pub(super) fn member(fact: Membership) -> Self {
+        Output::Event(Event::Membership(Box::new(fact)))
+    }
 }

@@ -34,22 +34,42 @@
 //!
 //! Deliberately not here: sockets, encoding of messages between servers, HTTP's forms.
 
+mod any;
+pub mod autopilot;
+mod begin;
+mod client;
 mod core;
+mod duties;
 mod event;
+mod expecting;
+mod heard;
 mod hold;
 mod images;
 mod io;
+mod leave;
+mod member_lines;
+mod members;
+mod membership;
 mod operator;
 mod pending;
+mod reconcile;
 mod route;
 mod serve;
+mod steering;
 mod told;
 pub mod types;
 
 #[cfg(test)]
 mod tests;
 
+pub use any::AnyAgent;
+pub use client::{Client, ClientConfig};
 pub use core::{Agent, AgentConfig};
-pub use event::Event;
+pub use event::{Event, Speaker};
 pub use io::{Input, Output};
+pub use members::{
+    Directory, Identity, LanAdmission, Members, MembersConfig, PoolId, Role, ServerInfo,
+    WanAdmission,
+};
+pub use membership::{Membership, Reconciled};
 pub use types::*;

@@ -22,7 +22,7 @@ use crate::raft::{self, Change, ChangeCommand, Refusal, SnapshotMeta, SnapshotSo
 use super::core::Agent;
 use super::event::Event;
 use super::io::Output;
-use super::pending::Waiting;
+use super::pending::{Pending, Waiting};
 use super::types::{Failure, PeerName, RaftServer, ReadMode, Reply, Request, StateImage};
 
 /// The version of the Raft protocol, as Consul's tags spell it.
@@ -77,22 +77,39 @@ impl Agent {
     fn raft_configuration(&self) -> Reply {
         let leader = self.raft.leader();
         let server = |server: &raft::Server| {
-            // Names and versions of the others come with gossip.
-            let (node, version) = match server.address == self.config.raft.address {
-                true => (self.config.node_name.as_str(), RAFT_PROTOCOL),
-                false => ("(unknown)", "unknown"),
+            let known =
+                self.members.as_ref().and_then(|members| members.directory.at(&server.address));
+            let (node, version) = match known {
+                _ if server.id == self.config.raft.id => {
+                    (self.config.node_name.as_str(), RAFT_PROTOCOL.to_owned())
+                }
+                Some(known) => (known.name.as_str(), known.raft_version.to_string()),
+                None => ("(unknown)", "unknown".to_owned()),
             };
             RaftServer {
                 id: server.id.clone(),
                 node: node.to_owned(),
                 address: server.address.clone(),
                 leader: leader == Some(&server.address),
-                protocol_version: version.to_owned(),
+                protocol_version: version,
                 voter: server.suffrage == raft::Suffrage::Voter,
             }
         };
         let servers = self.raft.configuration().servers.iter().map(server).collect();
         Reply::RaftConfiguration { servers, index: self.raft.configuration_index() }
+    }
+
+    /// Changes the set of servers for this server itself; ends as its duty.
+    pub(super) fn change_servers(
+        &mut self,
+        now: Instant,
+        id: RequestId,
+        change: Change,
+        out: &mut Vec<Output>,
+    ) {
+        self.pending.insert(id, Pending::new(now, Request::StatusPeers));
+        self.pending.wait(id, Waiting::Commit);
+        self.raft_step(now, raft::Input::ChangeConfiguration { id, change }, out);
     }
 
     /// Humans remove peers, and mistype: what is not in the configuration is refused (as Consul does).

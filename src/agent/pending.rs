@@ -123,10 +123,16 @@ impl PendingTable {
         pending.waiting = waiting;
     }
 
-    /// Lets a request wait for the answer of another server; the name of the call.
-    pub fn forward(&mut self, id: RequestId, to: ServerAddress) -> CallId {
+    /// A name for a call to another server.
+    pub fn new_call(&mut self) -> CallId {
         let call = self.next_call;
         self.next_call = call.next();
+        call
+    }
+
+    /// Lets a request wait for the answer of another server; the name of the call.
+    pub fn forward(&mut self, id: RequestId, to: ServerAddress) -> CallId {
+        let call = self.new_call();
         self.wait(id, Waiting::Forwarded { call, to });
         call
     }

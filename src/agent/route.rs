@@ -1,17 +1,23 @@
 //! The way of a request: routed, held, proposed, forwarded, and routed again.
 
-use crate::base::{CallId, Instant, RequestId};
+use crate::base::{CallId, Duration, Instant, RequestId};
 use crate::planted;
 use crate::raft::{self, EntryKind, Proposal, Refusal};
 use crate::state::{Change, CommandResult};
 use crate::wire;
 
 use super::core::Agent;
+use super::duties::is_own;
 use super::event::Event;
 use super::io::Output;
+use super::leave::Leave;
 use super::operator::{is_snapshot, only_reads};
 use super::pending::{Pending, Waiting};
 use super::types::{Failure, ReadMode, Reply, Request};
+
+/// How long a quorum may take to confirm a leader where requests are not held. A leader without a quorum
+/// gives up long before.
+const QUORUM_PATIENCE: Duration = Duration::from_secs(7);
 
 impl Agent {
     pub(super) fn on_ask(
@@ -21,7 +27,15 @@ impl Agent {
         request: Request,
         out: &mut Vec<Output>,
     ) {
+        let request = match &mut self.members {
+            Some(members) => match members.ask(now, id, request, out) {
+                Some(request) => request,
+                None => return,
+            },
+            None => request,
+        };
         match request {
+            Request::Leave => self.on_leave(now, id, out),
             Request::StatusLeader => {
                 // Oracle: script. Nobody notices but whoever asks and expects an answer.
                 let silent = planted!(self.faults, "status-names-nobody");
@@ -32,6 +46,10 @@ impl Agent {
                 let servers = &self.raft.configuration().servers;
                 let peers = servers.iter().map(|server| server.address.clone()).collect();
                 out.push(Output::Answer(id, Ok(Reply::Peers(peers))));
+            }
+            Request::StatusRaftStats => {
+                let reply = Reply::RaftStats(self.raft_stats(now));
+                out.push(Output::Answer(id, Ok(reply)));
             }
             Request::AgentSelf => {
                 let info = Box::new(self.self_info(now));
@@ -59,7 +77,11 @@ impl Agent {
                     self.serve(now, id, &query, &options, out);
                 }
             }
-            Request::Write(command) if self.raft.is_leader() => {
+            Request::Write(mut command) if self.raft.is_leader() => {
+                if let Err(text) = command.admit(&self.config.datacenter) {
+                    self.answer(id, Ok(Reply::Written(CommandResult::Error(text))), out);
+                    return;
+                }
                 self.pending.wait(id, Waiting::Commit);
                 let data = wire::command::encode(&command, &self.config.datacenter);
                 let proposal = Proposal { id, kind: EntryKind::Command, data };
@@ -78,7 +100,9 @@ impl Agent {
 
     /// Lets a quorum confirm that this server leads, before a request is answered.
     pub(super) fn verify(&mut self, now: Instant, id: RequestId, out: &mut Vec<Output>) {
-        let until = now + self.config.rpc_hold_timeout;
+        // Nobody is held for a leader under `legacy`, but a quorum takes its time there too.
+        let hold = self.config.rpc_hold_timeout;
+        let until = now + if hold.is_zero() { QUORUM_PATIENCE } else { hold };
         self.pending.wait(id, Waiting::Quorum { until });
         self.raft_step(now, raft::Input::Verify(id), out);
     }
@@ -130,7 +154,9 @@ impl Agent {
         otherwise: Failure,
         out: &mut Vec<Output>,
     ) {
-        if !self.pending.hold(now, id, self.config.rpc_hold_timeout, &mut self.prng) {
+        // Own requests are never held, and what is being drained knows no leader any more.
+        let refuses = is_own(id) || self.leave.as_ref().is_some_and(Leave::is_draining);
+        if refuses || !self.pending.hold(now, id, self.config.rpc_hold_timeout, &mut self.prng) {
             self.answer(id, Err(otherwise), out);
         }
     }
@@ -143,7 +169,8 @@ impl Agent {
     ) {
         // A request that its asker forgot has no entry any more; its answer goes nowhere.
         if self.pending.remove(id) {
-            out.push(Output::Answer(id, result));
+            let users = self.duties.end(id, result);
+            out.extend(users.map(|result| Output::Answer(id, result)));
         }
     }
 
@@ -169,6 +196,11 @@ impl Agent {
         result: Result<Reply, Failure>,
         out: &mut Vec<Output>,
     ) {
+        if self.on_peers_reported(now, call, &result, out)
+            || self.on_stats_reported(now, call, &result, out)
+        {
+            return;
+        }
         let Some(id) = self.pending.of_call(call) else { return };
         let Some(pending) = self.pending.get(id) else { return };
         let (reads, streamed) = (only_reads(&pending.request), is_snapshot(&pending.request));

@@ -8,7 +8,7 @@ use super::core::Agent;
 use super::event::Event;
 use super::io::Output;
 use super::pending::{Pending, Waiting};
-use super::types::{Failure, ReadMeta, ReadOptions, Reply, Request, SelfInfo};
+use super::types::{Failure, RaftInfo, ReadMeta, ReadOptions, Reply, Request, SelfInfo};
 
 impl Agent {
     /// Answers a read from this node's state, or blocks it.
@@ -50,7 +50,7 @@ impl Agent {
         }
     }
 
-    fn leader_silence(&self, now: Instant) -> Option<Duration> {
+    pub(super) fn leader_silence(&self, now: Instant) -> Option<Duration> {
         if self.raft.is_leader() {
             return Some(Duration::ZERO);
         }
@@ -87,7 +87,7 @@ impl Agent {
     }
 
     pub(super) fn self_info(&self, now: Instant) -> SelfInfo {
-        SelfInfo {
+        let raft = RaftInfo {
             raft_state: match self.raft.role() {
                 Role::Follower => "Follower",
                 Role::Candidate => "Candidate",
@@ -98,12 +98,13 @@ impl Agent {
             last_log_term: self.raft.last_term(),
             commit_index: self.raft.commit_index(),
             applied_index: self.applied,
-            num_peers: self.raft.configuration().servers.len().saturating_sub(1),
+            num_peers: self.raft.num_peers(),
             last_contact: self.leader_silence(now),
             leader: self.raft.leader().cloned(),
             last_snapshot: self.last_snapshot,
             latest_configuration: self.raft.configuration().clone(),
             latest_configuration_index: self.raft.configuration_index(),
-        }
+        };
+        SelfInfo { raft: Some(raft), ..SelfInfo::of_pools(self.members.as_ref()) }
     }
 }

@@ -12,7 +12,7 @@ use crate::base::{
 };
 use crate::raft::{
     self, Committed, Configuration, Entry, EntryKind, Install, InstallSnapshot,
-    InstallSnapshotResponse, Persist, RaftConfig, Refusal, Response, Restored, Server,
+    InstallSnapshotResponse, Persist, Profile, RaftConfig, Refusal, Response, Restored, Server,
     SnapshotMeta, SnapshotSource, Suffrage,
 };
 use crate::state::{Command, KvCommand, Query, Rows, StateStore};
@@ -35,8 +35,12 @@ impl Scene {
             raft,
             node_name: "n1".to_owned(),
             datacenter: "dc1".to_owned(),
-            servers,
+            profile: Profile::Modern,
+            enable_single_node: false,
             rpc_hold_timeout: Duration::from_secs(7),
+            members: None,
+            leave_drain: Duration::ZERO,
+            autopilot: Default::default(),
         };
         let restored = Restored { hard_state, entries, ..Restored::default() };
         let (prng, now, mut out) = (Prng::new(1), Instant::ZERO, Vec::new());
@@ -99,7 +103,7 @@ impl Scene {
             Rows::Entries(rows) => {
                 rows.first().map(|row| String::from_utf8_lossy(&row.value).into_owned())
             }
-            Rows::Keys(_) => None,
+            _ => None,
         }
     }
 
@@ -228,7 +232,7 @@ fn a_leaders_snapshot_takes_the_place_of_the_state() {
     assert_eq!((scene.get("a").as_deref(), scene.get("b")), (Some("theirs"), None));
     assert_eq!((scene.agent.applied(), scene.agent.images.len()), (meta.index, 0));
     let info = scene.agent.self_info(scene.now);
-    assert_eq!(info.last_snapshot, (meta.index, meta.term));
+    assert_eq!(info.raft.expect("a server").last_snapshot, (meta.index, meta.term));
 }
 
 #[test]
@@ -258,7 +262,10 @@ fn a_snapshot_is_taken_of_all_that_is_applied() {
     };
     assert_eq!((wanted, state.0.applied()), (&meta, index));
     scene.step(Input::SnapshotSaved(meta.clone()));
-    assert_eq!(scene.agent.self_info(scene.now).last_snapshot, (index, meta.term));
+    assert_eq!(
+        scene.agent.self_info(scene.now).raft.expect("a server").last_snapshot,
+        (index, meta.term)
+    );
 }
 
 #[test]

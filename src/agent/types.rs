@@ -4,10 +4,15 @@
 //! it; the same [`Reply`] goes back. Consul's texts for failures are spec cluster 4.13, 9.5.
 
 use std::fmt;
+use std::net::SocketAddr;
 
-use crate::base::{Duration, LogIndex, ServerAddress, ServerId, Term};
+use crate::base::{Duration, LogIndex, NodeName, ServerAddress, ServerId, Term};
+use crate::gossip::{Coordinate, JoinReport, MemberView, Pool, Stats};
 use crate::raft::{self, Configuration, SnapshotMeta};
 use crate::state::{Answer, Command, CommandResult, Query, StateStore};
+
+use super::autopilot::ServerStats;
+use super::members::{Members, PoolId};
 
 /// How fresh a read must be (spec cluster 9.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,8 +53,33 @@ pub enum Request {
     StatusLeader,
     /// `/v1/status/peers`; never forwarded.
     StatusPeers,
+    /// `Status.RaftStats`: how far this server's log is; never forwarded.
+    StatusRaftStats,
     /// `/v1/agent/self`: this agent's own state; never forwarded.
     AgentSelf,
+    /// `/v1/agent/members`: this agent's own view; never forwarded.
+    Members {
+        /// Of the pool of all servers.
+        wan: bool,
+    },
+    /// `/v1/agent/join`: joins a pool through these members; never forwarded.
+    Join {
+        /// Resolved addresses.
+        addresses: Vec<SocketAddr>,
+        /// The pool of all servers.
+        wan: bool,
+    },
+    /// `/v1/agent/force-leave`: a failed member counts as left; never forwarded.
+    ForceLeave {
+        /// Its node name.
+        node: String,
+        /// It is forgotten at once.
+        prune: bool,
+        /// Named as in the pool of all servers.
+        wan: bool,
+    },
+    /// `/v1/agent/leave`: this agent leaves the cluster, and ends; never forwarded.
+    Leave,
     /// `Operator.RaftGetConfiguration`: the set of servers; the leader's, or with `stale` that of
     /// whoever is asked.
     RaftConfiguration {
@@ -129,8 +159,47 @@ pub struct ReadMeta {
 }
 
 /// This agent's own state, for `/v1/agent/self` and `info`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SelfInfo {
+    /// Of a server.
+    pub raft: Option<RaftInfo>,
+    /// Servers that a client knows.
+    pub known_servers: usize,
+    /// Datacenters that a server knows.
+    pub known_datacenters: usize,
+    /// This agent as a member of its datacenter's pool.
+    pub member: Option<MemberView>,
+    /// Where it is.
+    pub coordinate: Option<Coordinate>,
+    /// Figures of the pool of the datacenter.
+    pub serf_lan: Option<Stats>,
+    /// Of the pool of all servers.
+    pub serf_wan: Option<Stats>,
+}
+
+impl SelfInfo {
+    /// What there is to say of an agent's pools; nothing of Raft.
+    #[must_use]
+    pub fn of_pools(members: Option<&Members>) -> Self {
+        let lan = members.map(Members::lan);
+        let wan = members.and_then(|members| members.pool(PoolId::Wan));
+        Self {
+            raft: None,
+            known_servers: members.map_or(0, |members| members.directory.len()),
+            known_datacenters: 1,
+            member: members.and_then(|members| {
+                members.lan().member(&NodeName::from(members.identity.name.as_str())).cloned()
+            }),
+            coordinate: lan.map(|pool| pool.coordinate().clone()),
+            serf_lan: lan.map(Pool::stats),
+            serf_wan: wan.map(Pool::stats),
+        }
+    }
+}
+
+/// A server's consensus, in figures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RaftInfo {
     /// Raft role in Consul's words: `Leader`, `Follower`, `Candidate`.
     pub raft_state: &'static str,
     /// Raft term.
@@ -143,7 +212,7 @@ pub struct SelfInfo {
     pub commit_index: LogIndex,
     /// Applied index.
     pub applied_index: LogIndex,
-    /// Other voters.
+    /// Other voters; 0 on a server that has no vote itself.
     pub num_peers: usize,
     /// Since the last contact with the leader: none when it never had one; zero on the leader.
     pub last_contact: Option<Duration>,
@@ -158,7 +227,7 @@ pub struct SelfInfo {
 }
 
 /// An answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
     /// A write is committed and applied.
     Written(CommandResult),
@@ -173,8 +242,14 @@ pub enum Reply {
     Leader(Option<ServerAddress>),
     /// In the order of the Raft configuration.
     Peers(Vec<ServerAddress>),
+    /// How far a server's log is.
+    RaftStats(ServerStats),
     /// This agent.
     AgentSelf(Box<SelfInfo>),
+    /// The members of a pool; none: this agent does not have that pool.
+    Members(Option<Vec<MemberView>>),
+    /// How a join ended.
+    Joined(JoinReport),
     /// The Raft configuration.
     RaftConfiguration {
         /// In its order.
@@ -198,6 +273,8 @@ pub enum Reply {
 /// Why there is no answer. `Display` is Consul's text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
+    /// A client agent knows no server: certainly without effect.
+    NoServers,
     /// Nobody led for as long as the agent held the request: not appended by this server.
     NoLeader,
     /// The asked server does not lead: certainly without effect.
@@ -225,6 +302,7 @@ pub enum Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Failure::NoServers => f.write_str("No known Consul servers"),
             Failure::NoLeader => f.write_str("No cluster leader"),
             Failure::NotLeader => f.write_str("node is not the leader"),
             Failure::LeadershipLost => f.write_str("leadership lost while committing log"),

@@ -99,6 +99,11 @@ name! {
     ServerAddress
 }
 
+name! {
+    /// A node's name: its identity in gossip and in the catalog.
+    NodeName
+}
+
 /// Sixteen random bytes in the form of a UUID, as Consul makes its ids: no bits are set aside.
 #[must_use]
 pub fn uuid(bytes: [u8; 16]) -> String {

@@ -12,7 +12,9 @@ pub mod seats;
 pub mod time;
 
 pub use faults::Faults;
-pub use ids::{CallId, LogIndex, PersistId, ReplyToken, RequestId, ServerAddress, ServerId, Term};
+pub use ids::{
+    CallId, LogIndex, NodeName, PersistId, ReplyToken, RequestId, ServerAddress, ServerId, Term,
+};
 pub use prng::{Prng, Ratio};
 pub use seats::{Seat, Seats};
 pub use time::{Duration, Instant, WallTime};

@@ -285,6 +285,13 @@ pub trait File: Send + Sync + 'static {
     fn len(&self) -> impl Future<Output = io::Result<u64>> + Send;
     /// Makes content and length durable.
     fn sync(&self) -> impl Future<Output = io::Result<()>> + Send;
+    /// Sets who may read, write and execute it (`0o755`). A system without users keeps no modes.
+    ///
+    /// # Errors
+    /// The system's.
+    fn set_mode(&self, _mode: u32) -> io::Result<()> {
+        Ok(())
+    }
     /// Claims the file for this process for as long as it stays open; `WouldBlock` while another
     /// process has it. A system that runs one process per disk has nobody to keep out.
     ///

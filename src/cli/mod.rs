@@ -9,6 +9,7 @@ mod agent;
 mod api;
 mod kv;
 mod kv_get;
+mod members;
 mod operator;
 mod snapshot;
 mod snapshot_inspect;
@@ -17,7 +18,6 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::io::{Read, Write};
 
-use crate::base::ServerAddress;
 use crate::base::runtime::Runtime;
 use crate::config::AgentConfig;
 use crate::config::flags::{self, Flag, FlagError, Parsed};
@@ -55,22 +55,22 @@ impl Terminal<'_> {
 
 /// Runs the agent, to its exit code: the driver.
 pub trait NodeRunner<R: Runtime> {
-    /// `config.node_id` is set; `servers` is the sorted, static set of Raft servers.
-    fn run(
-        &self,
-        runtime: R,
-        config: AgentConfig,
-        servers: Vec<ServerAddress>,
-    ) -> impl Future<Output = i32>;
+    /// `config.node_id` is set.
+    fn run(&self, runtime: R, config: AgentConfig) -> impl Future<Output = i32>;
 }
 
 const COMMANDS: &str = "Usage: consul [--version] [--help] <command> [<args>]\n\n\
     Available commands are:\n    \
-    agent      Runs a Consul agent\n    \
-    kv         Interact with the key-value store\n    \
-    operator   Provides cluster-level tools for Consul operators\n    \
-    snapshot   Saves, restores and inspects snapshots of Consul server state\n    \
-    version    Prints the Consul version\n";
+    agent          Runs a Consul agent\n    \
+    force-leave    Forces a member of the cluster to enter the \"left\" state\n    \
+    info           Provides debugging information for operators.\n    \
+    join           Tell Consul agent to join cluster\n    \
+    kv             Interact with the key-value store\n    \
+    leave          Gracefully leaves the Consul cluster and shuts down\n    \
+    members        Lists the members of a Consul cluster\n    \
+    operator       Provides cluster-level tools for Consul operators\n    \
+    snapshot       Saves, restores and inspects snapshots of Consul server state\n    \
+    version        Prints the Consul version\n";
 
 /// Runs a command line (without the program's name) to its exit code.
 pub async fn run<R: Runtime, N: NodeRunner<R>>(
@@ -85,7 +85,12 @@ pub async fn run<R: Runtime, N: NodeRunner<R>>(
     };
     match command.as_str() {
         "agent" => agent::run(runtime, args, terminal, node).await,
+        "force-leave" => code(members::force_leave(&runtime, args, terminal).await),
+        "info" => code(members::info(&runtime, args, terminal).await),
+        "join" => code(members::join(&runtime, args, terminal).await),
         "kv" => kv::run(&runtime, args, terminal).await,
+        "leave" => code(members::leave(&runtime, args, terminal).await),
+        "members" => code(members::members(&runtime, args, terminal).await),
         "operator" => operator::run(&runtime, args, terminal).await,
         "snapshot" => snapshot::run(&runtime, args, terminal).await,
         "version" | "-v" | "-version" | "--version" => {
@@ -101,6 +106,10 @@ pub async fn run<R: Runtime, N: NodeRunner<R>>(
             127
         }
     }
+}
+
+fn code(done: Result<(), i32>) -> i32 {
+    done.err().unwrap_or(0)
 }
 
 /// What `version` prints.

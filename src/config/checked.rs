@@ -7,12 +7,15 @@ use std::path::PathBuf;
 use crate::base::Duration;
 use crate::base::runtime::Level;
 use crate::config::error::ConfigError;
+use crate::config::mode::{self, Mode};
 use crate::config::settings::Settings;
-use crate::config::{AgentConfig, Ports, RaftTimers};
+use crate::config::{AgentConfig, Join, Ports, RaftTimers, autopilot, gossip, node};
+use crate::raft::Profile;
 use crate::raft::config::{SNAPSHOT_INTERVAL, SNAPSHOT_THRESHOLD, TRAILING_LOGS};
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const ANY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+const RETRY_INTERVAL: Duration = Duration::from_secs(30);
 
 pub(super) fn check(
     said: Settings,
@@ -20,119 +23,101 @@ pub(super) fn check(
     host_name: &str,
     mut warnings: Vec<String>,
 ) -> Result<AgentConfig, ConfigError> {
-    let server = said.server.unwrap_or(dev);
-    check_profile(said.profile.as_deref())?;
-    check_mode(&said, dev, server, &mut warnings)?;
-    let bootstrap_expect = said.bootstrap_expect.unwrap_or(0);
+    let mode = mode::check(&said, dev, &mut warnings)?;
+    let Mode { profile, server, .. } = mode;
+    let is_legacy = profile == Profile::Legacy;
     let data_dir = said.data_dir.clone().filter(|dir| !dir.is_empty()).map(PathBuf::from);
     if data_dir.is_none() && !dev {
-        return refuse("data_dir cannot be empty");
+        return refuse(match profile {
+            Profile::Modern => "data_dir cannot be empty",
+            Profile::Legacy => "Must specify data directory using -data-dir",
+        });
     }
     let bind_addr =
         address("bind_addr", said.bind_addr.as_deref(), if dev { LOOPBACK } else { ANY })?;
-    let alone = dev || bootstrap_expect <= 1;
+    let lan_join = join(&said.start_join, &said.retry_join, said.retry_interval, said.retry_max)?;
+    let wan_join = join(
+        &said.start_join_wan,
+        &said.retry_join_wan,
+        said.retry_interval_wan,
+        said.retry_max_wan,
+    )?;
+    let alone = dev || mode.bootstrap_expect == 0 && lan_join.is_empty();
     let advertise_addr = advertised(&said, bind_addr, alone, &mut warnings)?;
-    if said.ui == Some(true) {
-        warnings.push("the web UI is not built yet; ui is ignored".to_owned());
-    }
+    warn_of_ignored(&said, &mut warnings);
+    let ports = ports(&said, dev)?;
+    let addresses = (bind_addr, advertise_addr);
     let default_query_time = said.default_query_time.unwrap_or(Duration::from_secs(300));
-    let max_query_time = said.max_query_time.unwrap_or(Duration::from_secs(600));
+    let hold = if is_legacy { Duration::ZERO } else { Duration::from_secs(7) };
+    let drain = if is_legacy { Duration::ZERO } else { Duration::from_secs(5) };
     Ok(AgentConfig {
-        node_name: node_name(&said, host_name)?,
-        node_id: node_id(&said)?,
+        profile,
+        node_name: node::name(&said, host_name)?,
+        node_id: node::id(&said)?,
+        node_meta: node::meta(&said)?,
         datacenter: datacenter(&said)?,
         server,
         dev,
-        bootstrap: dev || said.bootstrap.unwrap_or(false),
-        bootstrap_expect,
+        bootstrap: mode.bootstrap,
+        bootstrap_expect: mode.bootstrap_expect,
         data_dir,
         bind_addr,
         advertise_addr,
         client_addrs: client_addresses(&said)?,
-        ports: ports(&said, dev)?,
-        raft: raft_timers(&said, dev)?,
-        rpc_hold_timeout: said.rpc_hold_timeout.unwrap_or(Duration::from_secs(7)),
-        leave_drain_time: said.leave_drain_time.unwrap_or(Duration::from_secs(5)),
+        ports,
+        gossip: gossip::check(&said, (dev, server), addresses, &ports)?,
+        lan_join,
+        wan_join,
+        raft: raft_timers(&said, mode)?,
+        autopilot: autopilot::check(&said)?,
+        rpc_hold_timeout: said.rpc_hold_timeout.unwrap_or(hold),
+        leave_drain_time: said.leave_drain_time.unwrap_or(drain),
         log_level: log_level(said.log_level.as_deref(), dev)?,
-        leave_on_terminate: said.leave_on_terminate.unwrap_or(!server),
-        skip_leave_on_interrupt: said.skip_leave_on_interrupt.unwrap_or(server),
+        leave_on_terminate: said.leave_on_terminate.unwrap_or(!server && !is_legacy),
+        skip_leave_on_interrupt: said.skip_leave_on_interrupt.unwrap_or(server && !is_legacy),
         rejoin_after_leave: said.rejoin_after_leave.unwrap_or(false),
         kv_max_value_size: said.kv_max_value_size.unwrap_or(512 * 1024),
         default_query_time,
-        max_query_time,
-        retry_join: said.retry_join,
+        max_query_time: said.max_query_time.unwrap_or(Duration::from_secs(600)),
         warnings,
     })
 }
 
-fn refuse<T>(text: impl Into<String>) -> Result<T, ConfigError> {
+fn warn_of_ignored(said: &Settings, warnings: &mut Vec<String>) {
+    if said.ui == Some(true) {
+        warnings.push("the web UI is not built yet; ui is ignored".to_owned());
+    }
+    if said.disable_host_node_id == Some(false) {
+        let text = "disable_host_node_id: the id of this host is not used; the node id is random";
+        warnings.push(text.to_owned());
+    }
+}
+
+fn join(
+    start: &[String],
+    retry: &[String],
+    interval: Option<Duration>,
+    max: Option<i64>,
+) -> Result<Join, ConfigError> {
+    let Ok(max) = u64::try_from(max.unwrap_or(0)) else {
+        return refuse("retry_max must be greater than or equal to zero");
+    };
+    let interval = interval.unwrap_or(RETRY_INTERVAL);
+    if interval.is_zero() {
+        return refuse("retry_interval cannot be zero");
+    }
+    Ok(Join { start: start.to_vec(), retry: retry.to_vec(), interval, max })
+}
+
+pub(super) fn refuse<T>(text: impl Into<String>) -> Result<T, ConfigError> {
     Err(ConfigError::new(text))
 }
 
-fn check_profile(profile: Option<&str>) -> Result<(), ConfigError> {
-    match profile {
-        None | Some("modern") => Ok(()),
-        Some("legacy") => refuse("profile legacy is not built yet; use modern"),
-        Some(other) => refuse(format!("unknown profile {other:?}; use modern")),
-    }
-}
-
-fn check_mode(
-    said: &Settings,
-    dev: bool,
-    server: bool,
-    warnings: &mut Vec<String>,
-) -> Result<(), ConfigError> {
-    let bootstrap = said.bootstrap.unwrap_or(false);
-    let expect = said.bootstrap_expect.unwrap_or(0);
-    if expect > 0 && dev {
-        return refuse("'bootstrap_expect > 0' not allowed in dev mode");
-    }
-    if expect > 0 && !server {
-        return refuse("'bootstrap_expect > 0' requires 'server = true'");
-    }
-    if bootstrap && !server {
-        return refuse("'bootstrap = true' requires 'server = true'");
-    }
-    if expect > 0 && bootstrap {
-        return refuse("'bootstrap_expect > 0' and 'bootstrap = true' are mutually exclusive");
-    }
-    if !server {
-        return refuse("client agents are not built yet: start with -server or -dev");
-    }
-    if !dev && !bootstrap && expect == 0 {
-        return refuse(
-            "a server needs -bootstrap, or -bootstrap-expect N and the other servers in \
-             -retry-join: joining a running cluster is not built yet",
-        );
-    }
-    match expect {
-        0 => {}
-        1 => warnings
-            .push("BootstrapExpect is set to 1; this is the same as Bootstrap mode.".to_owned()),
-        2 => warnings.push(
-            "bootstrap_expect = 2: A cluster with 2 servers will provide no failure tolerance. \
-             See https://www.consul.io/docs/internals/consensus.html#deployment-table"
-                .to_owned(),
-        ),
-        _ if expect.is_multiple_of(2) => warnings.push(
-            "bootstrap_expect is even number: A cluster with an even number of servers does not \
-             achieve optimum fault tolerance. \
-             See https://www.consul.io/docs/internals/consensus.html#deployment-table"
-                .to_owned(),
-        ),
-        _ => {}
-    }
-    if expect > 0 {
-        warnings.push(format!("bootstrap_expect > 0: expecting {expect} servers"));
-    }
-    if bootstrap {
-        warnings.push("bootstrap = true: do not enable unless necessary".to_owned());
-    }
-    Ok(())
-}
-
-fn address(key: &str, text: Option<&str>, default: IpAddr) -> Result<IpAddr, ConfigError> {
+pub(super) fn address(
+    key: &str,
+    text: Option<&str>,
+    default: IpAddr,
+) -> Result<IpAddr, ConfigError> {
     match text.map(str::trim).filter(|text| !text.is_empty()) {
         None => Ok(default),
         Some(text) => text
@@ -202,8 +187,11 @@ fn ports(said: &Settings, dev: bool) -> Result<Ports, ConfigError> {
     Ok(ports)
 }
 
-fn raft_timers(said: &Settings, dev: bool) -> Result<RaftTimers, ConfigError> {
-    let multiplier = said.raft_multiplier.unwrap_or(if dev { 1 } else { 5 });
+/// 0.5.2 knew no multiplier: its timers are the base (spec cluster 4.2).
+fn raft_timers(said: &Settings, mode: Mode) -> Result<RaftTimers, ConfigError> {
+    let dev = mode.dev;
+    let unscaled = dev || mode.profile == Profile::Legacy;
+    let multiplier = said.raft_multiplier.unwrap_or(if unscaled { 1 } else { 5 });
     let factor = match u32::try_from(multiplier) {
         Ok(factor @ 1..=10) => factor,
         _ => {
@@ -252,31 +240,6 @@ fn log_level(text: Option<&str>, dev: bool) -> Result<Level, ConfigError> {
             "Invalid log level: {other}. Valid log levels are: [TRACE DEBUG INFO WARN ERR]"
         )),
     }
-}
-
-fn node_name(said: &Settings, host_name: &str) -> Result<String, ConfigError> {
-    let name = said.node_name.as_deref().unwrap_or(host_name).trim();
-    if name.is_empty() {
-        return refuse("node_name cannot be empty");
-    }
-    Ok(name.to_owned())
-}
-
-fn node_id(said: &Settings) -> Result<Option<String>, ConfigError> {
-    let Some(id) = said.node_id.as_deref().filter(|id| !id.is_empty()) else {
-        return Ok(None);
-    };
-    let id = id.to_ascii_lowercase();
-    if is_uuid(&id) { Ok(Some(id)) } else { refuse(format!("node_id {id:?} is not a UUID")) }
-}
-
-/// Lower-case 8-4-4-4-12.
-pub(crate) fn is_uuid(text: &str) -> bool {
-    text.len() == 36
-        && text.bytes().enumerate().all(|(at, byte)| match at {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte),
-        })
 }
 
 fn datacenter(said: &Settings) -> Result<String, ConfigError> {

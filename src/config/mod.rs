@@ -10,14 +10,20 @@
 //!
 //! Deliberately not here yet: HCL, reload, `-hcl`, service and check definitions.
 
+mod agent_flags;
+mod autopilot;
 mod checked;
 mod error;
 pub mod flags;
+mod gossip;
 mod keys;
 mod located_json;
+mod mode;
+mod node;
 mod peers;
 mod settings;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -25,30 +31,40 @@ use crate::base::Duration;
 use crate::base::runtime::{Disk, Level, Runtime};
 use crate::config::flags::Parsed;
 use crate::config::settings::Settings;
+use crate::raft::Profile;
 
-pub(crate) use checked::is_uuid;
+pub use agent_flags::AGENT_FLAGS;
+pub use autopilot::Autopilot;
 pub use error::ConfigError;
-pub use settings::AGENT_FLAGS;
+pub use gossip::{Gossip, GossipTiming, Pool};
+pub use peers::resolve;
 
 /// An agent's configuration: complete, consistent, and fixed for a process life.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AgentConfig {
+    /// Whose rules the agent follows.
+    pub profile: Profile,
     /// Unique in the cluster.
     pub node_name: String,
-    /// A UUID, when one was given.
+    /// A UUID, when one was given or [`AgentConfig::settle_node_id`] has found one.
     pub node_id: Option<String>,
+    /// What operators say of this node.
+    pub node_meta: BTreeMap<String, String>,
     /// Lower case.
     pub datacenter: String,
     /// Server, not client.
     pub server: bool,
     /// `-dev`: one server, indented answers, short Raft timers.
     pub dev: bool,
-    /// `-bootstrap`: a cluster of this server alone. Set by `-dev` too.
+    /// `-bootstrap`: a cluster of this server alone. Set by `-dev` and by `-bootstrap-expect=1` too.
     pub bootstrap: bool,
-    /// How many servers the cluster starts with; 0 with `bootstrap`.
+    /// How many servers the cluster starts with, two or more; 0 with `bootstrap`, and on a server that
+    /// waits to be added.
     pub bootstrap_expect: u64,
-    /// Other servers.
-    pub retry_join: Vec<String>,
+    /// Agents of this datacenter to join.
+    pub lan_join: Join,
+    /// Servers of other datacenters to join.
+    pub wan_join: Join,
     /// Where state is kept; none keeps it in memory (`-dev` without `-data-dir`).
     pub data_dir: Option<PathBuf>,
     /// Listens for servers here.
@@ -59,6 +75,10 @@ pub struct AgentConfig {
     pub client_addrs: Vec<IpAddr>,
     /// Which ports.
     pub ports: Ports,
+    /// Where and how the agent gossips.
+    pub gossip: Gossip,
+    /// What a new cluster's autopilot begins with.
+    pub autopilot: Autopilot,
     /// Raft's timers, already multiplied.
     pub raft: RaftTimers,
     /// How long a request is held while there is no leader.
@@ -83,7 +103,28 @@ pub struct AgentConfig {
     pub warnings: Vec<String>,
 }
 
-/// Ports; none where nothing listens. Those of DNS, gossip and gRPC are shown in the banner only.
+/// Whom to join at start (spec cluster 7.7).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Join {
+    /// `start_join`: one attempt; the agent fails when nobody is reached.
+    pub start: Vec<String>,
+    /// `retry_join`: attempts until one succeeds.
+    pub retry: Vec<String>,
+    /// Between two attempts.
+    pub interval: Duration,
+    /// After so many attempts the agent gives up and exits; 0: never.
+    pub max: u64,
+}
+
+impl Join {
+    /// Whether there is nobody to join.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.start.is_empty() && self.retry.is_empty()
+    }
+}
+
+/// Ports; none where nothing listens. Those of DNS and gRPC are shown in the banner only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are those of the configuration keys")]
 pub struct Ports {
@@ -167,7 +208,7 @@ impl AgentConfig {
         warnings: Vec<String>,
     ) -> Result<Self, ConfigError> {
         let mut from_flags = Settings::from_flags(flags)?;
-        from_flags.retry_join.append(&mut files.retry_join);
+        from_flags.lists_before(&mut files);
         files.merge(from_flags);
         checked::check(files, flags.switch("dev").unwrap_or(false), host_name, warnings)
     }

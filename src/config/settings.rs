@@ -1,20 +1,25 @@
 //! What one source (a file, the command line) says: every setting optional. Sources are merged in
 //! order, the later one wins; lists are joined (spec api 6.1).
 
+use std::collections::BTreeMap;
+
 use crate::base::{Duration, go_duration};
 use crate::config::error::ConfigError;
-use crate::config::flags::{Flag, Parsed, Takes};
+use crate::config::gossip::SaidTiming;
 use crate::config::keys::{OBJECTS, refusal};
 use crate::config::located_json::{Located, Member, Value};
 
 macro_rules! settings {
-    ($($(#[$doc:meta])* $name:ident: $type:ty,)*) => {
+    (lists [$($list:ident),*] $($(#[$doc:meta])* $name:ident: $type:ty,)*) => {
         /// One source's settings.
         #[derive(Clone, Debug, Default, PartialEq, Eq)]
         pub(super) struct Settings {
             $($(#[$doc])* pub(super) $name: Option<$type>,)*
-            /// In the order given.
-            pub(super) retry_join: Vec<String>,
+            $(/// In the order given.
+            pub(super) $list: Vec<String>,)*
+            pub(super) node_meta: BTreeMap<String, String>,
+            pub(super) gossip_lan: SaidTiming,
+            pub(super) gossip_wan: SaidTiming,
         }
 
         impl Settings {
@@ -23,21 +28,42 @@ macro_rules! settings {
                 $(if later.$name.is_some() {
                     self.$name = later.$name;
                 })*
-                self.retry_join.extend(later.retry_join);
+                $(self.$list.extend(later.$list);)*
+                self.node_meta.extend(later.node_meta);
+                self.gossip_lan.merge(later.gossip_lan);
+                self.gossip_wan.merge(later.gossip_wan);
+            }
+
+            /// Takes the lists of another source, to stand behind these.
+            pub(super) fn lists_before(&mut self, other: &mut Settings) {
+                $(self.$list.append(&mut other.$list);)*
             }
         }
     };
 }
 
 settings! {
+    lists [retry_join, retry_join_wan, start_join, start_join_wan]
     advertise_addr: String,
+    advertise_addr_wan: String,
+    autopilot_cleanup_dead_servers: bool,
+    autopilot_last_contact_threshold: Duration,
+    autopilot_max_trailing_logs: i64,
+    autopilot_min_quorum: i64,
+    autopilot_server_stabilization_time: Duration,
     bind_addr: String,
     bootstrap: bool,
-    bootstrap_expect: u64,
+    bootstrap_expect: i64,
     client_addr: String,
     data_dir: String,
     datacenter: String,
     default_query_time: Duration,
+    disable_coordinates: bool,
+    disable_host_node_id: bool,
+    disable_keyring_file: bool,
+    encrypt: String,
+    encrypt_verify_incoming: bool,
+    encrypt_verify_outgoing: bool,
     kv_max_value_size: u64,
     leave_drain_time: Duration,
     leave_on_terminate: bool,
@@ -55,82 +81,27 @@ settings! {
     profile: String,
     raft_multiplier: u64,
     raft_prevote_disabled: bool,
+    raft_protocol: i64,
     raft_snapshot_interval: Duration,
     raft_snapshot_threshold: u64,
     raft_trailing_logs: u64,
+    read_replica: bool,
+    reconnect_timeout: Duration,
+    reconnect_timeout_wan: Duration,
     rejoin_after_leave: bool,
+    retry_interval: Duration,
+    retry_interval_wan: Duration,
+    retry_max: i64,
+    retry_max_wan: i64,
     rpc_hold_timeout: Duration,
+    serf_lan: String,
+    serf_wan: String,
     server: bool,
     skip_leave_on_interrupt: bool,
     ui: bool,
 }
 
-/// The flags of `agent`. `-dev`, `-config-file` and `-config-dir` choose sources; the others set.
-pub const AGENT_FLAGS: &[Flag] = &[
-    flag("advertise", Takes::Text, "Sets the advertise address to use."),
-    flag("bind", Takes::Text, "Sets the bind address for cluster communication."),
-    flag("bootstrap", Takes::Bool, "Sets server to bootstrap mode."),
-    flag("bootstrap-expect", Takes::Number, "Sets server to expect bootstrap mode."),
-    flag("client", Takes::Text, "Sets the address to bind for client access."),
-    flag(
-        "config-dir",
-        Takes::Text,
-        "Path to a directory to read configuration files from. Can be given many times.",
-    ),
-    flag("config-file", Takes::Text, "Path to a file in JSON format. Can be given many times."),
-    flag("data-dir", Takes::Text, "Path to a data directory to store agent state."),
-    flag("datacenter", Takes::Text, "Datacenter of the agent."),
-    flag("dev", Takes::Bool, "Starts the agent in development mode."),
-    flag("http-port", Takes::Text, "Sets the HTTP API port to listen on."),
-    flag("log-level", Takes::Text, "Log level of the agent."),
-    flag("node", Takes::Text, "Name of this node. Must be unique in the cluster."),
-    flag("node-id", Takes::Text, "A unique ID for this node across space and time."),
-    flag("profile", Takes::Text, "Whose rules to follow: modern (Consul 1.9)."),
-    flag(
-        "retry-join",
-        Takes::Text,
-        "Address of an agent to join at start time. Can be given many times.",
-    ),
-    flag("server", Takes::Bool, "Switches agent to server mode."),
-    flag("server-port", Takes::Text, "Sets the server port to listen on."),
-    flag("ui", Takes::Bool, "Enables the web UI (accepted; there is none yet)."),
-];
-
-const fn flag(name: &'static str, takes: Takes, help: &'static str) -> Flag {
-    Flag { name, takes, help }
-}
-
 impl Settings {
-    /// What the command line sets.
-    pub(super) fn from_flags(flags: &Parsed) -> Result<Self, ConfigError> {
-        let text = |name| flags.text(name).map(str::to_owned);
-        let port = |name| match flags.text(name) {
-            None => Ok(None),
-            Some(text) => text.parse().map(Some).map_err(|_| {
-                ConfigError::new(format!("invalid value {text:?} for flag -{name}: parse error"))
-            }),
-        };
-        Ok(Settings {
-            advertise_addr: text("advertise"),
-            bind_addr: text("bind"),
-            bootstrap: flags.switch("bootstrap"),
-            bootstrap_expect: flags.number("bootstrap-expect"),
-            client_addr: text("client"),
-            data_dir: text("data-dir"),
-            datacenter: text("datacenter"),
-            log_level: text("log-level"),
-            node_id: text("node-id"),
-            node_name: text("node"),
-            port_http: port("http-port")?,
-            port_server: port("server-port")?,
-            profile: text("profile"),
-            server: flags.switch("server"),
-            ui: flags.switch("ui"),
-            retry_join: flags.all("retry-join").map(str::to_owned).collect(),
-            ..Settings::default()
-        })
-    }
-
     /// What a file sets.
     pub(super) fn from_json(root: &Located) -> Result<Self, ConfigError> {
         let Value::Object(members) = &root.value else {
@@ -160,19 +131,82 @@ impl Settings {
         }
         match key {
             "advertise_addr" => self.advertise_addr = Some(given.text()?),
+            "advertise_addr_wan" => self.advertise_addr_wan = Some(given.text()?),
             "bind_addr" => self.bind_addr = Some(given.text()?),
             "bootstrap" => self.bootstrap = Some(given.bool()?),
-            "bootstrap_expect" => self.bootstrap_expect = Some(given.unsigned()?),
+            "bootstrap_expect" => self.bootstrap_expect = Some(given.integer()?),
             "client_addr" => self.client_addr = Some(given.text()?),
             "data_dir" => self.data_dir = Some(given.text()?),
             "datacenter" => self.datacenter = Some(given.text()?),
             "default_query_time" => self.default_query_time = Some(given.span()?),
+            "disable_coordinates" => self.disable_coordinates = Some(given.bool()?),
+            "disable_host_node_id" => self.disable_host_node_id = Some(given.bool()?),
+            "disable_keyring_file" => self.disable_keyring_file = Some(given.bool()?),
+            "encrypt" => self.encrypt = Some(given.text()?),
+            "encrypt_verify_incoming" => self.encrypt_verify_incoming = Some(given.bool()?),
+            "encrypt_verify_outgoing" => self.encrypt_verify_outgoing = Some(given.bool()?),
             "leave_on_terminate" => self.leave_on_terminate = Some(given.bool()?),
             "limits.kv_max_value_size" => self.kv_max_value_size = Some(given.unsigned()?),
             "log_level" => self.log_level = Some(given.text()?),
             "max_query_time" => self.max_query_time = Some(given.span()?),
             "node_id" => self.node_id = Some(given.text()?),
+            "node_meta" => self.node_meta = given.pairs()?,
             "node_name" => self.node_name = Some(given.text()?),
+            "profile" => self.profile = Some(given.text()?),
+            "raft_prevote_disabled" => self.raft_prevote_disabled = Some(given.bool()?),
+            "raft_protocol" => self.raft_protocol = Some(given.integer()?),
+            "raft_snapshot_interval" => self.raft_snapshot_interval = Some(given.span()?),
+            "raft_snapshot_threshold" => self.raft_snapshot_threshold = Some(given.unsigned()?),
+            "raft_trailing_logs" => self.raft_trailing_logs = Some(given.unsigned()?),
+            "read_replica" | "non_voting_server" => self.read_replica = Some(given.bool()?),
+            "reconnect_timeout" => self.reconnect_timeout = Some(given.span()?),
+            "reconnect_timeout_wan" => self.reconnect_timeout_wan = Some(given.span()?),
+            "rejoin_after_leave" => self.rejoin_after_leave = Some(given.bool()?),
+            "retry_interval" => self.retry_interval = Some(given.span()?),
+            "retry_interval_wan" => self.retry_interval_wan = Some(given.span()?),
+            "retry_join" => self.retry_join = given.texts()?,
+            "retry_join_wan" => self.retry_join_wan = given.texts()?,
+            "retry_max" => self.retry_max = Some(given.integer()?),
+            "retry_max_wan" => self.retry_max_wan = Some(given.integer()?),
+            "serf_lan" => self.serf_lan = Some(given.text()?),
+            "serf_wan" => self.serf_wan = Some(given.text()?),
+            "server" => self.server = Some(given.bool()?),
+            "skip_leave_on_interrupt" => self.skip_leave_on_interrupt = Some(given.bool()?),
+            "start_join" => self.start_join = given.texts()?,
+            "start_join_wan" => self.start_join_wan = given.texts()?,
+            "ui" | "ui_config.enabled" => self.ui = Some(given.bool()?),
+            // Nothing depends on these: no update check is ever made, and there are no transactions
+            // and no gRPC whose limits they could be.
+            "disable_update_check" => drop(given.bool()?),
+            "limits.txn_max_req_len" => drop(given.unsigned()?),
+            "ports.grpc_tls" => drop(given.integer()?),
+            other => self.set_inner(other, &given)?,
+        }
+        Ok(())
+    }
+
+    /// Members of objects.
+    fn set_inner(&mut self, key: &str, given: &Given<'_>) -> Result<(), ConfigError> {
+        if let Some(key) = key.strip_prefix("gossip_lan.") {
+            return set_timing(&mut self.gossip_lan, key, given);
+        }
+        if let Some(key) = key.strip_prefix("gossip_wan.") {
+            return set_timing(&mut self.gossip_wan, key, given);
+        }
+        match key {
+            "autopilot.cleanup_dead_servers" => {
+                self.autopilot_cleanup_dead_servers = Some(given.bool()?);
+            }
+            "autopilot.last_contact_threshold" => {
+                self.autopilot_last_contact_threshold = Some(given.span()?);
+            }
+            "autopilot.max_trailing_logs" => {
+                self.autopilot_max_trailing_logs = Some(given.integer()?);
+            }
+            "autopilot.min_quorum" => self.autopilot_min_quorum = Some(given.integer()?),
+            "autopilot.server_stabilization_time" => {
+                self.autopilot_server_stabilization_time = Some(given.span()?);
+            }
             "performance.leave_drain_time" => self.leave_drain_time = Some(given.span()?),
             "performance.raft_multiplier" => self.raft_multiplier = Some(given.unsigned()?),
             "performance.rpc_hold_timeout" => self.rpc_hold_timeout = Some(given.span()?),
@@ -183,25 +217,23 @@ impl Settings {
             "ports.serf_lan" => self.port_serf_lan = Some(given.integer()?),
             "ports.serf_wan" => self.port_serf_wan = Some(given.integer()?),
             "ports.server" => self.port_server = Some(given.integer()?),
-            "profile" => self.profile = Some(given.text()?),
-            "raft_prevote_disabled" => self.raft_prevote_disabled = Some(given.bool()?),
-            "raft_snapshot_interval" => self.raft_snapshot_interval = Some(given.span()?),
-            "raft_snapshot_threshold" => self.raft_snapshot_threshold = Some(given.unsigned()?),
-            "raft_trailing_logs" => self.raft_trailing_logs = Some(given.unsigned()?),
-            "rejoin_after_leave" => self.rejoin_after_leave = Some(given.bool()?),
-            "retry_join" => self.retry_join = given.texts()?,
-            "server" => self.server = Some(given.bool()?),
-            "skip_leave_on_interrupt" => self.skip_leave_on_interrupt = Some(given.bool()?),
-            "ui" | "ui_config.enabled" => self.ui = Some(given.bool()?),
-            // Nothing depends on these: no update check is ever made, and there are no transactions
-            // and no gRPC whose limits they could be.
-            "disable_update_check" => drop(given.bool()?),
-            "limits.txn_max_req_len" => drop(given.unsigned()?),
-            "ports.grpc_tls" => drop(given.integer()?),
             other => unreachable!("supported key {other} has no setting"),
         }
         Ok(())
     }
+}
+
+fn set_timing(timing: &mut SaidTiming, key: &str, given: &Given<'_>) -> Result<(), ConfigError> {
+    match key {
+        "gossip_interval" => timing.gossip_interval = Some(given.span()?),
+        "gossip_nodes" => timing.gossip_nodes = Some(given.unsigned()?),
+        "probe_interval" => timing.probe_interval = Some(given.span()?),
+        "probe_timeout" => timing.probe_timeout = Some(given.span()?),
+        "retransmit_mult" => timing.retransmit_mult = Some(given.unsigned()?),
+        "suspicion_mult" => timing.suspicion_mult = Some(given.unsigned()?),
+        other => unreachable!("supported gossip key {other} has no setting"),
+    }
+    Ok(())
 }
 
 /// A value in a file, with the key that it is for.
@@ -247,6 +279,14 @@ impl<'a> Given<'a> {
         }
     }
 
+    fn pairs(&self) -> Result<BTreeMap<String, String>, ConfigError> {
+        let pair = |member: &Member| {
+            let value = Given { key: self.key, at: &member.value }.text()?;
+            Ok((member.key.clone(), value))
+        };
+        self.members()?.iter().map(pair).collect()
+    }
+
     fn integer(&self) -> Result<i64, ConfigError> {
         match &self.at.value {
             Value::Number(text) => text.parse().map_err(|_| self.wrong("a whole number")),
@@ -277,7 +317,7 @@ mod tests {
     fn every_supported_key_has_a_setting() {
         for key in SUPPORTED.iter().filter(|key| !OBJECTS.contains(key)) {
             // One of the kinds fits; the others are refused, and none panics.
-            let fits = ["true", "1", "\"10s\""].iter().any(|value| {
+            let fits = ["true", "1", "\"10s\"", "{}"].iter().any(|value| {
                 let at = parse(value).expect("valid");
                 let member = Member { line: 1, key: (*key).to_owned(), value: at };
                 Settings::default().set(key, &member).is_ok()

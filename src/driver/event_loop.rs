@@ -6,12 +6,15 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use crate::agent::{Agent, Input, Output};
+use crate::agent::{AnyAgent, Input, Output, PoolId, Speaker};
 use crate::base::runtime::{Either, Runtime, Timer, first_of};
-use crate::base::{ReplyToken, RequestId, ServerAddress};
+use crate::base::{ReplyToken, RequestId};
+use crate::gossip;
 use crate::raft::{Install, SnapshotSource};
+use crate::wire::gossip::StreamMessage;
 
 use super::disk_task::Work;
+use super::gossip::GossipPort;
 use super::mailbox::{Asker, Handle, Message, RaftAnswers};
 use super::observer::Observer;
 use super::peers::Peers;
@@ -24,15 +27,18 @@ const BATCH: usize = 256;
 
 pub(super) struct EventLoop<R: Runtime> {
     pub runtime: R,
-    pub agent: Agent,
+    pub agent: AnyAgent,
     pub inbox: mpsc::UnboundedReceiver<Message>,
     pub disk: mpsc::UnboundedSender<Work<R::Disk>>,
     /// None without a disk.
     pub snapshots: Option<SnapshotStore<R::Disk>>,
     pub handle: Handle,
     pub peers: Peers<R>,
+    pub lan: GossipPort<R>,
+    /// None on clients.
+    pub wan: Option<GossipPort<R>>,
     pub observer: Arc<dyn Observer>,
-    pub me: ServerAddress,
+    pub speaker: Speaker,
     pub waiting: Waiting,
 }
 
@@ -72,15 +78,19 @@ impl Waiting {
 /// Why the loop ends.
 enum End {
     Told,
+    /// The agent has left the cluster.
+    Left,
     DiskFailed(String),
 }
 
 impl<R: Runtime> EventLoop<R> {
     /// Runs until it is told to stop. Everything that waits has been answered by then.
     ///
+    /// Whether it ends because it has left the cluster.
+    ///
     /// # Errors
     /// The disk failed: why.
-    pub async fn run(mut self, mut out: Vec<Output>) -> Result<(), String> {
+    pub async fn run(mut self, mut out: Vec<Output>) -> Result<bool, String> {
         let mut timer = self.runtime.timer();
         let mut end = self.execute(&mut out);
         while end.is_none() {
@@ -108,7 +118,8 @@ impl<R: Runtime> EventLoop<R> {
         self.execute(&mut out);
         match end {
             Some(End::DiskFailed(why)) => Err(why),
-            Some(End::Told) | None => Ok(()),
+            Some(End::Left) => Ok(true),
+            Some(End::Told) | None => Ok(false),
         }
     }
 
@@ -130,6 +141,24 @@ impl<R: Runtime> EventLoop<R> {
                 self.waiting.ask(id, asker);
                 self.agent.step(now, Input::Ask(id, request), out);
             }
+            Message::GossipStream { pool, from, exchange, message, reply } => {
+                let input = match message {
+                    StreamMessage::PushPull(state) => {
+                        gossip::Input::PushPull { exchange, from, state }
+                    }
+                    StreamMessage::Ping(ping) => gossip::Input::StreamPing { exchange, ping },
+                    StreamMessage::User(message) => {
+                        let messages = vec![gossip::Message::User(message)];
+                        gossip::Input::Packet { from, messages }
+                    }
+                    // Answers to nothing: dropping the way back closes the stream.
+                    StreamMessage::Ack { .. } | StreamMessage::Error(_) => return None,
+                };
+                if let Some(port) = self.port(pool) {
+                    port.owe(exchange, reply);
+                    self.agent.step(now, Input::Gossip(pool, input), out);
+                }
+            }
             Message::Forget(id) => self.forget(id, out),
             Message::HungUp { connection } => {
                 for id in self.waiting.of_connection(connection) {
@@ -143,6 +172,13 @@ impl<R: Runtime> EventLoop<R> {
             Message::Stop => return Some(End::Told),
         }
         None
+    }
+
+    fn port(&mut self, pool: PoolId) -> Option<&mut GossipPort<R>> {
+        match pool {
+            PoolId::Lan => Some(&mut self.lan),
+            PoolId::Wan => self.wan.as_mut(),
+        }
     }
 
     fn forget(&mut self, id: RequestId, out: &mut Vec<Output>) {
@@ -186,6 +222,12 @@ impl<R: Runtime> EventLoop<R> {
                         let _ = self.disk.send(Work::Withdraw(source));
                     }
                 }
+                Output::Gossip(pool, output) => {
+                    if let Some(port) = self.port(pool) {
+                        port.execute(output);
+                    }
+                }
+                Output::Exit => end = Some(End::Left),
                 Output::Forward { call, to, request } => self.peers.forward(call, &to, request),
                 Output::Answer(id, result) => {
                     if let Some(asker) = self.waiting.answered(id) {
@@ -194,7 +236,7 @@ impl<R: Runtime> EventLoop<R> {
                 }
                 Output::Event(event) => {
                     self.observer.event(&event);
-                    if let Some((level, module, text)) = event.log_line(&self.me) {
+                    if let Some((level, module, text)) = event.log_line(&self.speaker) {
                         self.runtime.log(level, module, format_args!("{text}"));
                     }
                 }

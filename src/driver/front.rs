@@ -3,12 +3,13 @@
 use std::sync::{Arc, Mutex};
 
 use crate::agent::{Failure, Reply, Request};
-use crate::base::ids::uuid;
 use crate::base::runtime::Runtime;
 use crate::base::{Duration, Prng, WallTime};
 use crate::config;
+use crate::gossip::JoinReport;
 use crate::http::{self, Identity};
 
+use super::joining;
 use super::mailbox::Handle;
 
 /// What the HTTP front end needs of a node.
@@ -18,18 +19,29 @@ pub(super) struct Front<R> {
     handle: Handle,
     jitter: Arc<Mutex<Prng>>,
     identity: Arc<Identity>,
+    /// Ports of the gossip pools, for addresses that name none.
+    lan_port: u16,
+    wan_port: u16,
 }
 
 impl<R: Runtime> Front<R> {
     pub fn new(runtime: R, handle: Handle, config: &config::AgentConfig, prng: &Prng) -> Self {
         let jitter = Arc::new(Mutex::new(prng.fork("jitter")));
-        Self { runtime, handle, jitter, identity: Arc::new(identity(config, prng)) }
+        let identity = Arc::new(identity(config));
+        let lan_port = config.ports.serf_lan;
+        let wan_port = config.ports.serf_wan.unwrap_or(lan_port);
+        Self { runtime, handle, jitter, identity, lan_port, wan_port }
     }
 }
 
 impl<R: Runtime> http::Backend for Front<R> {
     async fn ask(&self, request: Request) -> Result<Reply, Failure> {
         self.handle.ask(request).await
+    }
+
+    async fn join(&self, addresses: Vec<String>, wan: bool) -> Result<JoinReport, Failure> {
+        let port = if wan { self.wan_port } else { self.lan_port };
+        joining::join(&self.runtime, &self.handle, &addresses, wan, port).await
     }
 
     fn jitter(&self, max: Duration) -> Duration {
@@ -46,13 +58,14 @@ impl<R: Runtime> http::Backend for Front<R> {
     }
 }
 
-/// Who this agent is to its users. A node id that nobody gave is drawn anew at every start.
-fn identity(config: &config::AgentConfig, prng: &Prng) -> Identity {
+/// Who this agent is to its users.
+fn identity(config: &config::AgentConfig) -> Identity {
     Identity {
         node_name: config.node_name.clone(),
-        node_id: config.node_id.clone().unwrap_or_else(|| drawn_id(prng)),
+        node_id: config.node_id.clone().unwrap_or_default(),
         datacenter: config.datacenter.clone(),
         version: crate::CONSUL_VERSION.to_owned(),
+        profile: config.profile,
         server: config.server,
         dev: config.dev,
         bootstrap: config.bootstrap,
@@ -60,10 +73,4 @@ fn identity(config: &config::AgentConfig, prng: &Prng) -> Identity {
         default_query_time: config.default_query_time,
         max_query_time: config.max_query_time,
     }
-}
-
-fn drawn_id(prng: &Prng) -> String {
-    let mut bytes = [0; 16];
-    prng.fork("node id").fill(&mut bytes);
-    uuid(bytes)
 }

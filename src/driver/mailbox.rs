@@ -1,13 +1,18 @@
 //! What reaches the event loop, and the handle that front ends hold.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::agent::{self, Failure, Reply, Request, StateImage};
+use crate::agent::{self, Failure, PoolId, Reply, Request, StateImage};
 use crate::base::{PersistId, ReplyToken, RequestId};
+use crate::gossip::ExchangeId;
 use crate::raft;
+use crate::wire::gossip::StreamMessage;
+
+use super::gossip::StreamReply;
 
 /// The way back of a connection's Raft answers, each with the number of its request: a response, or the
 /// text of an error.
@@ -29,6 +34,14 @@ pub(super) enum Message {
         number: u64,
         request: raft::InstallSnapshot,
         image: StateImage,
+    },
+    /// What somebody says over a stream to a gossip pool, and the way back.
+    GossipStream {
+        pool: PoolId,
+        from: SocketAddr,
+        exchange: ExchangeId,
+        message: StreamMessage,
+        reply: StreamReply,
     },
     /// A request, and who waits for the answer.
     Ask { id: RequestId, request: Request, asker: Asker },

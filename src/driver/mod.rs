@@ -11,11 +11,15 @@
 //! generic over [`Runtime`](crate::base::runtime::Runtime): what ships and what is simulated is this
 //! same code.
 
+mod bootstrap;
 mod calls;
 mod disk_task;
 mod event_loop;
 mod frames;
 mod front;
+mod gossip;
+mod joining;
+mod lifecycle;
 mod link;
 mod mailbox;
 mod movement;
@@ -23,10 +27,14 @@ mod mux;
 mod node;
 mod observer;
 mod peers;
+mod peers_json;
 pub mod persist;
+pub mod recovery;
 mod server_port;
 mod snapshot_stream;
 mod snapshots;
+mod start_gossip;
+mod storage;
 mod substreams;
 
 pub use mailbox::Handle;

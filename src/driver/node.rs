@@ -1,30 +1,33 @@
 //! A node's life: recover, listen, run, stop.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use crate::agent::{Agent, AgentConfig, Output};
-use crate::base::runtime::{Disk, Either, File, Level, Runtime, Signal, first_of};
-use crate::base::{Duration, Faults, PersistId, Prng, ServerAddress};
+use crate::agent::{
+    Agent, AgentConfig, AnyAgent, Client, ClientConfig, Input, MembersConfig, Output, PoolId,
+    Speaker,
+};
+use crate::base::runtime::{Disk, Either, File, Level, Runtime, first_of};
+use crate::base::{Duration, Faults, Prng};
 use crate::config;
 use crate::http;
-use crate::raft::{self, Configuration, RaftConfig, Restored, Server, Suffrage};
-use crate::state::StateStore;
-use crate::wire;
+use crate::raft::{self, Profile, RaftConfig, Restored, Server};
+use crate::state::{AutopilotConfiguration, StateStore};
 
-use super::disk_task::{self, Storage};
+use super::disk_task::Storage;
 use super::event_loop::{EventLoop, Waiting};
 use super::front::Front;
-use super::mailbox::{Handle, Message};
+use super::lifecycle::{Early, Joins, Signals, join_at_start, pass_signals_on};
+use super::mailbox::Handle;
 use super::observer::Observer;
 use super::peers::Peers;
-use super::persist::{self, Options, SnapshotStore};
-use super::server_port;
-use super::snapshots::{self, Incoming};
+use super::persist::SnapshotStore;
+use super::snapshots::Incoming;
+use super::start_gossip::{BoundPool, members_config};
+use super::{bootstrap, disk_task, server_port, storage};
 
 /// Entries in one AppendEntries (spec cluster 4.2).
 const MAX_APPEND_ENTRIES: usize = 64;
@@ -40,6 +43,8 @@ const LOCK_FILE: &str = "lock";
 pub enum Exit {
     /// It was told to stop.
     Stopped,
+    /// It has left the cluster.
+    Left,
     /// It could not start or go on; the text says why and what to do.
     Failed(String),
 }
@@ -48,17 +53,16 @@ pub enum Exit {
 pub struct Node;
 
 impl Node {
-    /// Runs an agent until a signal stops it. `servers`: the static set of Raft servers, as
-    /// [`config::AgentConfig::servers`] finds it.
+    /// Runs an agent until a signal stops it.
     pub async fn run<R: Runtime>(
         runtime: R,
         config: config::AgentConfig,
-        servers: Vec<ServerAddress>,
         observer: Arc<dyn Observer>,
         faults: Faults,
     ) -> Exit {
-        match start_and_serve(runtime.clone(), config, servers, observer, faults).await {
-            Ok(()) => Exit::Stopped,
+        match start_and_serve(runtime.clone(), config, observer, faults).await {
+            Ok(false) => Exit::Stopped,
+            Ok(true) => Exit::Left,
             Err(why) => {
                 runtime.log(Level::Error, "agent", format_args!("{why}"));
                 Exit::Failed(why)
@@ -70,27 +74,51 @@ impl Node {
 async fn start_and_serve<R: Runtime>(
     runtime: R,
     config: config::AgentConfig,
-    servers: Vec<ServerAddress>,
     observer: Arc<dyn Observer>,
     faults: Faults,
-) -> Result<(), String> {
-    let Started { event_loop, out, handle, lock } =
-        start(&runtime, &config, servers, observer, faults)
+) -> Result<bool, String> {
+    let signals = Signals::of(&config);
+    let (profile, server) = (config.profile, config.server);
+    let Started { event_loop, out, handle, lock, joins } =
+        start(&runtime, config, observer, faults)
             .await
             .map_err(|why| format!("Error starting agent: {why}"))?;
-    let stopped = event_loop.run(out);
-    let ended = match first_of(stopped, pass_signals_on(&runtime, &handle)).await {
-        Either::First(ended) => ended,
-        Either::Second(never) => match never {},
+    let running = event_loop.run(out);
+    let attended = first_of(
+        pass_signals_on(&runtime, &handle, signals),
+        join_at_start(&runtime, &handle, joins),
+    );
+    let ended = match first_of(running, attended).await {
+        Either::First(ended) => ended.map_err(|why| format!("the server stops: {why}")),
+        Either::Second(Either::First(Early)) => Ok(false),
+        Either::Second(Either::Second(why)) => Err(why),
     };
+    tell_shutdown(&runtime, profile, server);
     // The answers that the loop has given last are on their way through other tasks.
     runtime.sleep(LAST_ANSWERS).await;
     drop(lock);
     match ended {
-        Ok(()) => runtime.log(Level::Info, "agent", format_args!("shutdown complete")),
-        Err(_) => runtime.log(Level::Info, "agent", format_args!("shut down, as its disk failed")),
+        Ok(_) => runtime.log(Level::Info, "agent", format_args!("shutdown complete")),
+        Err(_) => runtime.log(Level::Info, "agent", format_args!("shut down after a failure")),
     }
-    ended.map_err(|why| format!("the server stops: {why}"))
+    ended
+}
+
+/// What Consul says before its last line.
+fn tell_shutdown<R: Runtime>(runtime: &R, profile: Profile, server: bool) {
+    let kind = if server { "server" } else { "client" };
+    let stopping = format!("shutting down {kind}");
+    let stopped = format!("consul {kind} down");
+    let own = if server { "agent.server" } else { "agent.client" };
+    let lines = match profile {
+        Profile::Modern => {
+            [("agent", "Requesting shutdown"), (own, &stopping), ("agent", &stopped)].to_vec()
+        }
+        Profile::Legacy => [("agent", "requesting shutdown"), ("consul", &stopping)].to_vec(),
+    };
+    for (logger, line) in lines {
+        runtime.log(Level::Info, logger, format_args!("{line}"));
+    }
 }
 
 /// A node that is about to run.
@@ -100,52 +128,75 @@ struct Started<R: Runtime> {
     handle: Handle,
     /// Keeps other agents off the data folder while it is there.
     lock: Option<<R::Disk as Disk>::File>,
+    joins: Joins,
 }
 
 /// Recovers, then listens; nothing is heard before everything is known.
 async fn start<R: Runtime>(
     runtime: &R,
-    config: &config::AgentConfig,
-    servers: Vec<ServerAddress>,
+    mut config: config::AgentConfig,
     observer: Arc<dyn Observer>,
     faults: Faults,
 ) -> Result<Started<R>, String> {
-    let agent_config = agent_config(config, servers)?;
-    let lock = lock_data_folder(runtime, config).await?;
-    let (storage, restored) = open_storage(runtime, config, &agent_config.servers, &faults).await?;
-    let (snapshots, state) = load_state(&storage, &restored).await?;
-    observer.recovered(&restored, &state);
-    let server_at = SocketAddr::new(config.bind_addr, config.ports.server);
-    let server_port = listen(runtime, server_at).await?;
-    let mut http_ports = Vec::new();
-    for (ip, port) in config.client_addrs.iter().zip(std::iter::repeat(config.ports.http)) {
-        if let Some(port) = port {
-            http_ports.push(listen(runtime, SocketAddr::new(*ip, port)).await?);
-        }
-    }
-
+    let lock = lock_data_folder(runtime, &config).await?;
+    let settled = config.settle_node_id(runtime).await;
+    settled.map_err(|error| format!("Failed to setup node ID: {error}"))?;
     let mut seed = [0; 32];
     runtime.entropy(&mut seed);
     let prng = Prng::from_seed(seed);
     let (inbox, messages) = mpsc::unbounded_channel();
     let handle = Handle::new(inbox);
     let (disk, persists) = mpsc::unbounded_channel();
-    runtime.spawn("disk", disk_task::run(storage, persists, handle.clone()));
-    let datacenter = config.datacenter.clone();
-    let incoming = snapshots.clone().map(|store| Incoming { store, disk: disk.clone() });
-    let served =
-        server_port::serve(runtime.clone(), server_port, handle.clone(), datacenter, incoming);
-    runtime.spawn("server port", served);
-    let front = Front::new(runtime.clone(), handle.clone(), config, &prng);
-    for port in http_ports {
-        runtime.spawn("http port", http::serve_all(runtime.clone(), port, http::router(&front)));
-    }
 
-    let me = agent_config.raft.address.clone();
+    let lan = BoundPool::bind(runtime, &config, PoolId::Lan, &config.gossip.lan).await?;
+    let wan = match &config.gossip.wan {
+        Some(pool) => Some(BoundPool::bind(runtime, &config, PoolId::Wan, pool).await?),
+        None => None,
+    };
+    let members = members_config(runtime, &config, &lan, wan.as_ref()).await;
+    let speaker = Speaker {
+        me: bootstrap::own_server(&config).address,
+        profile: config.profile,
+        server: config.server,
+    };
     let mut out = Vec::new();
-    let agent = Agent::new(agent_config, restored, state, &prng, faults, runtime.now(), &mut out);
-    let datacenter = config.datacenter.clone();
-    let peers = Peers::new(runtime.clone(), handle.clone(), datacenter, snapshots.clone());
+    let mut snapshots = None;
+    let agent = if config.server {
+        let found = open_server(runtime, &config, &*observer, &faults).await?;
+        let OpenServer { storage, restored, kept, state, first, me } = found;
+        snapshots = kept;
+        let server_at = SocketAddr::new(config.bind_addr, config.ports.server);
+        let port = runtime.listen(server_at).await.map_err(named_port)?;
+        runtime.spawn("disk", disk_task::run(storage, persists, handle.clone()));
+        let (datacenter, own) = (config.datacenter.clone(), handle.clone());
+        let incoming = snapshots.clone().map(|store| Incoming { store, disk: disk.clone() });
+        runtime.spawn(
+            "server port",
+            server_port::serve(runtime.clone(), port, own, datacenter, incoming),
+        );
+        let agent_config = agent_config(&config, &me, members)?;
+        let now = runtime.now();
+        let mut agent = Agent::new(agent_config, restored, state, &prng, faults, now, &mut out);
+        tell_configuration(runtime, &config, &agent);
+        if let Some(servers) = first.filter(|_| !agent.raft().has_state()) {
+            agent.step(now, Input::Bootstrap(servers), &mut out);
+        }
+        AnyAgent::Server(Box::new(agent))
+    } else {
+        let client = ClientConfig { members, rpc_hold_timeout: config.rpc_hold_timeout };
+        let now = runtime.now();
+        AnyAgent::Client(Box::new(Client::new(client, &prng, &faults, now, &mut out)))
+    };
+    let front = Front::new(runtime.clone(), handle.clone(), &config, &prng);
+    for (ip, port) in config.client_addrs.iter().zip(std::iter::repeat(config.ports.http)) {
+        if let Some(port) = port {
+            let port = runtime.listen(SocketAddr::new(*ip, port)).await.map_err(named_port)?;
+            runtime
+                .spawn("http port", http::serve_all(runtime.clone(), port, http::router(&front)));
+        }
+    }
+    let peers =
+        Peers::new(runtime.clone(), handle.clone(), config.datacenter.clone(), snapshots.clone());
     let event_loop = EventLoop {
         runtime: runtime.clone(),
         agent,
@@ -154,47 +205,60 @@ async fn start<R: Runtime>(
         snapshots,
         handle: handle.clone(),
         peers,
+        lan: lan.serve(runtime, &config, &handle),
+        wan: wan.map(|wan| wan.serve(runtime, &config, &handle)),
         observer,
-        me,
+        speaker,
         waiting: Waiting::default(),
     };
-    Ok(Started { event_loop, out, handle, lock })
+    let joins = Joins::of(&config);
+    Ok(Started { event_loop, out, handle, lock, joins })
 }
 
-/// Stops the node at the first signal that asks for it.
-async fn pass_signals_on<R: Runtime>(runtime: &R, handle: &Handle) -> Infallible {
-    loop {
-        let signal = runtime.signal().await;
-        runtime.log(Level::Info, "agent", format_args!("Caught: signal={signal}"));
-        match signal {
-            Signal::Terminate | Signal::Interrupt => {
-                let text = format_args!("Graceful shutdown disabled. Exiting");
-                runtime.log(Level::Info, "agent", text);
-                handle.post(Message::Stop);
-            }
-            Signal::Hangup => runtime.log(
-                Level::Warn,
-                "agent",
-                format_args!("the configuration is not reloaded: restart the agent for that"),
-            ),
-        }
+/// What a server finds on its disk.
+struct OpenServer<D: Disk> {
+    storage: Storage<D>,
+    restored: Restored,
+    /// Where its snapshots are.
+    kept: Option<SnapshotStore<D>>,
+    state: StateStore,
+    /// The set that it begins with, where it knows that by itself.
+    first: Option<Vec<Server>>,
+    me: Server,
+}
+
+async fn open_server<R: Runtime>(
+    runtime: &R,
+    config: &config::AgentConfig,
+    observer: &dyn Observer,
+    faults: &Faults,
+) -> Result<OpenServer<R::Disk>, String> {
+    let me = bootstrap::own_server(config);
+    let first = bootstrap::first_servers(config);
+    let (storage, restored) = storage::open(runtime, config, &me, first.as_deref(), faults).await?;
+    let (kept, state) = storage::load_state(runtime, &storage, &restored).await?;
+    observer.recovered(&restored, &state);
+    Ok(OpenServer { storage, restored, kept, state, first, me })
+}
+
+/// The set that was found, as hashicorp/raft says at each start; 0.5.2 does not.
+fn tell_configuration<R: Runtime>(runtime: &R, config: &config::AgentConfig, agent: &Agent) {
+    if config.profile == Profile::Modern {
+        let (index, set) = (agent.raft().configuration_index(), agent.raft().configuration());
+        let text = format_args!("initial configuration: index={index} servers=\"{set}\"");
+        runtime.log(Level::Info, "agent.server.raft", text);
     }
 }
 
 /// The core's part of the configuration.
 fn agent_config(
     config: &config::AgentConfig,
-    servers: Vec<ServerAddress>,
+    me: &Server,
+    members: MembersConfig,
 ) -> Result<AgentConfig, String> {
-    let address = ServerAddress::from(config.server_address().to_string());
-    let voter = |address: ServerAddress| Server {
-        suffrage: Suffrage::Voter,
-        id: address.as_str().into(),
-        address,
-    };
     let raft = RaftConfig {
-        id: address.as_str().into(),
-        address,
+        id: me.id.clone(),
+        address: me.address.clone(),
         heartbeat_timeout: config.raft.heartbeat_timeout,
         election_timeout: config.raft.election_timeout,
         leader_lease_timeout: config.raft.leader_lease_timeout,
@@ -212,79 +276,20 @@ fn agent_config(
         raft,
         node_name: config.node_name.clone(),
         datacenter: config.datacenter.clone(),
-        servers: Configuration { servers: servers.into_iter().map(voter).collect() },
+        profile: config.profile,
+        enable_single_node: config.bootstrap,
         rpc_hold_timeout: config.rpc_hold_timeout,
+        members: Some(members),
+        leave_drain: config.leave_drain_time,
+        autopilot: AutopilotConfiguration {
+            cleanup_dead_servers: config.autopilot.cleanup_dead_servers,
+            last_contact_threshold: config.autopilot.last_contact_threshold,
+            max_trailing_logs: config.autopilot.max_trailing_logs,
+            min_quorum: config.autopilot.min_quorum,
+            server_stabilization_time: config.autopilot.server_stabilization_time,
+            ..AutopilotConfiguration::default()
+        },
     })
-}
-
-/// Recovers the log; a server that has none starts from the configured set of servers, the same entry
-/// on each of them (spec cluster 4.8, Bootstrap).
-async fn open_storage<R: Runtime>(
-    runtime: &R,
-    config: &config::AgentConfig,
-    servers: &Configuration,
-    faults: &Faults,
-) -> Result<(Storage<R::Disk>, Restored), String> {
-    let (mut storage, mut restored) = match &config.data_dir {
-        Some(folder) => {
-            let disk = runtime.disk(folder);
-            let options = Options { faults: faults.clone(), ..Options::default() };
-            let refused = |error| format!("data_dir {}: {error}", folder.display());
-            let found = persist::inspect(disk, "raft", options).await.map_err(refused)?;
-            let configuration = found.configuration().unwrap_or_else(|| servers.clone());
-            let me = config.server_address().to_string();
-            if let Some(loss) = found.loss().filter(|_| is_alone(&configuration, &me)) {
-                return Err(refused(loss.refusal()));
-            }
-            for damage in found.damage() {
-                runtime.log(Level::Warn, "agent.server.raft", format_args!("{damage}"));
-            }
-            if found.is_healing() && found.loss().is_none() {
-                let text = "still without what damage on disk has taken: this server does not vote";
-                runtime.log(Level::Warn, "agent.server.raft", format_args!("{text}"));
-            }
-            let (store, restored) = found.settle().await.map_err(refused)?;
-            (Storage::Durable(Box::new(store)), restored)
-        }
-        None => (Storage::Memory, Restored::default()),
-    };
-    if restored.entries.is_empty()
-        && restored.snapshot.is_none()
-        && restored.hard_state == raft::HardState::default()
-    {
-        let data = wire::raft::encode_configuration(servers);
-        let (hard_state, entries) = raft::bootstrap(data);
-        let first = raft::Persist {
-            id: PersistId(0),
-            hard_state: Some(hard_state.clone()),
-            append: entries.clone(),
-            ..raft::Persist::default()
-        };
-        if let Storage::Durable(store) = &mut storage {
-            store.write(&[first]).await.map_err(|error| error.to_string())?;
-        }
-        restored = Restored { hard_state, entries, ..Restored::default() };
-    }
-    Ok((storage, restored))
-}
-
-/// Where snapshots are, and the state in the newest one.
-async fn load_state<D: Disk>(
-    storage: &Storage<D>,
-    restored: &Restored,
-) -> Result<(Option<SnapshotStore<D>>, StateStore), String> {
-    let Storage::Durable(store) = storage else { return Ok((None, StateStore::new())) };
-    let state = match &restored.snapshot {
-        Some(meta) => snapshots::load(store.snapshots(), meta).await?,
-        None => StateStore::new(),
-    };
-    Ok((Some(store.snapshots().clone()), state))
-}
-
-/// Whether there is no other voter from whom a loss could be healed.
-fn is_alone(configuration: &Configuration, me: &str) -> bool {
-    let others = configuration.servers.iter().filter(|server| server.address.as_str() != me);
-    others.filter(|server| server.suffrage == Suffrage::Voter).count() == 0
 }
 
 /// Claims the data folder: two agents that append to one log would destroy it.
@@ -308,13 +313,14 @@ async fn lock_data_folder<R: Runtime>(
     })
 }
 
-async fn listen<R: Runtime>(runtime: &R, at: SocketAddr) -> Result<R::Listener, String> {
-    runtime.listen(at).await.map_err(|error| match error.kind() {
+/// Why a port cannot be had, and what to do about it.
+pub(super) fn named_port(error: io::Error) -> String {
+    match error.kind() {
         io::ErrorKind::AddrInUse => format!(
             "{error}: is another agent running here? Stop that one, or choose another address or \
              port"
         ),
         io::ErrorKind::AddrNotAvailable => format!("{error}: this machine has no such address"),
         _ => error.to_string(),
-    })
+    }
 }

@@ -1,18 +1,19 @@
-//! `/v1/agent/self` (spec api 2.2), in brief: no gossip member and no coordinates yet. Every value at
-//! the top is an object or null, and every statistic a string: clients decode them so.
+//! `/v1/agent/self` (spec api 2.2). Every value at the top is an object or null, and every statistic a
+//! string: clients decode them so.
 
 use std::collections::BTreeMap;
 
 use axum::response::Response;
 use serde::Serialize;
 
-use crate::agent::{Reply, Request, SelfInfo};
+use crate::agent::{RaftInfo, Reply, Request, SelfInfo};
 use crate::base::go_duration;
+use crate::gossip::{Coordinate, Stats};
 use crate::http::endpoint::Call;
+use crate::http::members::MemberJson;
 use crate::http::options::mismatch;
 use crate::http::reply::Refusal;
 use crate::http::{Backend, Identity};
-use crate::raft::{Configuration, Server, Suffrage};
 
 type Section = BTreeMap<&'static str, String>;
 
@@ -21,10 +22,26 @@ type Section = BTreeMap<&'static str, String>;
 struct SelfJson<'a> {
     config: ConfigJson<'a>,
     debug_config: BTreeMap<&'static str, bool>,
-    coord: Option<()>,
-    member: Option<()>,
+    coord: Option<CoordinateJson<'a>>,
+    member: Option<MemberJson<'a>>,
     stats: BTreeMap<&'static str, Section>,
     meta: BTreeMap<&'static str, &'static str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct CoordinateJson<'a> {
+    vec: &'a [f64],
+    error: f64,
+    adjustment: f64,
+    height: f64,
+}
+
+impl<'a> From<&'a Coordinate> for CoordinateJson<'a> {
+    fn from(coordinate: &'a Coordinate) -> Self {
+        let Coordinate { vec, error, adjustment, height } = coordinate;
+        Self { vec, error: *error, adjustment: *adjustment, height: *height }
+    }
 }
 
 #[derive(Serialize)]
@@ -56,35 +73,55 @@ pub(super) async fn handle<B: Backend>(call: Call<B>) -> Result<Response, Refusa
             version: &identity.version,
         },
         debug_config: [("EnableDebug", false)].into(),
-        coord: None,
-        member: None,
+        coord: info.coordinate.as_ref().map(CoordinateJson::from),
+        member: info.member.as_ref().map(MemberJson::from),
         stats: stats(identity, &info),
         meta: [("consul-network-segment", "")].into(),
     }))
 }
 
 fn stats(identity: &Identity, info: &SelfInfo) -> BTreeMap<&'static str, Section> {
-    let leads = info.raft_state == "Leader";
-    let leader = info.leader.as_ref().map_or("", |address| address.as_str());
+    let owned = |rows: &[(&'static str, &str)]| -> Section {
+        rows.iter().map(|(key, value)| (*key, (*value).to_owned())).collect()
+    };
+    let agent = [("check_monitors", "0"), ("check_ttls", "0"), ("checks", "0"), ("services", "0")];
     let build = [("prerelease", ""), ("revision", ""), ("version", &identity.version)];
-    let consul = [
-        ("acl", "disabled".to_owned()),
-        ("bootstrap", identity.bootstrap.to_string()),
-        ("known_datacenters", "1".to_owned()),
-        ("leader", leads.to_string()),
-        ("leader_addr", leader.to_owned()),
-        ("server", identity.server.to_string()),
-    ];
     let runtime = [("arch", std::env::consts::ARCH), ("os", std::env::consts::OS)];
-    BTreeMap::from([
-        ("build", build.map(|(key, value)| (key, value.to_owned())).into()),
-        ("consul", consul.into()),
-        ("raft", raft(info)),
-        ("runtime", runtime.map(|(key, value)| (key, value.to_owned())).into()),
-    ])
+    let mut stats = BTreeMap::from([
+        ("agent", owned(&agent)),
+        ("build", owned(&build)),
+        ("consul", consul(identity, info)),
+        ("runtime", owned(&runtime)),
+    ]);
+    stats.extend(info.raft.as_ref().map(|info| ("raft", raft(info))));
+    stats.extend(info.serf_lan.as_ref().map(|pool| ("serf_lan", serf(pool))));
+    stats.extend(info.serf_wan.as_ref().map(|pool| ("serf_wan", serf(pool))));
+    stats
 }
 
-fn raft(info: &SelfInfo) -> Section {
+fn consul(identity: &Identity, info: &SelfInfo) -> Section {
+    let mut section =
+        Section::from([("acl", "disabled".to_owned()), ("server", identity.server.to_string())]);
+    match &info.raft {
+        Some(raft) => {
+            let leader = raft.leader.as_ref().map_or("", |address| address.as_str());
+            section.insert("bootstrap", identity.bootstrap.to_string());
+            section.insert("known_datacenters", info.known_datacenters.to_string());
+            section.insert("leader", (raft.raft_state == "Leader").to_string());
+            section.insert("leader_addr", leader.to_owned());
+        }
+        None => {
+            section.insert("known_servers", info.known_servers.to_string());
+        }
+    }
+    section
+}
+
+fn serf(pool: &Stats) -> Section {
+    pool.rows().into_iter().collect()
+}
+
+fn raft(info: &RaftInfo) -> Section {
     let last_contact = match info.last_contact {
         None => "never".to_owned(),
         Some(span) if span.is_zero() => "0".to_owned(),
@@ -99,7 +136,7 @@ fn raft(info: &SelfInfo) -> Section {
         ("last_log_term", info.last_log_term.to_string()),
         ("last_snapshot_index", info.last_snapshot.0.to_string()),
         ("last_snapshot_term", info.last_snapshot.1.to_string()),
-        ("latest_configuration", configuration(&info.latest_configuration)),
+        ("latest_configuration", info.latest_configuration.to_string()),
         ("latest_configuration_index", info.latest_configuration_index.to_string()),
         ("num_peers", info.num_peers.to_string()),
         ("protocol_version", "3".to_owned()),
@@ -110,18 +147,4 @@ fn raft(info: &SelfInfo) -> Section {
         ("state", info.raft_state.to_owned()),
         ("term", info.term.to_string()),
     ])
-}
-
-/// As Go prints a list of hashicorp/raft's servers.
-fn configuration(configuration: &Configuration) -> String {
-    let server = |server: &Server| {
-        let suffrage = match server.suffrage {
-            Suffrage::Voter => "Voter",
-            Suffrage::Nonvoter => "Nonvoter",
-            Suffrage::Staging => "Staging",
-        };
-        format!("{{Suffrage:{suffrage} ID:{} Address:{}}}", server.id, server.address)
-    };
-    let servers: Vec<String> = configuration.servers.iter().map(server).collect();
-    format!("[{}]", servers.join(" "))
 }

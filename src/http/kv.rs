@@ -14,7 +14,7 @@ use crate::agent::{Reply, Request};
 use crate::http::Backend;
 use crate::http::body::{BodyError, read_limited};
 use crate::http::endpoint::Call;
-use crate::http::options::{NumberError, Options, mismatch, parse_unsigned};
+use crate::http::options::{NumberError, Options, mismatch, parse_unsigned, unexpected};
 use crate::http::reply::{self, Refusal, set_read_meta};
 use crate::state::{Command, CommandResult, KvCommand, KvEntry, Query, Rows};
 
@@ -55,6 +55,7 @@ async fn get<B: Backend>(
             call.json(&rows)
         }
         Rows::Keys(rows) => call.json(&rows),
+        rows => return Err(unexpected(&rows)),
     };
     set_read_meta(response.headers_mut(), &meta);
     Ok(response)

@@ -20,6 +20,7 @@ mod endpoint;
 pub(crate) mod escape;
 mod json;
 mod kv;
+mod members;
 mod operator;
 mod options;
 mod params;
@@ -36,6 +37,8 @@ use axum::routing::any;
 
 use crate::agent::{Failure, Reply, Request};
 use crate::base::{Duration, WallTime};
+use crate::gossip::JoinReport;
+use crate::raft::Profile;
 
 pub use serve::{MAX_CONNECTIONS_PER_CLIENT, serve, serve_all};
 
@@ -44,6 +47,12 @@ pub trait Backend: Clone + Send + Sync + 'static {
     /// Puts a question to the agent. Dropping the future withdraws the question, but a write that
     /// was passed on may still happen.
     fn ask(&self, request: Request) -> impl Future<Output = Result<Reply, Failure>> + Send;
+    /// Looks these addresses up, and joins a pool through what they stand for.
+    fn join(
+        &self,
+        addresses: Vec<String>,
+        wan: bool,
+    ) -> impl Future<Output = Result<JoinReport, Failure>> + Send;
     /// A random span below `max`, from the node's own stream: added to the wait of blocking queries.
     fn jitter(&self, max: Duration) -> Duration;
     /// This node's wall clock, which names the snapshots that it gives.
@@ -63,6 +72,8 @@ pub struct Identity {
     pub datacenter: String,
     /// The Consul version that is behaved like: `1.9.8`.
     pub version: String,
+    /// Whose rules it follows: some answers of Consul 0.5.2 have another form.
+    pub profile: Profile,
     /// Server, not client.
     pub server: bool,
     /// `-dev`: answers are indented.
@@ -86,6 +97,7 @@ impl Identity {
             node_id: String::new(),
             datacenter: "dc1".to_owned(),
             version: crate::CONSUL_VERSION.to_owned(),
+            profile: Profile::Modern,
             server: true,
             dev: false,
             bootstrap: false,
@@ -100,6 +112,7 @@ impl Identity {
 pub fn router<B: Backend>(backend: &B) -> Router {
     const KV: &[&str] = &["GET", "PUT", "DELETE"];
     const READ: &[&str] = &["GET"];
+    const WRITE: &[&str] = &["PUT"];
     Router::new()
         .route("/", any(endpoint::root))
         .route("/v1/kv", any(endpoint::add_slash))
@@ -118,5 +131,11 @@ pub fn router<B: Backend>(backend: &B) -> Router {
         })
         .route("/v1/snapshot", endpoint::route(backend, &["GET", "PUT"], snapshot::handle))
         .route("/v1/agent/self", endpoint::route(backend, READ, agent_self::handle))
+        .route("/v1/agent/members", endpoint::route(backend, READ, members::members))
+        .route("/v1/agent/join/{*address}", endpoint::route(backend, WRITE, members::join))
+        .route("/v1/agent/leave", endpoint::route(backend, WRITE, members::leave))
+        .route("/v1/agent/force-leave/{*node}", {
+            endpoint::route(backend, WRITE, members::force_leave)
+        })
         .fallback(endpoint::unknown)
 }

@@ -9,7 +9,7 @@ use crate::http::endpoint::Call;
 use crate::http::params::Params;
 use crate::http::reply::Refusal;
 use crate::http::{Backend, Identity};
-use crate::state::{Answer, Query};
+use crate::state::{Answer, Query, Rows};
 
 /// How a request is to be served.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +103,11 @@ fn expect_read(reply: Reply) -> Result<(Answer, ReadMeta), Refusal> {
 /// The agent answered another question than was asked: only a foreign server can cause it.
 pub(super) fn mismatch(reply: &Reply) -> Refusal {
     Refusal::internal(format!("rpc error making call: unexpected reply {reply:?}"))
+}
+
+/// Likewise, of an answer with other rows.
+pub(super) fn unexpected(rows: &Rows) -> Refusal {
+    Refusal::internal(format!("rpc error making call: unexpected rows {rows:?}"))
 }
 
 fn refuse_enterprise(params: &Params, headers: &HeaderMap) -> Result<(), Refusal> {

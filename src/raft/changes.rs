@@ -178,7 +178,8 @@ impl Raft {
                 continue;
             }
             let (address, next) = (follower.address.clone(), follower.next);
-            out.push(Output::Event(Event::PeerRemoved(address.clone())));
+            let (peer, index) = (address.clone(), self.membership.in_force().index);
+            out.push(Output::Event(Event::PeerRemoved { peer, index }));
             // With a snapshot under way, or needed, there is no append to send.
             if self.log.term_at(LogIndex(next.0 - 1)).is_some() {
                 let request = Request::AppendEntries(self.append_from(next));

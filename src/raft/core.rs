@@ -236,6 +236,7 @@ impl Raft {
                 self.transfer_leadership(now, id, to.as_ref(), out);
             }
             Input::SetPeers(peers) => self.set_peers(now, &peers, out),
+            Input::Bootstrap(configuration) => self.bootstrap(&configuration, out),
         }
         if !self.disk_failed {
             self.handle_timers(now, out);
@@ -512,6 +513,7 @@ impl Raft {
             }
             Input::Wake
             | Input::SetPeers(_)
+            | Input::Bootstrap(_)
             | Input::Persisted(_)
             | Input::PersistFailed(_)
             | Input::SnapshotSaved(_)

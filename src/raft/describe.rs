@@ -118,6 +118,9 @@ pub fn describe_input(input: &Input) -> String {
         }
         Input::TransferLeadership { id, to: Some(to) } => format!("transfer r{id} to {to}"),
         Input::TransferLeadership { id, to: None } => format!("transfer r{id}"),
+        Input::Bootstrap(configuration) => {
+            format!("bootstrap {}", describe_configuration(configuration))
+        }
         Input::SetPeers(peers) => format!("set peers {}", addresses(peers)),
         Input::SnapshotSaved(meta) => format!("saved {}", describe_snapshot(meta)),
         Input::SnapshotFailed(index) => format!("snapshot {index} failed"),
@@ -208,12 +211,13 @@ pub fn describe_event(event: &Event) -> String {
         Event::HeartbeatTimeout { leader } => {
             format!("* heartbeat timeout, leader was {}", name(leader.as_ref()))
         }
+        Event::BootstrapRefused(why) => format!("* not bootstrapped: {why}"),
         Event::NoKnownPeers => "* no known peers".to_owned(),
         Event::NoVote { stable: true } => "* no vote, by a committed set".to_owned(),
         Event::NoVote { stable: false } => "* no vote".to_owned(),
         Event::ElectionTimeout(term) => format!("* election timeout in {term}"),
         Event::ElectionWon { term, tally } => format!("* election won in {term}, tally {tally}"),
-        Event::VoteRefused { candidate, term, why } => {
+        Event::VoteRefused { candidate, term, why, .. } => {
             format!("* no vote for {candidate} in {term}: {why:?}")
         }
         Event::Contradicted { leader, term, what } => {
@@ -237,7 +241,7 @@ pub fn describe_event(event: &Event) -> String {
             format!("* truncated from {from}, though {commit} is committed")
         }
         Event::PeerAdded(peer) => format!("* replicating to {peer}"),
-        Event::PeerRemoved(peer) => format!("* no longer replicating to {peer}"),
+        Event::PeerRemoved { peer, .. } => format!("* no longer replicating to {peer}"),
         Event::SnapshotStarted(index) => format!("* snapshot {index} begun"),
         Event::SnapshotTaken(index) => format!("* snapshot {index} taken"),
         Event::SnapshotFailed(index) => format!("* snapshot {index} failed"),

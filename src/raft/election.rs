@@ -159,7 +159,8 @@ impl Raft {
         let verdict = self.decide_vote(now, request, out);
         if let Err(why) = verdict {
             let candidate = request.candidate.clone();
-            out.push(Output::Event(Event::VoteRefused { candidate, term: request.term, why }));
+            let (term, leader) = (request.term, self.leader.clone());
+            out.push(Output::Event(Event::VoteRefused { candidate, term, leader, why }));
         }
         self.reply_after(None, token, self.vote_response(verdict.is_ok()), out);
     }

@@ -82,6 +82,8 @@ pub enum Event {
         /// The set that says so is known to be committed.
         stable: bool,
     },
+    /// The first set was not taken: why.
+    BootstrapRefused(&'static str),
     /// A candidate's timer ran out.
     ElectionTimeout(Term),
     /// A majority voted for this server.
@@ -97,6 +99,8 @@ pub enum Event {
         candidate: ServerAddress,
         /// In which term.
         term: Term,
+        /// Whom this server takes for leader.
+        leader: Option<ServerAddress>,
         /// Why.
         why: VoteRefusal,
     },
@@ -162,7 +166,12 @@ pub enum Event {
     /// The leader begins to replicate to this server.
     PeerAdded(ServerAddress),
     /// The leader no longer does.
-    PeerRemoved(ServerAddress),
+    PeerRemoved {
+        /// The one that was taken out.
+        peer: ServerAddress,
+        /// By this entry.
+        index: LogIndex,
+    },
     /// A snapshot of the state machine up to here is being made.
     SnapshotStarted(LogIndex),
     /// And is durable, and the newest.

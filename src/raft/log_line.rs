@@ -1,15 +1,24 @@
-//! Consul's log lines for what happens in the core (module `agent.server.raft`): the texts that people
-//! search for.
+//! Consul's log lines for what happens in the core: the texts that people search for. Those of 0.5.2 are
+//! in `legacy_lines`.
 
 use crate::base::runtime::Level;
 use crate::base::{ServerAddress, Term};
 use crate::raft::event::{Contradiction, Event, Role, StepDown, VoteRefusal};
-use crate::raft::types::Configuration;
+use crate::raft::legacy_lines::legacy_line;
+use crate::raft::membership::Profile;
+use crate::raft::types::{ChangeCommand, Configuration};
 
-/// The line that Consul 1.9.8 logs for this event (module `agent.server.raft`); none for events it
-/// does not mention. `me` is the server that logs.
+/// The line that Consul logs for this event (module `agent.server.raft`, in 0.5.2 `raft`); none for
+/// events it does not mention. `me` is the server that logs.
 #[must_use]
-pub fn log_line(event: &Event, me: &ServerAddress) -> Option<(Level, String)> {
+pub fn log_line(event: &Event, me: &ServerAddress, profile: Profile) -> Option<(Level, String)> {
+    match profile {
+        Profile::Modern => modern_line(event, me),
+        Profile::Legacy => legacy_line(event, me),
+    }
+}
+
+fn modern_line(event: &Event, me: &ServerAddress) -> Option<(Level, String)> {
     let line = match event {
         Event::RoleChanged { role: Role::Follower, .. } => (
             Level::Info,
@@ -34,7 +43,9 @@ pub fn log_line(event: &Event, me: &ServerAddress) -> Option<(Level, String)> {
             (Level::Warn, "Election timeout reached, restarting election".to_owned())
         }
         Event::ElectionWon { tally, .. } => (Level::Info, format!("election won: tally={tally}")),
-        Event::VoteRefused { candidate, term, why } => vote_refusal_line(candidate, *term, *why)?,
+        Event::VoteRefused { candidate, term, why, .. } => {
+            vote_refusal_line(candidate, *term, *why)?
+        }
         Event::Contradicted { leader, term, what } => {
             (Level::Error, contradiction_line(leader, *term, *what))
         }
@@ -81,8 +92,8 @@ fn membership_line(event: &Event) -> Option<(Level, String)> {
         Event::ConfigurationChanging { change, configuration } => (
             Level::Info,
             format!(
-                "updating configuration: command={:?} server-id={} server-addr={} servers=\"{}\"",
-                change.command,
+                "updating configuration: command={} server-id={} server-addr={} servers=\"{}\"",
+                command_name(change.command),
                 change.id,
                 change.address,
                 server_list(configuration)
@@ -91,8 +102,11 @@ fn membership_line(event: &Event) -> Option<(Level, String)> {
         Event::PeerAdded(peer) => {
             (Level::Info, format!("added peer, starting replication: peer={peer}"))
         }
-        Event::PeerRemoved(peer) => {
+        Event::PeerRemoved { peer, .. } => {
             (Level::Info, format!("removed peer, stopping replication: peer={peer}"))
+        }
+        Event::BootstrapRefused(why) => {
+            (Level::Error, format!("failed to bootstrap cluster: error=\"{why}\""))
         }
         Event::PreVoteFailed(term) => (
             Level::Info,
@@ -192,6 +206,17 @@ fn server_list(configuration: &Configuration) -> String {
     servers.collect::<Vec<_>>().join(" ")
 }
 
+/// As the raft library of Consul 1.9.8 prints it: its AddVoter is still called AddStaging.
+fn command_name(command: ChangeCommand) -> &'static str {
+    match command {
+        ChangeCommand::AddVoter => "AddStaging",
+        ChangeCommand::AddNonvoter => "AddNonvoter",
+        ChangeCommand::DemoteVoter => "DemoteVoter",
+        ChangeCommand::RemoveServer => "RemoveServer",
+        ChangeCommand::Promote => "Promote",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -229,15 +254,16 @@ mod tests {
                 Event::VoteRefused {
                     candidate: peer,
                     term: Term(3),
+                    leader: None,
                     why: VoteRefusal::LeaderKnown,
                 },
                 "rejecting vote request since we have a leader: from=10.0.0.2:8300",
             ),
         ];
         for (event, text) in cases {
-            let (_, line) = log_line(&event, &me).expect("Consul logs it");
+            let (_, line) = log_line(&event, &me, Profile::Modern).expect("Consul logs it");
             assert_eq!(line, text);
         }
-        assert_eq!(log_line(&Event::CommitAdvanced(LogIndex(1)), &me), None);
+        assert_eq!(log_line(&Event::CommitAdvanced(LogIndex(1)), &me, Profile::Modern), None);
     }
 }

@@ -39,11 +39,12 @@
 //! Not here: encoding is `wire`'s, files and sockets are the driver's.
 //!
 //! Reading order: [`types`], [`event`], [`config`], [`log`], `durability`, [`core`], `election`,
-//! `pre_vote`, `follower`, `leader`, `progress`, `reads`, `snapshot`, `restore`, `abstention`,
+//! `pre_vote`, `bootstrap`, `follower`, `leader`, `progress`, `reads`, `snapshot`, `restore`, `abstention`,
 //! [`membership`], `changes`, `transfer`, `status`, `invariants`, [`describe`],
-//! [`log_line`](mod@log_line).
+//! [`log_line`](mod@log_line), `legacy_lines`.
 
 mod abstention;
+mod bootstrap;
 mod changes;
 pub mod config;
 pub mod core;
@@ -54,6 +55,7 @@ pub mod event;
 mod follower;
 mod invariants;
 mod leader;
+mod legacy_lines;
 pub mod log;
 pub mod log_line;
 pub mod membership;
@@ -72,6 +74,7 @@ pub use self::describe::{describe_input, describe_output};
 pub use self::log_line::log_line;
 pub use self::membership::{
     Candidacy, ConfigurationCodec, LegacyMembership, Membership, ModernMembership, PeersCodec,
+    Profile,
 };
 pub use event::*;
 pub use types::*;

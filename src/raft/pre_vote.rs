@@ -107,7 +107,8 @@ impl Raft {
         let verdict = self.decide_pre_vote(request);
         if let Err(why) = verdict {
             let candidate = request.candidate.clone();
-            out.push(Output::Event(Event::VoteRefused { candidate, term: request.term, why }));
+            let (term, leader) = (request.term, self.leader.clone());
+            out.push(Output::Event(Event::VoteRefused { candidate, term, leader, why }));
         }
         let term = self.term().max(request.term);
         let response = RequestPreVoteResponse { term, granted: verdict.is_ok() };

@@ -4,7 +4,7 @@
 use crate::base::{Instant, LogIndex, ServerAddress, Term};
 use crate::raft::core::{Raft, State};
 use crate::raft::event::Role;
-use crate::raft::types::Configuration;
+use crate::raft::types::{Configuration, Suffrage};
 
 impl Raft {
     /// When [`Input::Wake`](crate::raft::Input::Wake) is due; none when only other inputs can move this core.
@@ -89,6 +89,14 @@ impl Raft {
     #[must_use]
     pub fn configuration(&self) -> &Configuration {
         &self.membership.in_force().configuration
+    }
+
+    /// How many others vote; 0 when this server does not (spec cluster 4.12).
+    #[must_use]
+    pub fn num_peers(&self) -> usize {
+        let in_force = self.membership.in_force();
+        let voters = in_force.others.iter().filter(|server| server.suffrage == Suffrage::Voter);
+        if in_force.votes { voters.count() } else { 0 }
     }
 
     /// The entry that brought it; 0 when none did.

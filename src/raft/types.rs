@@ -3,6 +3,8 @@
 //! RPCs are request and response, as hashicorp/raft has them: a response does not say which entries
 //! it acknowledges, so the caller's side keeps that under the [`CallId`].
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use crate::base::{
@@ -54,6 +56,46 @@ pub enum EntryKind {
     Barrier,
     /// A new set of servers.
     Configuration,
+}
+
+/// As Go prints it, in log lines and in `consul info`.
+impl fmt::Display for Configuration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[")?;
+        for (at, Server { suffrage, id, address }) in self.servers.iter().enumerate() {
+            let gap = if at > 0 { " " } else { "" };
+            write!(f, "{gap}{{Suffrage:{suffrage:?} ID:{id} Address:{address}}}")?;
+        }
+        f.write_str("]")
+    }
+}
+
+impl Configuration {
+    /// What hashicorp/raft asks of every set: names and addresses, each once, and a voter.
+    ///
+    /// # Errors
+    /// The first rule that is broken, in its words.
+    pub fn check(&self) -> Result<(), &'static str> {
+        for (at, server) in self.servers.iter().enumerate() {
+            let earlier = &self.servers[..at];
+            if server.id.as_str().is_empty() {
+                return Err("empty ID in configuration");
+            }
+            if server.address.as_str().is_empty() {
+                return Err("empty address in configuration");
+            }
+            if earlier.iter().any(|earlier| earlier.id == server.id) {
+                return Err("found duplicate ID in configuration");
+            }
+            if earlier.iter().any(|earlier| earlier.address == server.address) {
+                return Err("found duplicate address in configuration");
+            }
+        }
+        match self.servers.iter().any(|server| server.suffrage == Suffrage::Voter) {
+            true => Ok(()),
+            false => Err("need at least one voter in configuration"),
+        }
+    }
 }
 
 /// One log entry.
@@ -368,6 +410,10 @@ pub enum Input {
         /// To whom; none: to the voter that is furthest.
         to: Option<ServerId>,
     },
+    /// A new cluster's first set (spec cluster 4.8): written as entry 1 of term 1, on each of its servers.
+    /// A server that has any state, and a set that must not be, are refused with
+    /// [`Event::BootstrapRefused`].
+    Bootstrap(Configuration),
     /// `legacy` alone: the agent gives the peer set, itself included (Consul's bootstrap, spec cluster
     /// 3.8). A leader keeps its own. An empty set is a server's that has left for good: the file
     /// becomes `null`, and this life goes on as it was.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -109,6 +109,11 @@ impl File for TokioFile {
         let (file, path) = (self.file.clone(), self.path.clone());
         // fdatasync: times are not written, a length that changed is.
         waiting_for_disk(move || file.sync_data().map_err(about(&path))).await
+    }
+
+    fn set_mode(&self, mode: u32) -> io::Result<()> {
+        let mode = fs::Permissions::from_mode(mode);
+        self.file.set_permissions(mode).map_err(about(&self.path))
     }
 
     fn try_lock(&self) -> io::Result<()> {

@@ -1,5 +1,6 @@
 //! What one applied command changed, for waking blocking queries.
 
+use crate::state::index::{self, AUTOPILOT, CHECKS, COORDINATES, EXTINCTION, NODES, SERVICES};
 use crate::state::types::Query;
 
 /// A part of the store that a command changed. A command that changed nothing has none.
@@ -9,6 +10,8 @@ pub enum Change {
     Key(String),
     /// All keys with this byte prefix were removed, and there was at least one.
     Prefix(String),
+    /// This index row rose, or went (`state/index.rs`): what the catalog's questions depend on.
+    Index(String),
 }
 
 impl Query {
@@ -25,6 +28,28 @@ impl Query {
             (Query::KvList { prefix } | Query::KvKeys { prefix, .. }, Change::Prefix(gone)) => {
                 gone.starts_with(prefix.as_str()) || prefix.starts_with(gone.as_str())
             }
+            (_, Change::Index(row)) => self.reads(row),
+            (_, Change::Key(_) | Change::Prefix(_)) => false,
+        }
+    }
+
+    /// Whether rows of the answer may have changed when this index row rose.
+    fn reads(&self, row: &str) -> bool {
+        match self {
+            Query::KvGet { .. } | Query::KvList { .. } | Query::KvKeys { .. } => false,
+            Query::CatalogNodes { .. } => row == NODES,
+            Query::CatalogNode { .. } => row == NODES || row == SERVICES,
+            Query::CatalogServices { meta } => row == SERVICES || row == NODES && !meta.is_empty(),
+            // A node's change raises the rows of the services on it.
+            Query::CatalogService { service, .. } | Query::HealthService { service, .. } => {
+                row == EXTINCTION || row == index::of_service(service)
+            }
+            Query::HealthNode { .. } => row == CHECKS,
+            Query::HealthChecks { meta, .. } | Query::HealthState { meta, .. } => {
+                row == CHECKS || row == NODES && !meta.is_empty()
+            }
+            Query::AutopilotConfiguration => row == AUTOPILOT,
+            Query::Coordinates => row == COORDINATES,
         }
     }
 }

@@ -15,14 +15,21 @@
 //!
 //! Deliberately not here: sessions and locks, reaping of tombstones, encodings.
 
+mod autopilot;
+mod catalog;
 mod change;
+mod coordinate;
 mod graveyard;
+mod index;
 mod kv;
 mod rows;
 mod store;
 pub mod types;
 
+pub use autopilot::{AutopilotCommand, AutopilotConfiguration};
+pub use catalog::*;
 pub use change::Change;
+pub use coordinate::{FloatBits, NodeCoordinate};
 pub use rows::{Grave, Rebuild, RebuildError};
 pub use store::StateStore;
 pub use types::*;

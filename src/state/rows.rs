@@ -1,8 +1,8 @@
 //! The store as rows, and rows as a store: what a snapshot is written from and restored to.
 //!
 //! ```text
-//!   StateStore ──► entries_after, tombstones_after, kv_index ──► (wire::snapshot) ──► bytes
-//!   StateStore ◄── Rebuild::finish ◄── entry, tombstone, index ◄── (wire::snapshot) ◄── bytes
+//!   StateStore ──► nodes_after, entries_after, tombstones_after … ──► (wire::snapshot) ──► bytes
+//!   StateStore ◄── Rebuild::finish ◄── registration, entry, index … ◄── (wire::snapshot) ◄── bytes
 //! ```
 //!
 //! Rows come in the order of their names, from any name on, so that whoever writes them can stop
@@ -16,8 +16,14 @@ use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use super::autopilot::AutopilotTable;
+use super::catalog::Catalog;
+use super::coordinate::CoordinateTable;
 use super::kv::KvTable;
-use super::{KvEntry, StateStore};
+use super::{
+    AutopilotConfiguration, HealthCheck, KvEntry, Node, NodeCoordinate, NodeService, Register,
+    StateStore, index,
+};
 use crate::base::LogIndex;
 
 /// What a tombstone stands for.
@@ -35,6 +41,42 @@ pub(super) fn after(name: Option<&str>) -> (Bound<&str>, Bound<&str>) {
 }
 
 impl StateStore {
+    /// The nodes after this name, which is in lower case, in the order of theirs.
+    pub fn nodes_after(&self, name: Option<&str>) -> impl Iterator<Item = (&str, &Node)> {
+        let nodes = self.catalog.nodes.range::<_, str>(after(name));
+        nodes.map(|(name, node)| (&**name, &**node))
+    }
+
+    /// The instances on a node of [`StateStore::nodes_after`].
+    pub fn services_on(&self, name: &str) -> impl Iterator<Item = &NodeService> {
+        let first = (Arc::from(name), Arc::from(""));
+        let rows = self.catalog.services.range(first..);
+        rows.take_while(move |((node, _), _)| **node == *name).map(|(_, row)| &**row)
+    }
+
+    /// The checks on one.
+    pub fn checks_on(&self, name: &str) -> impl Iterator<Item = &HealthCheck> {
+        let first = (Arc::from(name), Arc::from(""));
+        let rows = self.catalog.checks.range(first..);
+        rows.take_while(move |((node, _), _)| **node == *name).map(|(_, row)| &**row)
+    }
+
+    /// Where nodes are.
+    pub fn coordinates(&self) -> impl Iterator<Item = &NodeCoordinate> {
+        self.coordinates.0.values().map(|row| &**row)
+    }
+
+    /// The autopilot's configuration; none before the first write.
+    #[must_use]
+    pub fn autopilot(&self) -> Option<&AutopilotConfiguration> {
+        self.autopilot.0.as_ref()
+    }
+
+    /// The index rows of the catalog, in the order of their names.
+    pub fn index_rows(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.catalog.indexes.0.iter().map(|(name, index)| (&**name, *index))
+    }
+
     /// The stored keys after this one, in byte order.
     pub fn entries_after(&self, key: Option<&str>) -> impl Iterator<Item = &KvEntry> {
         self.kv.entries.range::<_, str>(after(key)).map(|(_, entry)| &**entry)
@@ -75,9 +117,11 @@ pub enum RebuildError {
         /// The name.
         name: String,
     },
-    /// A key that was changed before it was created, or created by no entry of the log.
+    /// A row that was changed before it was created, or created by no entry of the log.
     Indexes {
-        /// The key.
+        /// The kind.
+        what: &'static str,
+        /// Its name.
         key: String,
         /// Its `CreateIndex`.
         create: u64,
@@ -87,6 +131,13 @@ pub enum RebuildError {
     /// A tombstone of an index that no entry of the log has.
     NeverRemoved {
         /// Of which key or tree.
+        name: String,
+    },
+    /// A row that is there twice, has no name, or is of something that is not there.
+    Misplaced {
+        /// The kind.
+        what: &'static str,
+        /// The name.
         name: String,
     },
     /// Rows of a later time than the last entry that was applied.
@@ -103,8 +154,11 @@ impl fmt::Display for RebuildError {
         match self {
             RebuildError::EmptyKey => f.write_str("a key is empty"),
             RebuildError::Twice { what, name } => write!(f, "{what} {name:?} is there twice"),
-            RebuildError::Indexes { key, create, modify } => {
-                write!(f, "key {key:?} is of index {create} and was last changed at {modify}")
+            RebuildError::Indexes { what, key, create, modify } => {
+                write!(f, "{what} {key:?} is of index {create} and was last changed at {modify}")
+            }
+            RebuildError::Misplaced { what, name } => {
+                write!(f, "{what} {name:?} is there twice, or without what it belongs to")
             }
             RebuildError::NeverRemoved { name } => {
                 write!(f, "the tombstone of {name:?} is of index 0")
@@ -122,9 +176,64 @@ impl std::error::Error for RebuildError {}
 #[derive(Debug, Default)]
 pub struct Rebuild {
     kv: KvTable,
+    catalog: Catalog,
+    coordinates: CoordinateTable,
+    autopilot: Option<AutopilotConfiguration>,
 }
 
 impl Rebuild {
+    /// Adds a node or, when it says something of an instance or checks, those: the node must be there
+    /// then.
+    ///
+    /// # Errors
+    /// One of them cannot be where it is said to be.
+    pub fn registration(&mut self, row: Register) -> Result<(), RebuildError> {
+        let Register { node, service, checks, .. } = row;
+        let name = node.node.clone();
+        if service.is_none() && checks.is_empty() {
+            ordered("node", &name, node.create_index, node.modify_index)?;
+            return placed("node", &name, self.catalog.restore_node(node));
+        }
+        if let Some(service) = service {
+            let id = service.id.clone();
+            ordered("service", &id, service.create_index, service.modify_index)?;
+            placed("service", &id, self.catalog.restore_service(&name, service))?;
+        }
+        for check in checks {
+            let id = check.check_id.clone();
+            ordered("check", &id, check.create_index, check.modify_index)?;
+            placed("check", &id, self.catalog.restore_check(check))?;
+        }
+        Ok(())
+    }
+
+    /// Adds where a node is, which must be there.
+    ///
+    /// # Errors
+    /// It is not, or this is there already, or no coordinate.
+    pub fn coordinate(&mut self, row: NodeCoordinate) -> Result<(), RebuildError> {
+        let name = row.node.clone();
+        placed("coordinate", &name, self.coordinates.restore(row, &self.catalog))
+    }
+
+    /// Adds the autopilot's configuration.
+    ///
+    /// # Errors
+    /// There is one, or its indexes are none.
+    pub fn autopilot(&mut self, row: AutopilotConfiguration) -> Result<(), RebuildError> {
+        ordered("autopilot", "configuration", row.create_index, row.modify_index)?;
+        placed("autopilot", "configuration", self.autopilot.replace(row).is_none())
+    }
+
+    /// Adds an index row of the catalog; false for one that this store does not keep.
+    pub fn index_row(&mut self, name: &str, index: u64) -> bool {
+        let known = index::is_known(name);
+        if known {
+            self.catalog.indexes.raise(name, index);
+        }
+        known
+    }
+
     /// Adds a stored key.
     ///
     /// # Errors
@@ -134,9 +243,7 @@ impl Rebuild {
         if entry.key.is_empty() {
             return Err(RebuildError::EmptyKey);
         }
-        if create == 0 || create > modify {
-            return Err(RebuildError::Indexes { key: entry.key, create, modify });
-        }
+        ordered("key", &entry.key, create, modify)?;
         let key: Arc<str> = entry.key.as_str().into();
         if self.kv.entries.insert(key.clone(), Arc::new(entry)).is_some() {
             return Err(RebuildError::Twice { what: "key", name: (*key).to_owned() });
@@ -177,11 +284,27 @@ impl Rebuild {
     /// # Errors
     /// A row is of a later index.
     pub fn finish(self, applied: LogIndex) -> Result<StateStore, RebuildError> {
-        if self.kv.latest > applied.0 {
-            return Err(RebuildError::Ahead { latest: self.kv.latest, applied });
+        let rows = self.catalog.indexes.0.values().copied().max().unwrap_or(0);
+        let autopilot = self.autopilot.as_ref().map_or(0, |row| row.modify_index);
+        let latest = self.kv.latest.max(rows).max(autopilot);
+        if latest > applied.0 {
+            return Err(RebuildError::Ahead { latest, applied });
         }
-        let store = StateStore { kv: self.kv, applied };
+        let Self { kv, catalog, coordinates, autopilot } = self;
+        let autopilot = AutopilotTable(autopilot);
+        let store = StateStore { kv, catalog, coordinates, autopilot, applied };
         store.check_invariants();
         Ok(store)
     }
+}
+
+fn ordered(what: &'static str, name: &str, create: u64, modify: u64) -> Result<(), RebuildError> {
+    if create == 0 || create > modify {
+        return Err(RebuildError::Indexes { what, key: name.to_owned(), create, modify });
+    }
+    Ok(())
+}
+
+fn placed(what: &'static str, name: &str, placed: bool) -> Result<(), RebuildError> {
+    if placed { Ok(()) } else { Err(RebuildError::Misplaced { what, name: name.to_owned() }) }
 }

@@ -2,7 +2,11 @@
 
 use crate::base::{Faults, LogIndex};
 use crate::invariant;
+use crate::state::autopilot::AutopilotTable;
+use crate::state::catalog::{Catalog, HealthCheck, Node, NodeService};
 use crate::state::change::Change;
+use crate::state::coordinate::CoordinateTable;
+use crate::state::index::NODES;
 use crate::state::kv::KvTable;
 use crate::state::types::{Answer, Command, CommandResult, Query};
 
@@ -11,6 +15,9 @@ use crate::state::types::{Answer, Command, CommandResult, Query};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StateStore {
     pub(super) kv: KvTable,
+    pub(super) catalog: Catalog,
+    pub(super) coordinates: CoordinateTable,
+    pub(super) autopilot: AutopilotTable,
     pub(super) applied: LogIndex,
 }
 
@@ -35,10 +42,36 @@ impl StateStore {
     ) -> (CommandResult, Vec<Change>) {
         invariant!(index > self.applied, "apply {index} after {}", self.applied);
         self.applied = index;
-        let (result, change) = match command {
-            Command::Kv(command) => self.kv.apply(index.0, command, faults),
-        };
-        (result, change.into_iter().collect())
+        match command {
+            Command::Kv(command) => {
+                let (result, change) = self.kv.apply(index.0, command, faults);
+                (result, change.into_iter().collect())
+            }
+            Command::Register(what) => {
+                let done = self.catalog.register(index.0, what);
+                self.forget_removed_nodes(index, done)
+            }
+            Command::Deregister(what) => {
+                let done = self.catalog.deregister(index.0, what);
+                self.forget_removed_nodes(index, done)
+            }
+            Command::Coordinates(batch) => {
+                self.coordinates.apply(index.0, batch, &mut self.catalog)
+            }
+            Command::Autopilot(command) => self.autopilot.apply(index.0, command),
+        }
+    }
+
+    /// What other tables hold of a node goes with it, at the same index.
+    fn forget_removed_nodes(
+        &mut self,
+        index: LogIndex,
+        (result, mut changes): (CommandResult, Vec<Change>),
+    ) -> (CommandResult, Vec<Change>) {
+        if changes.contains(&Change::Index(NODES.to_owned())) {
+            changes.extend(self.coordinates.follow(index.0, &mut self.catalog));
+        }
+        (result, changes)
     }
 
     /// Says that all entries up to this index are in the store: those after the last command changed
@@ -58,7 +91,28 @@ impl StateStore {
             Query::KvGet { key } => self.kv.get(key),
             Query::KvList { prefix } => self.kv.list(prefix),
             Query::KvKeys { prefix, separator } => self.kv.keys(prefix, separator),
+            Query::AutopilotConfiguration => self.autopilot.query(),
+            Query::Coordinates => self.coordinates.query(&self.catalog),
+            catalog => self.catalog.query(catalog),
         }
+    }
+
+    /// A node of the catalog, by its name.
+    #[must_use]
+    pub fn node(&self, name: &str) -> Option<&Node> {
+        self.catalog.node(name)
+    }
+
+    /// An instance in the catalog, by its node's name and its id.
+    #[must_use]
+    pub fn service_on(&self, node: &str, id: &str) -> Option<&NodeService> {
+        self.catalog.service_on(node, id)
+    }
+
+    /// A check in the catalog, by its node's name and its id.
+    #[must_use]
+    pub fn check_on(&self, node: &str, id: &str) -> Option<&HealthCheck> {
+        self.catalog.check_on(node, id)
     }
 
     /// Index of the last applied command, or what [`StateStore::advance_to`] said since.
@@ -73,5 +127,8 @@ impl StateStore {
     /// When one is broken.
     pub fn check_invariants(&self) {
         self.kv.check(self.applied.0);
+        self.catalog.check(self.applied.0);
+        self.coordinates.check(&self.catalog);
+        self.autopilot.check(self.applied.0);
     }
 }

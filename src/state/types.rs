@@ -1,12 +1,41 @@
 //! What the replicated store takes and gives.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
+
+use crate::state::{
+    AutopilotCommand, AutopilotConfiguration, CheckServiceNode, Deregister, HealthCheck, Node,
+    NodeCoordinate, NodeService, Register,
+};
 
 /// A change that the log carries. Encoded by `wire::command` as Consul does: a type byte and msgpack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Key/value (Consul's message type 2).
     Kv(KvCommand),
+    /// Into the catalog (type 0).
+    Register(Box<Register>),
+    /// Out of the catalog (type 1).
+    Deregister(Deregister),
+    /// Where nodes are (type 6).
+    Coordinates(Vec<NodeCoordinate>),
+    /// The autopilot's configuration (type 9).
+    Autopilot(AutopilotCommand),
+}
+
+impl Command {
+    /// Completes and checks what the leader is to put into the log.
+    ///
+    /// # Errors
+    /// Refused before the log, with Consul's text.
+    pub fn admit(&mut self, datacenter: &str) -> Result<(), String> {
+        match self {
+            Command::Register(what) => what.admit(datacenter),
+            Command::Deregister(what) => what.admit(),
+            Command::Kv(_) | Command::Coordinates(_) | Command::Autopilot(_) => Ok(()),
+        }
+    }
 }
 
 /// A key/value change (spec cluster 10.5).
@@ -53,6 +82,9 @@ pub struct KvEntry {
     pub modify_index: u64,
 }
 
+/// What a node's meta must hold to be of interest; empty: nothing.
+pub type NodeMeta = BTreeMap<String, String>;
+
 /// A question to the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the field names are those of the API")]
@@ -63,15 +95,44 @@ pub enum Query {
     KvList { prefix: String },
     /// Their names, cut after the first separator beyond the prefix, duplicates merged.
     KvKeys { prefix: String, separator: String },
+    /// All nodes.
+    CatalogNodes { meta: NodeMeta },
+    /// One node, by name, UUID or the beginning of one, with the instances on it.
+    CatalogNode { node: String },
+    /// The names of all services, with the tags of their instances.
+    CatalogServices { meta: NodeMeta },
+    /// The instances of a service that have all these tags.
+    CatalogService { service: String, tags: Vec<String>, meta: NodeMeta },
+    /// They, with the checks that decide on their health.
+    HealthService { service: String, tags: Vec<String>, meta: NodeMeta },
+    /// All checks on a node.
+    HealthNode { node: String },
+    /// The checks of a service's instances.
+    HealthChecks { service: String, meta: NodeMeta },
+    /// All checks with this status; `any`: all.
+    HealthState { state: String, meta: NodeMeta },
+    /// The autopilot's configuration.
+    AutopilotConfiguration,
+    /// Where the nodes are.
+    Coordinates,
 }
 
 impl Query {
-    /// The key or prefix that is asked for.
+    /// The key or prefix, node, service or state that is asked for; empty for a whole table.
     #[must_use]
     pub fn key(&self) -> &str {
         match self {
             Query::KvGet { key } => key,
             Query::KvList { prefix } | Query::KvKeys { prefix, .. } => prefix,
+            Query::CatalogNode { node } | Query::HealthNode { node } => node,
+            Query::CatalogService { service, .. }
+            | Query::HealthService { service, .. }
+            | Query::HealthChecks { service, .. } => service,
+            Query::HealthState { state, .. } => state,
+            Query::CatalogNodes { .. }
+            | Query::CatalogServices { .. }
+            | Query::AutopilotConfiguration
+            | Query::Coordinates => "",
         }
     }
 }
@@ -92,4 +153,20 @@ pub enum Rows {
     Entries(Vec<KvEntry>),
     /// To `KvKeys`, in byte order.
     Keys(Vec<String>),
+    /// To `CatalogNodes`, in the order of their names.
+    Nodes(Vec<Node>),
+    /// To `CatalogNode`: with what is on it, in the order of the ids.
+    NodeServices(Option<(Node, Vec<NodeService>)>),
+    /// To `CatalogServices`: tags in byte order, each once.
+    Services(BTreeMap<String, Vec<String>>),
+    /// To `CatalogService`, in the order of nodes and ids.
+    ServiceNodes(Vec<(Node, NodeService)>),
+    /// To `HealthService`, in that order too.
+    CheckServiceNodes(Vec<CheckServiceNode>),
+    /// To the other questions about health, in the order of nodes and ids.
+    Checks(Vec<HealthCheck>),
+    /// To `AutopilotConfiguration`: none before the first write.
+    Autopilot(Option<AutopilotConfiguration>),
+    /// To `Coordinates`, in the order of nodes and segments.
+    Coordinates(Vec<NodeCoordinate>),
 }

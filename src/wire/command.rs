@@ -8,12 +8,20 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use super::kv;
 use super::msgpack::{DecodeError, Reader, Writer};
+use super::{autopilot, catalog, coordinate, kv};
 use crate::state::Command;
 
-/// The message type of a key/value change.
+/// The message type of a registration.
+pub const REGISTER: u8 = 0;
+/// Of a removal from the catalog.
+pub const DEREGISTER: u8 = 1;
+/// Of a key/value change.
 pub const KVS: u8 = 2;
+/// Of a batch of coordinates.
+pub const COORDINATE_BATCH_UPDATE: u8 = 6;
+/// Of the autopilot's configuration.
+pub const AUTOPILOT: u8 = 9;
 /// The bit of a message type that says "ignore if unknown".
 pub const IGNORE_UNKNOWN: u8 = 0x80;
 
@@ -46,13 +54,26 @@ impl std::error::Error for CommandError {}
 #[must_use]
 pub fn encode(command: &Command, datacenter: &str) -> Bytes {
     let mut out = Vec::with_capacity(128);
-    match command {
-        Command::Kv(change) => {
-            out.push(KVS);
-            kv::write_command(change, datacenter, &mut Writer::new(&mut out));
-        }
-    }
+    out.push(match command {
+        Command::Register(_) => REGISTER,
+        Command::Deregister(_) => DEREGISTER,
+        Command::Kv(_) => KVS,
+        Command::Coordinates(_) => COORDINATE_BATCH_UPDATE,
+        Command::Autopilot(_) => AUTOPILOT,
+    });
+    write_body(command, datacenter, &mut Writer::new(&mut out));
     Bytes::from(out)
+}
+
+/// Writes a command without its message type, as forwarded writes have it.
+pub(super) fn write_body(command: &Command, datacenter: &str, writer: &mut Writer<'_>) {
+    match command {
+        Command::Register(what) => catalog::Registration::of(what).write(datacenter, writer),
+        Command::Deregister(what) => catalog::write_deregister(what, datacenter, writer),
+        Command::Kv(change) => kv::write_command(change, datacenter, writer),
+        Command::Coordinates(batch) => coordinate::write_batch(batch, writer),
+        Command::Autopilot(change) => autopilot::write_command(change, datacenter, writer),
+    }
 }
 
 /// The command in a log entry's data; none when it is of an unknown type that may be ignored.
@@ -61,15 +82,19 @@ pub fn encode(command: &Command, datacenter: &str) -> Bytes {
 /// See [`CommandError`].
 pub fn decode(data: &[u8]) -> Result<Option<Command>, CommandError> {
     let (kind, body) = data.split_first().ok_or(CommandError::Empty)?;
-    match kind & !IGNORE_UNKNOWN {
-        KVS => {
-            let mut reader = Reader::new(body);
-            kv::read_command(&mut reader)
-                .and_then(|change| reader.finish().map(|()| Some(Command::Kv(change))))
-                .map_err(|error| DecodeError { offset: error.offset + 1, ..error })
-                .map_err(CommandError::Body)
+    let mut reader = Reader::new(body);
+    let read = match kind & !IGNORE_UNKNOWN {
+        REGISTER => {
+            catalog::read_register(&mut reader).map(|what| Command::Register(Box::new(what)))
         }
-        _ if kind & IGNORE_UNKNOWN != 0 => Ok(None),
-        _ => Err(CommandError::UnknownType(*kind)),
-    }
+        DEREGISTER => catalog::read_deregister(&mut reader).map(Command::Deregister),
+        KVS => kv::read_command(&mut reader).map(Command::Kv),
+        COORDINATE_BATCH_UPDATE => coordinate::read_batch(&mut reader).map(Command::Coordinates),
+        AUTOPILOT => autopilot::read_command(&mut reader).map(Command::Autopilot),
+        _ if kind & IGNORE_UNKNOWN != 0 => return Ok(None),
+        _ => return Err(CommandError::UnknownType(*kind)),
+    };
+    read.and_then(|command| reader.finish().map(|()| Some(command)))
+        .map_err(|error| DecodeError { offset: error.offset + 1, ..error })
+        .map_err(CommandError::Body)
 }

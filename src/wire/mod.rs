@@ -6,6 +6,7 @@
 //!                                       ├─ 4  yamux    many streams, each of them rpc      yamux/
 //!                                       └─ 5  snapshot header, then an archive as a stream rpc/snapshot.rs
 //!   log entry data ── message type byte + body                                            command.rs
+//!     bodies: kv.rs, catalog/, coordinate.rs, autopilot.rs
 //!   snapshot of the store ── header + records                                             snapshot/
 //!     as users save it ── gzip of a tar of it, its meta data and checksums                archive/
 //!                        all of them in go-msgpack's old dialect                          msgpack/
@@ -22,7 +23,11 @@
 //! Deliberately not here: deciding what an answer means, matching replies to calls, timeouts.
 
 pub mod archive;
+pub mod autopilot;
+pub mod catalog;
 pub mod command;
+pub mod coordinate;
+pub mod gossip;
 pub mod kv;
 pub mod msgpack;
 pub mod multiplex;

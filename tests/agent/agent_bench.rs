@@ -12,7 +12,7 @@ use proconsul::base::{
 };
 use proconsul::raft::{
     self, AppendEntries, AppendEntriesResponse, CallError, Configuration, Entry, EntryKind,
-    InstallSnapshotResponse, RaftConfig, RequestVoteResponse, Restored, Server, Suffrage,
+    InstallSnapshotResponse, Profile, RaftConfig, RequestVoteResponse, Restored, Server, Suffrage,
 };
 use proconsul::state::{Command, Rows, StateStore};
 use proconsul::wire;
@@ -56,8 +56,12 @@ impl Bench {
             raft: RaftConfig::with_multiplier("n1".into(), address("n1"), 1).expect("valid"),
             node_name: "n1".to_owned(),
             datacenter: "dc1".to_owned(),
-            servers,
+            profile: Profile::Modern,
+            enable_single_node: false,
             rpc_hold_timeout: Duration::from_secs(7),
+            members: None,
+            leave_drain: Duration::ZERO,
+            autopilot: Default::default(),
         };
         let mut out = Vec::new();
         let (prng, now) = (Prng::new(seed), Instant::ZERO);
@@ -93,6 +97,7 @@ impl Bench {
                 Output::Persist(persist, _) => self.writing.push_back(persist.id),
                 Output::RaftCall { call, request, .. } => self.calls.push_back((call, request)),
                 Output::RaftReply(..) | Output::SaveSnapshot(..) => {}
+                Output::Gossip(..) | Output::Exit => unreachable!("it is in no pool"),
                 Output::Forward { call, to, request } => {
                     self.transcript.push(format!("{call} -> {}: {}", name(&to), shown(&request)));
                     self.forwards.insert(call, request);
@@ -264,6 +269,7 @@ fn answer(result: &Result<Reply, Failure>) -> String {
                     .map(|entry| format!("{}={:?}", entry.key, entry.value))
                     .collect::<Vec<_>>(),
                 Rows::Keys(keys) => keys.clone(),
+                other => vec![format!("{other:?}")],
             };
             format!(
                 "read [{}] index={} known_leader={} last_contact={:?}",
@@ -277,8 +283,11 @@ fn answer(result: &Result<Reply, Failure>) -> String {
         Ok(Reply::Peers(peers)) => {
             format!("peers {:?}", peers.iter().map(name).collect::<Vec<_>>())
         }
+        Ok(Reply::RaftStats(stats)) => format!("{stats:?}"),
+        Ok(Reply::Members(_) | Reply::Joined(_)) => unreachable!("it is in no pool"),
         Ok(Reply::AgentSelf(info)) => {
-            format!("self {} term={} applied={}", info.raft_state, info.term, info.applied_index)
+            let raft = info.raft.as_ref().expect("a server");
+            format!("self {} term={} applied={}", raft.raft_state, raft.term, raft.applied_index)
         }
         Ok(Reply::RaftConfiguration { servers, index }) => {
             let servers: Vec<String> = servers.iter().map(peer).collect();

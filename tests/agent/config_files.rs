@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use proconsul::config::flags::parse;
-use proconsul::config::{AGENT_FLAGS, AgentConfig, ConfigError};
+use proconsul::config::{AGENT_FLAGS, AgentConfig, ConfigError, GossipTiming, resolve};
+use proconsul::raft::Profile;
 
 use crate::http_pipe::World;
 
@@ -38,7 +39,7 @@ fn later_sources_win_and_lists_are_joined() {
     let config = load(flags, &[("1.json", first), ("2.json", second), ("3.json", " ")]);
     let config = config.expect("valid");
     assert_eq!(config.node_name, "c");
-    assert_eq!(config.retry_join, ["10.0.0.4", "10.0.0.2", "10.0.0.3"]);
+    assert_eq!(config.lan_join.retry, ["10.0.0.4", "10.0.0.2", "10.0.0.3"]);
     assert_eq!((config.ports.http, config.ports.server), (Some(1), 2));
     assert_eq!(config.data_dir, Some(PathBuf::from("/d")));
     assert_eq!(config.raft.heartbeat_timeout, Duration::from_secs(5));
@@ -63,7 +64,7 @@ fn errors_name_file_line_and_key() {
             "{\"performance\": {\"raft_multiplier\": 11}}",
             "performance.raft_multiplier cannot be 11. Must be between 1 and 10",
         ),
-        ("{\"profile\": \"legacy\"}", "profile legacy is not built yet; use modern"),
+        ("{\"profile\": \"old\"}", "unknown profile \"old\"; use modern or legacy"),
         (
             "{\"datacenter\": \"a b\"}",
             "datacenter can only contain lowercase alphanumeric, - or _ characters: \"a b\"",
@@ -94,18 +95,134 @@ fn contradictions_are_refused_in_consuls_words() {
 }
 
 #[test]
-fn the_servers_are_the_joined_ones_and_itself() {
-    let flags = "-server -data-dir d -bind 10.0.0.2 -bootstrap-expect";
-    let servers = |expect: u32, join: &str| {
-        let config = load(&format!("{flags}={expect} {join}"), &[]).expect("valid");
-        World::default().run(async move { config.servers(&World::default()).await })
+fn addresses_to_join_have_many_forms() {
+    let found = |text: &str| {
+        let text = text.to_owned();
+        World::default().run(async move { resolve(&World::default(), &text, 8301).await })
     };
-    let all = "-retry-join 10.0.0.1 -retry-join 10.0.0.2:8300 -retry-join 10.0.0.3";
-    let names: Vec<String> =
-        servers(3, all).expect("three").iter().map(ToString::to_string).collect();
-    assert_eq!(names, ["10.0.0.1:8300", "10.0.0.2:8300", "10.0.0.3:8300"]);
-    let error = servers(5, all).expect_err("three of five").to_string();
-    assert!(error.contains("name 3 servers") && error.contains("retry_join"), "{error}");
-    assert!(servers(1, "-retry-join provider=aws").is_err());
-    assert!(servers(1, "-retry-join nowhere").is_err());
+    for (text, address) in [
+        ("10.0.0.1", "10.0.0.1:8301"),
+        ("10.0.0.1:9", "10.0.0.1:9"),
+        ("[::1]:9", "[::1]:9"),
+        ("::1", "[::1]:8301"),
+    ] {
+        let addresses = found(text).expect("an address");
+        assert_eq!(addresses.iter().map(ToString::to_string).collect::<Vec<_>>(), [address]);
+    }
+    for wrong in ["provider=aws", "nowhere", "host:port"] {
+        assert!(found(wrong).expect_err(wrong).to_string().contains(wrong));
+    }
+}
+
+#[test]
+fn gossip_has_consuls_defaults_and_its_own_addresses() {
+    let config = load("-server -data-dir d -bind 10.0.0.1 -join 10.0.0.2", &[]).expect("valid");
+    let gossip = &config.gossip;
+    assert_eq!(gossip.lan.bind.to_string(), "10.0.0.1:8301");
+    assert_eq!(gossip.lan.timing, GossipTiming::LAN);
+    assert_eq!(gossip.lan.reconnect_timeout, Duration::from_secs(72 * 3600));
+    let wan = gossip.wan.expect("a server");
+    assert_eq!((wan.advertise.to_string().as_str(), wan.timing.gossip_nodes), ("10.0.0.1:8302", 3));
+    assert!(gossip.key.is_none() && gossip.verify_incoming && gossip.keyring_file);
+    assert_eq!(config.lan_join.start, ["10.0.0.2"]);
+    assert_eq!((config.lan_join.interval, config.lan_join.max), (Duration::from_secs(30), 0));
+    assert_eq!(config.autopilot.server_stabilization_time, Duration::from_secs(10));
+
+    let file = r#"{"serf_lan": "10.0.0.9", "serf_wan": "10.0.0.8", "advertise_addr_wan": "1.2.3.4",
+        "ports": {"serf_lan": 1, "serf_wan": 2}, "encrypt": "MDEyMzQ1Njc4OWFiY2RlZg==",
+        "encrypt_verify_incoming": false, "reconnect_timeout": "8h", "node_meta": {"rack": "7"},
+        "gossip_lan": {"probe_interval": "2s", "suspicion_mult": 9}, "retry_max": 3,
+        "autopilot": {"min_quorum": 3, "cleanup_dead_servers": false}}"#;
+    let flags = "-server -data-dir d -bind 10.0.0.1 -retry-join a -node-meta zone:b:c -rejoin";
+    let config = load(flags, &[("a.json", file)]).expect("valid");
+    let gossip = &config.gossip;
+    assert_eq!(gossip.lan.bind.to_string(), "10.0.0.9:1");
+    assert_eq!(gossip.lan.advertise.to_string(), "10.0.0.1:1");
+    let wan = gossip.wan.expect("a server");
+    assert_eq!(
+        (wan.bind.to_string(), wan.advertise.to_string()),
+        ("10.0.0.8:2".into(), "1.2.3.4:2".into())
+    );
+    assert_eq!(gossip.key.as_deref(), Some(&b"0123456789abcdef"[..]));
+    assert!(!gossip.verify_incoming && config.rejoin_after_leave);
+    let timing = gossip.lan.timing;
+    assert_eq!((timing.probe_interval, timing.suspicion_mult), (Duration::from_secs(2), 9));
+    assert_eq!(
+        (config.node_meta["rack"].as_str(), config.node_meta["zone"].as_str()),
+        ("7", "b:c")
+    );
+    assert_eq!((config.autopilot.min_quorum, config.autopilot.cleanup_dead_servers), (3, false));
+    assert_eq!(config.lan_join.max, 3);
+
+    let dev = load("-dev", &[]).expect("valid");
+    assert_eq!(dev.gossip.lan.timing.probe_interval, Duration::from_millis(100));
+    assert!(!dev.gossip.keyring_file);
+    let client = load("-data-dir d", &[]).expect("valid");
+    assert!(!client.server && client.gossip.wan.is_none());
+    assert!(client.leave_on_terminate && !client.skip_leave_on_interrupt);
+}
+
+#[test]
+fn settings_of_a_clusters_life_are_checked() {
+    for (file, text) in [
+        (r#"{"reconnect_timeout": "4h"}"#, "ReconnectTimeoutLan must be >= 8h0m0s"),
+        (r#"{"reconnect_timeout_wan": "4h"}"#, "ReconnectTimeoutWan must be >= 8h0m0s"),
+        (
+            r#"{"encrypt": "dG9vIHNob3J0"}"#,
+            "encrypt has invalid key: key size must be 16, 24 or 32 bytes",
+        ),
+        (
+            r#"{"bootstrap_expect": -1}"#,
+            "bootstrap_expect cannot be -1. Must be greater than or equal to zero",
+        ),
+        (
+            r#"{"autopilot": {"max_trailing_logs": -1}}"#,
+            "autopilot.max_trailing_logs cannot be -1. Must be greater than or equal to zero",
+        ),
+        (
+            r#"{"raft_protocol": 2}"#,
+            "raft_protocol version 2 is not supported by this version of Consul",
+        ),
+        (
+            r#"{"node_meta": {"consul-x": "y"}}"#,
+            "node_meta invalid: Couldn't load metadata pair ('consul-x', 'y'): \
+             Key prefix 'consul-' is reserved for internal use",
+        ),
+        (
+            r#"{"advertise_addr_wan": "0.0.0.0"}"#,
+            "Advertise WAN address cannot be 0.0.0.0, :: or [::]",
+        ),
+        (
+            r#"{"gossip_lan": {"gossip_nodes": 0}}"#,
+            "gossip_lan.gossip_nodes must be between 1 and 1000",
+        ),
+        (
+            r#"{"gossip_lan": {"x": 0}}"#,
+            "a.json:1: invalid config key gossip_lan.x, did you mean gossip_lan?",
+        ),
+        (r#"{"retry_max": -1}"#, "retry_max must be greater than or equal to zero"),
+        (
+            r#"{"read_replica": true}"#,
+            "read_replica: servers that never vote are not built; remove it",
+        ),
+    ] {
+        assert_eq!(error("-dev", file), text, "{file}");
+    }
+    assert!(error("-dev", r#"{"encrypt": "no base64!"}"#).starts_with("encrypt has invalid key: "));
+}
+
+#[test]
+fn legacy_has_the_defaults_and_words_of_its_time() {
+    let flags = "-server -profile=legacy -data-dir d -bind 10.0.0.1 -dc=dc1 -bootstrap-expect 2";
+    let config = load(flags, &[]).expect("valid");
+    assert_eq!(config.profile, Profile::Legacy);
+    assert_eq!(config.raft.heartbeat_timeout, Duration::from_secs(1));
+    assert_eq!(config.raft.leader_lease_timeout, Duration::from_millis(500));
+    assert!(!config.leave_on_terminate && !config.skip_leave_on_interrupt);
+    assert!(config.rpc_hold_timeout.is_zero() && config.leave_drain_time.is_zero());
+    assert_eq!(config.warnings, ["WARNING: Expect Mode enabled, expecting 2 servers"]);
+    let text = load("-server -profile=legacy", &[]).expect_err("refused").to_string();
+    assert_eq!(text, "Must specify data directory using -data-dir");
+    let one = load("-server -data-dir d -bind 10.0.0.1 -bootstrap-expect=1", &[]).expect("valid");
+    assert!(one.bootstrap && one.bootstrap_expect == 0);
 }

@@ -6,10 +6,13 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
+use proconsul::agent::autopilot::ServerStats;
 use proconsul::agent::{
-    Failure, PeerName, RaftServer, ReadMeta, ReadOptions, Reply, Request, SelfInfo, StateImage,
+    Failure, PeerName, RaftInfo, RaftServer, ReadMeta, ReadOptions, Reply, Request, SelfInfo,
+    StateImage,
 };
 use proconsul::base::{Duration, Faults, LogIndex, ServerAddress, Term, WallTime};
+use proconsul::gossip::JoinReport;
 use proconsul::http::{Backend, Identity};
 use proconsul::raft::{self, Configuration, Refusal, SnapshotMeta, Suffrage};
 use proconsul::state::{Change, Query, StateStore};
@@ -122,6 +125,11 @@ impl StoreBackend {
     }
 }
 
+/// A server outside of any pool.
+fn self_info(raft: RaftInfo) -> SelfInfo {
+    SelfInfo { raft: Some(raft), ..SelfInfo::of_pools(None) }
+}
+
 impl Backend for StoreBackend {
     async fn ask(&self, request: Request) -> Result<Reply, Failure> {
         if let Some(failure) = self.shared().failure.clone() {
@@ -134,7 +142,7 @@ impl Backend for StoreBackend {
             Request::Read { query, options } => self.read(query, options).await,
             Request::StatusLeader => Reply::Leader(Some(own)),
             Request::StatusPeers => Reply::Peers(vec![own]),
-            Request::AgentSelf => Reply::AgentSelf(Box::new(SelfInfo {
+            Request::AgentSelf => Reply::AgentSelf(Box::new(self_info(RaftInfo {
                 raft_state: "Leader",
                 term: Term(2),
                 last_log_index: last,
@@ -147,7 +155,15 @@ impl Backend for StoreBackend {
                 last_snapshot: Default::default(),
                 latest_configuration: configuration(),
                 latest_configuration_index: LogIndex(1),
-            })),
+            }))),
+            Request::StatusRaftStats => Reply::RaftStats(ServerStats {
+                last_contact: Some(Duration::ZERO),
+                last_term: Term(2),
+                last_index: last,
+            }),
+            Request::Members { .. } => Reply::Members(Some(Vec::new())),
+            // What needs a pool is asked of real agents.
+            Request::Join { .. } | Request::ForceLeave { .. } | Request::Leave => Reply::Done,
             Request::RaftConfiguration { .. } => self.peers(),
             Request::RemoveRaftPeer(name) => return removed(&name),
             Request::TransferLeadership { to: None } => Reply::Done,
@@ -157,6 +173,10 @@ impl Backend for StoreBackend {
             Request::SnapshotSave { .. } => self.snapshot(),
             Request::SnapshotRestore(image) => self.restore(image),
         })
+    }
+
+    async fn join(&self, _: Vec<String>, _: bool) -> Result<JoinReport, Failure> {
+        Ok(JoinReport::default())
     }
 
     fn jitter(&self, max: Duration) -> Duration {

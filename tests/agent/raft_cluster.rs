@@ -110,7 +110,11 @@ impl Cluster {
                 raft: None,
                 clock: Instant::ZERO,
                 life: 0,
-                disk: if number <= shape.servers { disk.clone() } else { Disk::default() },
+                disk: if number <= shape.servers && !shape.bare {
+                    disk.clone()
+                } else {
+                    Disk::default()
+                },
                 writing: VecDeque::new(),
                 log: Log::default(),
                 in_force: Configuration::default(),

@@ -9,15 +9,19 @@
 //! | `transfer n1 [n2]` | asks n1 to hand over |
 //! | `timeout-now n2` | tells n2 to stand |
 //! | `prevote n2 term=3 candidate=n1 last=2@2` | a hand-made request |
+//! | `cluster … bare=1` | nobody has anything on disk |
+//! | `bootstrap n1 n1 n2 [twice=1]` | gives n1 the first set of a new cluster, with its first server twice |
 //! | `set-peers n1 [n1 n2]` | the agent's SetPeers; without names: for good |
 //! | `peers n1`, `edit n1 [n1 n2]` | shows and writes `peers.json` on disk |
 //! | `exempt`, `broken` | lets the judge go on where 0.5.2 breaks a property; shows which it broke |
 //! | `configuration n1` | shows what is in force |
 
 use goldenscript::ArgumentConsumer;
-use proconsul::base::{LogIndex, ReplyToken, Term};
+use proconsul::base::{LogIndex, ReplyToken, ServerAddress, Term};
 use proconsul::raft::describe::describe_configuration;
-use proconsul::raft::{ChangeCommand, Input, Request, RequestPreVote};
+use proconsul::raft::{
+    ChangeCommand, Configuration, Input, Request, RequestPreVote, Server, Suffrage,
+};
 
 use crate::raft_changes::NOT_KEPT;
 use crate::raft_cluster::Cluster;
@@ -27,6 +31,7 @@ use crate::raft_shape::{Discipline, Shape};
 /// What of a cluster's shape belongs here.
 pub fn take_shape(shape: &mut Shape, args: &mut ArgumentConsumer<'_>) -> Outcome<()> {
     shape.spares = number(args, "spares", 0)? as usize;
+    shape.bare = number(args, "bare", 0)? == 1;
     shape.pre_vote = number(args, "prevote", 0)? == 1;
     let enable_single_node = number(args, "single", 0)? == 1;
     if number(args, "legacy", 0)? == 1 {
@@ -70,6 +75,14 @@ pub fn run_command(
             };
             ask(cluster, at, Request::RequestPreVote(request))?;
         }
+        "bootstrap" => {
+            let at = node(cluster, args)?;
+            let twice = number(args, "twice", 0)? == 1;
+            let mut servers: Vec<Server> = peers(cluster, args)?.into_iter().map(voter).collect();
+            servers.extend(servers.first().cloned().filter(|_| twice));
+            let set = Configuration { servers };
+            cluster.step(at, Input::Bootstrap(set)).map_err(broken)?;
+        }
         "set-peers" => {
             let at = node(cluster, args)?;
             let peers = peers(cluster, args)?;
@@ -108,15 +121,16 @@ fn ask(cluster: &mut Cluster, at: usize, request: Request) -> Outcome<()> {
     cluster.step(at, Input::Request { token, request }).map_err(broken)
 }
 
-fn peers(
-    cluster: &Cluster,
-    args: &mut ArgumentConsumer<'_>,
-) -> Outcome<Vec<proconsul::base::ServerAddress>> {
+fn peers(cluster: &Cluster, args: &mut ArgumentConsumer<'_>) -> Outcome<Vec<ServerAddress>> {
     let mut peers = Vec::new();
     while let Some(at) = optional_node(cluster, args)? {
         peers.push(cluster.nodes[at].address.clone());
     }
     Ok(peers)
+}
+
+fn voter(address: ServerAddress) -> Server {
+    Server { suffrage: Suffrage::Voter, id: address.as_str().into(), address }
 }
 
 fn command(name: &str) -> Outcome<ChangeCommand> {
@@ -143,6 +157,8 @@ macro_rules! stories {
 }
 
 stories! {
+    bootstrap,
+    bootstrap_refused,
     change_add,
     change_needed_without_vote,
     change_promoted_is_needed,
@@ -153,6 +169,7 @@ stories! {
     change_shrinking_quorum,
     change_stranger_is_needed,
     change_truncated,
+    legacy_bootstrap,
     legacy_counting,
     legacy_leader_leaves,
     legacy_leader_removes_itself_alone,

@@ -27,6 +27,8 @@ pub struct Shape {
     pub nonvoters: usize,
     /// How many more there are, after those, that no set names yet.
     pub spares: usize,
+    /// Nobody has anything on disk.
+    pub bare: bool,
     pub discipline: Discipline,
     pub pre_vote: bool,
     pub max_append_entries: usize,
@@ -45,6 +47,7 @@ impl Shape {
             servers,
             nonvoters: 0,
             spares: 0,
+            bare: false,
             discipline: Discipline::Modern,
             pre_vote: false,
             max_append_entries: 64,

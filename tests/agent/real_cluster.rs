@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use crate::real_process::{
-    Agent, Setup, call, check_all, eventually, free_port, get, loopback, meanwhile, put,
+    Agent, Ports, Setup, call, check_all, eventually, get, loopback, meanwhile, put,
 };
 
 /// The servers' setups, and those that run.
@@ -18,16 +18,14 @@ pub struct Cluster {
 
 impl Cluster {
     pub fn start() -> Self {
-        let port = free_port();
-        let join: Vec<String> =
-            (1..=3).map(|host| format!("\"{}:{port}\"", loopback(host))).collect();
+        let ports = Ports::free();
         let members = format!(
-            ",\n\"server\": true, \"bootstrap_expect\": 3, \"retry_join\": [{}],\n\
-             \"performance\": {{ \"raft_multiplier\": 1 }}",
-            join.join(", ")
+            ",\n\"server\": true, \"bootstrap_expect\": 3, \"retry_join\": [\"{}\"],\n\
+             \"retry_interval\": \"1s\", \"performance\": {{ \"raft_multiplier\": 1 }}",
+            ports.lan_at(1)
         );
         let setups: Vec<Setup> =
-            (1..=3).map(|host| Setup::new(host, port, &members, &[]).durable()).collect();
+            (1..=3).map(|host| Setup::on(host, ports, &members, &[]).durable()).collect();
         let running = setups.iter().map(|setup| Some(setup.start())).collect();
         Self { setups, running }
     }

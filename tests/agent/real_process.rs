@@ -5,7 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -40,14 +40,18 @@ pub fn eventually<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// A port that nothing listens on at 127.0.0.1, .2 and .3.
+/// A port that nothing listens on at 127.0.0.1 to .4, for streams and for datagrams.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let start = std::process::id().wrapping_mul(61);
     for _ in 0..2000 {
         let step = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
         let port = u16::try_from(12_000 + step % 18_000).expect("below 30,000");
-        if (1..=3).all(|host| TcpListener::bind((loopback(host), port)).is_ok()) {
+        let is_free = |host| {
+            let at = (loopback(host), port);
+            TcpListener::bind(at).is_ok() && UdpSocket::bind(at).is_ok()
+        };
+        if (1..=4).all(is_free) {
             return port;
         }
     }
@@ -56,6 +60,27 @@ pub fn free_port() -> u16 {
 
 pub fn loopback(host: u8) -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(127, 0, 0, host))
+}
+
+/// What an agent listens on; the same on every address, so a cluster may share them.
+#[derive(Clone, Copy, Debug)]
+pub struct Ports {
+    pub http: u16,
+    pub server: u16,
+    pub lan: u16,
+    pub wan: u16,
+}
+
+impl Ports {
+    pub fn free() -> Self {
+        let [http, server, lan, wan] = [(); 4].map(|()| free_port());
+        Self { http, server, lan, wan }
+    }
+
+    /// Where an agent on this address gossips.
+    pub fn lan_at(&self, host: u8) -> SocketAddr {
+        SocketAddr::new(loopback(host), self.lan)
+    }
 }
 
 /// How to start an agent.
@@ -70,16 +95,18 @@ pub struct Setup {
 impl Setup {
     /// An agent on 127.0.0.`host` with a configuration file of these members and these flags.
     pub fn new(host: u8, server: u16, members: &str, flags: &[&str]) -> Self {
-        Self::on(host, (free_port(), server), members, flags)
+        Self::on(host, Ports { server, ..Ports::free() }, members, flags)
     }
 
-    /// The same, on this port for HTTP and this one for servers.
-    pub fn on(host: u8, (http, server): (u16, u16), members: &str, flags: &[&str]) -> Self {
+    /// The same, on these ports.
+    pub fn on(host: u8, ports: Ports, members: &str, flags: &[&str]) -> Self {
         let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
         let ip = loopback(host);
+        let Ports { http, server, lan, wan } = ports;
         let file = format!(
             "{{ \"node_name\": \"n{host}\", \"bind_addr\": \"{ip}\", \"client_addr\": \"{ip}\",\n\
-             \"ports\": {{ \"http\": {http}, \"server\": {server} }}{members} }}"
+             \"ports\": {{ \"http\": {http}, \"server\": {server}, \"serf_lan\": {lan}, \
+             \"serf_wan\": {wan} }}{members} }}"
         );
         fs::write(folder.path().join("agent.json"), file).expect("a written file");
         Self { host, http, server, folder, flags: flags.iter().map(|&f| f.to_owned()).collect() }
@@ -94,6 +121,18 @@ impl Setup {
     /// With its data in a folder that lasts as long as this.
     pub fn durable(mut self) -> Self {
         self.flags.push(format!("-data-dir={}", self.data().display()));
+        self
+    }
+
+    /// With one more flag from the next start on.
+    pub fn with_flag(mut self, flag: &str) -> Self {
+        self.flags.push(flag.to_owned());
+        self
+    }
+
+    /// From the next start on without the flags that begin so.
+    pub fn without(mut self, flag: &str) -> Self {
+        self.flags.retain(|given| !given.starts_with(flag));
         self
     }
 

@@ -56,6 +56,14 @@ fn shown(answer: &Answer) -> String {
     let mut text = format!("index {}\n", answer.index);
     let wrote = match &answer.rows {
         Rows::Keys(names) => writeln!(text, "{names:?}"),
+        other @ (Rows::Nodes(_)
+        | Rows::NodeServices(_)
+        | Rows::Services(_)
+        | Rows::ServiceNodes(_)
+        | Rows::CheckServiceNodes(_)
+        | Rows::Checks(_)
+        | Rows::Autopilot(_)
+        | Rows::Coordinates(_)) => writeln!(text, "{other:?}"),
         Rows::Entries(rows) => rows.iter().try_for_each(|row| {
             writeln!(
                 text,

@@ -90,6 +90,7 @@ impl Model {
                 names.dedup();
                 Rows::Keys(names)
             }
+            other => panic!("{other:?} is not about keys"),
         }
     }
 }
@@ -156,6 +157,7 @@ fn is_precise(query: &Query, rows: &Rows) -> bool {
     let has_rows = match rows {
         Rows::Entries(rows) => !rows.is_empty(),
         Rows::Keys(rows) => !rows.is_empty(),
+        _ => false,
     };
     let of_everything = matches!(query,
         Query::KvList { prefix } | Query::KvKeys { prefix, .. } if prefix.is_empty());

@@ -520,7 +520,8 @@ fn forwarded_requests_that_cannot_be_served_leave_the_connection_alive() {
         call.request.expect_err("cannot be served")
     };
     assert_eq!(call("KVS.Lock", &[0x80]), "rpc: can't find method KVS.Lock");
-    assert_eq!(call("Catalog.Register", &[0xc0]), "rpc: can't find service Catalog.Register");
+    assert_eq!(call("Catalog.Lock", &[0xc0]), "rpc: can't find method Catalog.Lock");
+    assert_eq!(call("Session.Apply", &[0xc0]), "rpc: can't find service Session.Apply");
     let error = call("KVS.Get", b"\x81\xa3Key\x01");
     assert!(error.contains("expected a string or bytes, found type byte 0x01"), "{error}");
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::runner::{Desk, Done, THREE, root};
 
 /// Every property that a run of this version judges, in the order of the language.
-const PROPERTIES: [&str; 14] = [
+const PROPERTIES: [&str; 19] = [
     "script",
     "boot",
     "determinism",
@@ -22,6 +22,11 @@ const PROPERTIES: [&str; 14] = [
     "durability",
     "storage-recovery",
     "liveness",
+    "gossip-completeness",
+    "gossip-accuracy",
+    "incarnation-monotonic",
+    "no-stale-resurrection",
+    "views-converge",
 ];
 
 const FILES: [&str; 5] =

@@ -176,7 +176,7 @@ fn a_boot_that_takes_too_long() {
 fn a_manual_boot_starts_nothing() {
     let manual = "title = \"manual\"\n[cluster]\nboot = \"manual\"\nservers = [\"a\", \"b\", \"c\"]\n\
         config = { performance = { raft_multiplier = 1 } }\n\
-        node.servers = { bootstrap_expect = 3, retry_join = [\"{a}\", \"{b}\", \"{c}\"] }\n";
+        node.servers = { bootstrap_expect = 2, retry_join = [\"{a}\", \"{b}\", \"{c}\"] }\n";
     let body = r#"
 [[step]]
 do = "wait"

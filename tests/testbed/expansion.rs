@@ -301,6 +301,70 @@ fn machines_and_links_at_once() {
     }
 }
 
+/// Blocks, lookups, and links that `[network]` names.
+const BLOCKS: &str = r#"
+[network]
+loss = "1/200"
+duplicate = "1/50"
+reorder = "1/50"
+corrupt = "1/500"
+bandwidth = "50Mbit/s"
+link."n1 <-> n2" = { latency = "2ms..30ms" }
+link."servers -> users" = { loss = "0/1" }
+[[workload]]
+kind = "kv"
+rate = "20/s"
+[[workload]]
+kind = "event"
+rate = "60/m"
+between = "1s..5s"
+[[step]]
+at = "2s..4s"
+do = "repeat"
+times = 3
+  [[step.step]]
+  id = "cut"
+  do = "kill"
+  target = "server:any"
+  for = "1s..3s"
+  [[step.step]]
+  do = "parallel"
+    [[step.step.step]]
+    id = "short"
+    do = "pause"
+    target = "follower:any"
+    for = "500ms"
+    optional = true
+    [[step.step.step]]
+    after = "short + 1s..2s"
+    do = "note"
+    text = "the leader is {leader}"
+    when = "one-leader"
+  [[step.step]]
+  do = "dns-fail"
+  target = "random:2"
+  for = "1s"
+[[step]]
+after = "cut + 1s"
+do = "note"
+text = "cut for the first time"
+[[step]]
+at = "1s"
+do = "wait"
+for = "60s"
+"#;
+
+#[test]
+fn blocks_of_steps() {
+    let desk = Desk::new();
+    let path = desk.write("blocks.toml", format!("{THREE}{BLOCKS}"));
+    for seed in ["1", "2", "3"] {
+        assert_round_trip(&path, seed);
+    }
+    let run = desk.run([path.to_str().expect("a path"), "--seed", "1", "--json", "--no-replay"]);
+    assert_eq!(run.code, 0, "{run:?}");
+}
+
 #[test]
 fn a_run_whose_length_is_not_written() {
     let desk = Desk::new();

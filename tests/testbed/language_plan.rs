@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sim_runner::scenario::model::{Action, Plan, Seed, Target, Trigger};
+use sim_runner::scenario::model::{Action, Boot, Plan, Profile, Seed, Target, Trigger};
 use sim_runner::scenario::{Field, expand, fill, load, load_text, lower, titles};
 
 /// The repository's scenarios.
@@ -115,7 +115,7 @@ fn odd_words_survive_expand() {
     round_trip("oddities.toml", &ODDITIES.replace("''s", "s"), 0..200);
 }
 
-/// The example of the language reference, but for the client agents, which are not built.
+/// The example of the language reference.
 const EXAMPLE: &str = r#"
 title = "leader loss under write load"
 story = "The leader is killed while users write. No acknowledged write may be lost, and service resumes."
@@ -123,6 +123,7 @@ source = "where it comes from: an outage thread, a paper, an article"        # o
 
 [cluster]
 servers = 3                      # n1 n2 n3; or names: ["alpha", "beta"]
+clients = 2                      # c1 c2: agents in client mode; or names
 config = { performance = { raft_multiplier = 1 } }      # any agent config key, for every node
 node.servers = { leave_on_terminate = false }           # the same, for one role (servers, clients)
 node.n2 = { rejoin_after_leave = true }                 # the same, for one node
@@ -185,6 +186,175 @@ fn the_example_of_the_reference_is_a_plan() {
     assert_eq!(plan.expects[0].within, Some((Duration::ZERO, Duration::from_secs(8))));
 }
 
+/// The story without times of the language reference.
+const PEERS_JSON: &str = r#"
+title = "peers.json turns null when the leader of two leaves, and how to recover"
+[cluster]
+profile = "legacy"
+boot = "manual"
+servers = ["n1", "n2"]
+node.servers = { bootstrap_expect = 2 }
+
+[[step]]
+do = "start"
+target = "servers"
+[[step]]
+do = "cli"
+via = "n2"
+run = "join {n1}"
+expect = { exit = 0, contains = ["Successfully joined cluster by contacting 1 nodes."] }
+[[step]]
+do = "wait"
+until = "one-leader"
+[[step]]
+id = "leaves"
+do = "leave"
+target = "leader"
+[[step]]
+do = "file"
+target = "same-as:leaves"
+path = "raft/peers.json"
+expect = { content = "null\n" }
+[[step]]
+do = "wait"
+for = "40s"
+while = "no-leader"
+[[step]]
+do = "file"
+target = "servers"
+path = "raft/peers.json"
+write = '["{n1}:8300","{n2}:8300"]'
+[[step]]
+do = "start"
+target = "same-as:leaves"
+args = ["-rejoin"]
+[[step]]
+do = "wait"
+until = "one-leader and writable"
+"#;
+
+/// Members, links, blocks: what the scenarios of the repository do not say.
+const MEMBERS: &str = r#"
+title = "members"
+[cluster]
+servers = ["alpha", "beta", "gamma"]
+clients = 2
+config = { log_level = "DEBUG" }
+node.clients = { leave_on_terminate = true }
+node.c2 = { log_level = "WARN" }
+[network]
+latency = "1ms..2ms"
+duplicate = "1/50"
+reorder = "1/60"
+corrupt = "1/70"
+bandwidth = "10Mbit/s"
+wan = { latency = "40ms..60ms", loss = "1/100" }
+link."alpha -> beta" = { latency = "5ms..9ms" }
+link."clients <-> servers" = { bandwidth = "1Mbit/s", corrupt = "1/1000" }
+[[workload]]
+kind = "event"
+users = 2
+rate = "30/m"
+size = "64B"
+via = "client:any"
+[[step]]
+id = "rounds"
+do = "repeat"
+times = 3
+  [[step.step]]
+  do = "leave"
+  target = "c1"
+  [[step.step]]
+  id = "inner"
+  do = "parallel"
+    [[step.step.step]]
+    do = "wait"
+    for = "2s..3s"
+    [[step.step.step]]
+    id = "last"
+    after = "member-left(c1) + 1s"
+    do = "force-leave"
+    target = "c1"
+    prune = true
+  [[step.step]]
+  do = "start"
+  target = "c1"
+  args = ["-rejoin"]
+[[step]]
+do = "join"
+target = "clients"
+to = ["alpha", "beta"]
+wan = true
+[[step]]
+do = "force-leave"
+target = "c2"
+via = "server:any"
+[[step]]
+after = "last + 2s"
+do = "dns-fail"
+target = "not(leader)"
+for = "3s"
+[[step]]
+after = "promoted(beta) + 1s"
+when = "alive(c1) and not failed(c2) and members >= 5 and members-converged at beta"
+do = "parallel"
+  [[step.step]]
+  do = "note"
+  text = "{c1} {c1.name}"
+[[expect]]
+eventually = "left(c1) at alpha or member(c2)"
+[[expect]]
+seen = "recovered-from-peers-json"
+[[expect]]
+in_order = ["member-joined(clients)", "member-failed(c1)", "member-left(same-as:rounds.x)"]
+"#;
+
+#[test]
+fn what_is_said_of_members_survives_expand() {
+    round_trip("peers.toml", PEERS_JSON, 0..3);
+    let plan = plan_of(PEERS_JSON, 1);
+    assert_eq!((plan.cluster.boot, plan.cluster.profile), (Boot::Manual, Profile::Legacy));
+    let text = MEMBERS.replace("same-as:rounds.x", "client:any");
+    round_trip("members.toml", &text, 0..50);
+    let plan = plan_of(&text, 1);
+    let names: Vec<(&str, bool)> =
+        plan.cluster.nodes.iter().map(|node| (node.name.as_str(), node.server)).collect();
+    let expected = [("alpha", true), ("beta", true), ("gamma", true), ("c1", false), ("c2", false)];
+    assert_eq!(names, expected);
+    let config = |at: usize| plan.cluster.nodes[at].config.to_string();
+    assert_eq!(config(0), r#"{"log_level":"DEBUG"}"#);
+    assert_eq!(config(3), r#"{"leave_on_terminate":true,"log_level":"DEBUG"}"#);
+    assert_eq!(config(4), r#"{"leave_on_terminate":true,"log_level":"WARN"}"#);
+    assert_eq!(plan.network.links.len(), 2);
+    let parents: Vec<Option<usize>> = plan.steps.iter().map(|step| step.parent).collect();
+    let outside = None;
+    let expected = [
+        outside,
+        Some(0),
+        Some(0),
+        Some(2),
+        Some(2),
+        Some(0),
+        outside,
+        outside,
+        outside,
+        outside,
+        Some(9),
+    ];
+    assert_eq!(parents, expected);
+}
+
+#[test]
+fn a_block_lasts_as_long_as_what_is_in_it() {
+    let run = |steps: &str| plan_of(&format!("title = 't'\n{steps}"), 1).time.run.as_secs();
+    let wait = |depth: &str, span: u32| format!("[[{depth}]]\ndo = 'wait'\nfor = '{span}s'\n");
+    let inner = format!("{}{}", wait("step.step", 7), wait("step.step", 20));
+    let after = wait("step", 10);
+    let repeat = "[[step]]\ndo = 'repeat'\ntimes = 3\n";
+    assert_eq!(run(&format!("{repeat}{inner}{after}")), 81 + 10 + 10);
+    assert_eq!(run(&format!("[[step]]\ndo = 'parallel'\n{inner}{after}")), 20 + 10 + 10);
+}
+
 #[test]
 fn conditions_bind_as_the_reference_says() {
     let condition = |text: &str| {
@@ -223,13 +393,16 @@ fn titles_are_listed_in_order_of_paths() {
 fn the_main_scenario_keeps_its_contract() {
     let source = load(&scenarios().join("leader_loss.toml"), &[]).expect("it is a scenario");
     let plan = lower(&source, &seed("42")).expect("it lowers");
-    assert_eq!(plan.cluster.nodes.len(), 3);
+    assert_eq!(plan.cluster.nodes.len(), 5);
+    assert_eq!(plan.cluster.nodes.iter().filter(|node| node.server).count(), 3);
     assert!(plan.cluster.nodes.iter().all(|n| n.config["performance"]["raft_multiplier"] == 1));
     assert_eq!(plan.time.run.as_secs(), 60);
     assert!(!plan.time.settle.is_zero(), "liveness is judged");
     let workload = &plan.workloads[0];
     assert!(workload.users >= 3 && workload.per_minute == 1200);
-    let sim_runner::scenario::model::WorkloadKind::Kv(kv) = &workload.kind;
+    let sim_runner::scenario::model::WorkloadKind::Kv(kv) = &workload.kind else {
+        panic!("{:?}", workload.kind);
+    };
     let modes = kv.consistency;
     assert!(kv.keys == 5 && modes.consistent * 3 >= modes.consistent + modes.default + modes.stale);
     let leaders = |step: &&sim_runner::scenario::model::Step| {

@@ -218,7 +218,10 @@ fn events_are_counted_from_time_zero_on() {
         let mut tally = Tally::new(pattern.clone());
         for event in &story.events {
             let happened = view.apply(event);
-            assert_eq!(matches(&pattern, event, happened), tally.observe(event, happened));
+            assert_eq!(
+                matches(&pattern, event, happened, &view),
+                tally.observe(event, happened, &view)
+            );
         }
         assert_eq!((tally.count, tally.first), (count, first), "{pattern:?}");
         let condition = compare(Number::Count(pattern.clone()), Comparison::Equal, count);

@@ -187,6 +187,7 @@ fn note(id: &str) -> Step {
         id: id.to_owned(),
         chaos: false,
         place: "a.toml:3".to_owned(),
+        parent: None,
         trigger: Trigger::Previous,
         when: None,
         within: ms(60_000),

@@ -6,7 +6,7 @@ use sim_runner::checker::{Evidence, Outcome, judge};
 use sim_runner::history::operation::{Call, Mode, Operation, Outcome as Ended, Output, Seen};
 use sim_runner::property::{Judgement, Verdict};
 use sim_runner::scenario::model::{
-    Boot, ClusterPlan, Condition, Expect, NetworkPlan, Plan, Seed, Span, Step, TimePlan,
+    Boot, ClusterPlan, Condition, Expect, NetworkPlan, Plan, Profile, Seed, Step, TimePlan,
 };
 use sim_runner::trace::View;
 use sim_runner::trace::event::{
@@ -70,11 +70,13 @@ fn plan() -> Plan {
         story: None,
         source: None,
         seed: Seed { text: "42".to_owned(), bytes: [0; 32] },
-        cluster: ClusterPlan { nodes: Vec::new(), boot: Boot::Joined, max_dead_servers: 1 },
-        network: NetworkPlan {
-            latency: Span { low: ms(1), high: ms(5) },
-            loss: proconsul::base::Ratio::ZERO,
+        cluster: ClusterPlan {
+            nodes: Vec::new(),
+            boot: Boot::Joined,
+            profile: Profile::Modern,
+            max_dead_servers: 1,
         },
+        network: NetworkPlan::default(),
         disk: Default::default(),
         clock: Default::default(),
         time: TimePlan {

@@ -6,7 +6,9 @@ use proptest::prelude::*;
 use sim_runner::checker::determinism;
 use sim_runner::property::Verdict;
 use sim_runner::trace::diff::diff;
-use sim_runner::trace::event::{Ending, EntryRef, Host, Role, SnapshotRef, TraceEvent, What};
+use sim_runner::trace::event::{
+    Change, Ending, EntryRef, Host, Pool, Role, SnapshotRef, SwimState, TraceEvent, What,
+};
 use sim_runner::trace::file::{from_binary, parse_jsonl, read, to_binary, write_jsonl};
 use sim_runner::trace::json::Lines;
 use sim_runner::trace::{Recording, Trace};
@@ -90,6 +92,24 @@ fn every_kind(a: u64, b: u64, text: &str, host: Host, flag: bool) -> Vec<What> {
         What::DiskStruck { kind: text(), path: text(), detail: text() },
         What::LinkFault { to: host, kind: text(), on: flag, detail: text() },
         What::Ran { command: text(), exit: step as i32 },
+        What::LookupsFail { on: flag },
+        What::Swim {
+            pool: Pool::Wan,
+            about: text(),
+            address: text(),
+            from: flag.then_some(SwimState::Suspect),
+            to: SwimState::Dead,
+            incarnation: step,
+        },
+        What::Refuted { pool: Pool::Lan, by: text(), incarnation: step },
+        What::Member {
+            pool: Pool::Lan,
+            about: text(),
+            change: Change::Reaped,
+            forced: flag,
+            ltime: a,
+        },
+        What::UserEvent { pool: Pool::Lan, name: text(), ltime: b },
     ]
 }
 

@@ -20,14 +20,19 @@ use super::durability::Durability;
 use super::election_safety::ElectionSafety;
 use super::expectations::{self, Missed};
 use super::findings::skipped;
+use super::gossip_accuracy::GossipAccuracy;
+use super::gossip_completeness::GossipCompleteness;
+use super::incarnation_monotonic::IncarnationMonotonic;
 use super::leader_completeness::LeaderCompleteness;
 use super::liveness::Liveness;
 use super::log_matching::LogMatching;
 use super::no_panic::NoPanic;
+use super::no_stale_resurrection::NoStaleResurrection;
 use super::oracle::{Oracle, pass};
 use super::script::Script;
 use super::state_machine_safety::StateMachineSafety;
 use super::storage_recovery::StorageRecovery;
+use super::views_converge::ViewsConverge;
 use super::vote_durability::VoteDurability;
 use super::windows::{ReadWindow, stale_reads};
 
@@ -71,7 +76,7 @@ pub fn judge(
     given: Vec<Judgement>,
 ) -> Outcome {
     let stale = stale_reads(evidence, windows);
-    let mut judgements = pass(evidence, oracles(plan));
+    let mut judgements = pass(evidence, oracles(plan, &evidence.header));
     judgements.extend(given);
     let expected = expectations::judge(evidence, &plan.expects, &stale);
     if let Some(script) = judgements.iter_mut().find(|j| j.property == "script") {
@@ -91,7 +96,7 @@ pub fn judge(
     Outcome { judgements, seen: seen(evidence, &stale), sometimes: expected.sometimes }
 }
 
-fn oracles(plan: &Plan) -> Vec<Box<dyn Oracle>> {
+fn oracles(plan: &Plan, header: &Header) -> Vec<Box<dyn Oracle>> {
     vec![
         Box::new(Script::new(plan)),
         Box::new(BootOracle::new()),
@@ -105,6 +110,11 @@ fn oracles(plan: &Plan) -> Vec<Box<dyn Oracle>> {
         Box::new(Durability::new()),
         Box::new(StorageRecovery::new()),
         Box::new(Liveness::new()),
+        Box::new(GossipCompleteness::new(plan, header)),
+        Box::new(GossipAccuracy::new(plan, header)),
+        Box::new(IncarnationMonotonic::new()),
+        Box::new(NoStaleResurrection::new()),
+        Box::new(ViewsConverge::new(plan, header)),
     ]
 }
 
@@ -166,7 +176,7 @@ fn seen(evidence: &Evidence, stale: &[i64]) -> Vec<String> {
             }
             _ => {}
         }
-        tallies.observe(event, happened);
+        tallies.observe(event, happened, &view);
     }
     stale.iter().for_each(|at| tallies.add(&happened::STALE_READ, *at));
     let plain = PLAIN.iter().filter(|p| tallies.get(p).is_some_and(|tally| tally.count > 0));

@@ -6,12 +6,14 @@
 //! is that nothing is invented: half of a torn write, a record that moved, bytes of another file.
 //! No stricter than the truth: what was written and never synced may be there or not, an entry that was
 //! truncated may be there again (the truncation may not have been durable), and the first start of a
-//! server is not judged, for nobody saw what was on its disk.
+//! server is not judged, for nobody saw what was on its disk. A recovery by peers.json makes a snapshot
+//! before anybody looks on: it must end where the server's log or snapshot ended.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::property::Judgement;
 use crate::trace::event::{EntryRef, Host, SnapshotRef, What};
+use crate::trace::happened::RECOVERED;
 use crate::trace::view::View;
 
 use super::evidence::Evidence;
@@ -26,11 +28,20 @@ struct Had {
     votes: BTreeSet<(u64, String)>,
     entries: BTreeSet<(u64, u64, u64)>,
     snapshots: BTreeSet<(u64, u64, u64)>,
+    /// This start takes its servers from an operator's peers.json.
+    by_hand: bool,
 }
 
 impl Had {
     fn appends(&mut self, entries: &[EntryRef]) {
         self.entries.extend(entries.iter().map(|entry| (entry.index, entry.term, entry.hash)));
+    }
+
+    /// An entry of this index and term, appended or covered by a snapshot, whatever it holds.
+    fn reached(&self, index: u64, term: u64) -> bool {
+        let place = (index, term, 0)..=(index, term, u64::MAX);
+        self.entries.range(place.clone()).next().is_some()
+            || self.snapshots.range(place).next().is_some()
     }
 
     fn has_snapshot(&mut self, snapshot: &SnapshotRef) {
@@ -68,8 +79,10 @@ impl StorageRecovery {
                 let entry = format!("entry {} of term {}", entry.index, entry.term);
                 wrong.push(("an entry that it never appended", entry));
             }
-            let unknown =
-                |it: &&SnapshotRef| !had.snapshots.contains(&(it.index, it.term, it.state));
+            let unknown = |it: &&SnapshotRef| {
+                let is_known = had.snapshots.contains(&(it.index, it.term, it.state));
+                !is_known && (!had.by_hand || !had.reached(it.index, it.term))
+            };
             if let Some(snapshot) = snapshot.as_ref().filter(unknown) {
                 let snapshot = format!("a snapshot up to entry {}", snapshot.index);
                 wrong.push(("a snapshot that it never had", snapshot));
@@ -80,6 +93,7 @@ impl StorageRecovery {
                 wrong.push(("a gap between snapshot and log", gap));
             }
         }
+        had.by_hand = false;
         had.appends(log);
         had.highest_term = had.highest_term.max(*term);
         had.votes.insert((*vote_term, vote_for.clone()));
@@ -106,6 +120,7 @@ impl Oracle for StorageRecovery {
             What::SnapshotBegun { snapshot } | What::SnapshotInstalled { snapshot, .. } => {
                 had.has_snapshot(snapshot);
             }
+            What::Log { text, .. } if text.contains(RECOVERED) => had.by_hand = true,
             what @ What::Recovered { .. } => self.recovers(what, seen),
             _ => {}
         }

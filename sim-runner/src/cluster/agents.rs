@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::fabric::{HostId, Keep};
 use crate::scenario::merge_config;
-use crate::scenario::model::{Boot, NodePlan};
+use crate::scenario::model::{Boot, NodePlan, Profile};
 use crate::trace::event::{Host, What};
 
 use super::Cluster;
@@ -31,17 +31,10 @@ impl Cluster {
             let clock = cluster.shared.fabric.clone();
             let observer = Arc::new(NodeObserver::new(recorder, clock, host));
             let faults = cluster.shared.faults.clone();
-            let found = match config {
+            match config {
                 Ok(config) => {
-                    let servers = config.servers(&runtime).await;
-                    servers.map(|servers| (config, servers)).map_err(|error| error.to_string())
-                }
-                Err(why) => Err(why),
-            };
-            match found {
-                Ok((config, servers)) => {
                     // It has logged why it ended.
-                    let _: Exit = Node::run(runtime, config, servers, observer, faults).await;
+                    let _: Exit = Node::run(runtime, config, observer, faults).await;
                 }
                 Err(why) => runtime.log(Level::Error, "agent", format_args!("{why}")),
             }
@@ -79,8 +72,15 @@ impl Cluster {
         // A manual boot is told nothing of the others but what the scenario says.
         if self.shared.plan.cluster.boot == Boot::Joined {
             let addresses = servers.iter().map(|s| self.ip(*s).to_string()).collect::<Vec<_>>();
-            file["bootstrap_expect"] = json!(servers.len());
+            if node.server {
+                file["bootstrap_expect"] = json!(servers.len());
+            }
             file["retry_join"] = json!(addresses);
+            // All start at once: the first try meets nobody who listens.
+            file["retry_interval"] = json!("1s");
+        }
+        if self.shared.plan.cluster.profile == Profile::Legacy {
+            file["profile"] = json!("legacy");
         }
         merge_config(&mut file, &node.config);
         merge_config(&mut file, &self.lock_added()[place]);

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
+use proconsul::base::Duration;
 use proconsul::base::runtime::{Runtime, Task};
-use proconsul::base::{Duration, ServerAddress};
 use proconsul::cli::{self, NodeRunner, Terminal};
 use proconsul::config::AgentConfig;
 use tokio::sync::oneshot;
@@ -31,7 +31,7 @@ const LAST_BREATH: Duration = Duration::from_millis(10);
 struct NoAgent;
 
 impl NodeRunner<SimRuntime> for NoAgent {
-    async fn run(&self, _: SimRuntime, _: AgentConfig, _: Vec<ServerAddress>) -> i32 {
+    async fn run(&self, _: SimRuntime, _: AgentConfig) -> i32 {
         1
     }
 }

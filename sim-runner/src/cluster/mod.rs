@@ -11,6 +11,7 @@
 
 mod agents;
 mod commands;
+mod gossip_facts;
 mod hosts;
 mod links;
 mod machines;
@@ -36,6 +37,7 @@ use crate::trace::resolve::resolve;
 use crate::trace::view::View;
 
 pub use commands::Ran;
+pub use gossip_facts::{gossip_fact, user_event_fact};
 use hosts::{header_of, hosts_of};
 use machines::Ailments;
 pub use machines::{Ailment, Edit};
@@ -64,6 +66,8 @@ struct Shared {
     ailments: Mutex<Ailments>,
     /// Which directed links are cut, and by how many faults.
     cuts: Mutex<BTreeMap<(Host, Host), u32>>,
+    /// On which hosts name lookups fail, and by how many faults.
+    lookups: Mutex<BTreeMap<Host, u32>>,
 }
 
 impl Cluster {
@@ -78,10 +82,7 @@ impl Cluster {
         let hosts = hosts_of(&plan);
         let recorder = Recorder::new(header_of(&plan, &hosts), &plan, progress.clone());
         let streams = plan.seed.stream("fabric");
-        let network = LinkPolicy {
-            loss: plan.network.loss,
-            ..LinkPolicy::healthy(plan.network.latency.low, plan.network.latency.high)
-        };
+        let network = links::policy(&plan.network);
         let observer = Arc::new(FabricObserver::new(recorder.clone()));
         let fabric = Fabric::new(&streams, network, observer);
         // Oracle: determinism. Latencies that no seed explains.
@@ -105,6 +106,7 @@ impl Cluster {
                 added: Mutex::new(vec![json!({}); plan.cluster.nodes.len()]),
                 ailments: Mutex::default(),
                 cuts: Mutex::default(),
+                lookups: Mutex::default(),
                 outside,
                 plan,
                 fabric,
@@ -112,6 +114,7 @@ impl Cluster {
                 hosts,
             }),
         };
+        cluster.set_links();
         cluster.free_links_of_the_testbed();
         cluster.set_clocks();
         cluster

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use proconsul::agent::{self, ReadMode};
+use proconsul::agent::{self, Membership, PoolId, ReadMode};
 use proconsul::base::Instant;
 use proconsul::base::runtime::Level;
 use proconsul::driver;
@@ -13,9 +13,10 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::fabric::{Ended, Fabric, HostId, Message, Observer, Why};
 use crate::trace::event::{
-    Ending, EntryRef, Host, REMOVED, REMOVED_TREE, Role, SnapshotRef, What, state_digest,
+    Ending, EntryRef, Host, Pool, REMOVED, REMOVED_TREE, Role, SnapshotRef, What, state_digest,
 };
 
+use super::gossip_facts::{gossip_fact, user_event_fact};
 use super::recorder::Recorder;
 
 /// What stands for the content of an operator's snapshot in the log.
@@ -65,7 +66,7 @@ impl NodeObserver {
             raft::Event::ElectionWon { term, tally } => {
                 What::ElectionWon { term: term.0, tally: *tally as u32 }
             }
-            raft::Event::VoteRefused { candidate, term, why } => What::VoteRefused {
+            raft::Event::VoteRefused { candidate, term, why, .. } => What::VoteRefused {
                 candidate: candidate.to_string(),
                 term: term.0,
                 why: format!("{why:?}"),
@@ -101,7 +102,8 @@ impl NodeObserver {
             | raft::Event::Contradicted { .. }
             | raft::Event::ConfigurationChanging { .. }
             | raft::Event::PeerAdded(_)
-            | raft::Event::PeerRemoved(_)
+            | raft::Event::PeerRemoved { .. }
+            | raft::Event::BootstrapRefused(_)
             | raft::Event::SnapshotFailed(_)
             | raft::Event::Compacted(_)
             | raft::Event::SnapshotSent { .. }
@@ -119,6 +121,28 @@ impl NodeObserver {
             | raft::Event::ContactLost { .. } => return,
         };
         self.push(what);
+    }
+}
+
+impl NodeObserver {
+    fn membership(&self, fact: &Membership) {
+        match fact {
+            Membership::Gossip(pool, event) => {
+                if let Some(what) = gossip_fact(pool_of(*pool), event) {
+                    self.push(what);
+                }
+            }
+            Membership::UserEvent(event) => self.push(user_event_fact(Pool::Lan, event)),
+            // The rest is in the log, which the trace has.
+            _ => {}
+        }
+    }
+}
+
+fn pool_of(pool: PoolId) -> Pool {
+    match pool {
+        PoolId::Lan => Pool::Lan,
+        PoolId::Wan => Pool::Wan,
     }
 }
 
@@ -172,7 +196,10 @@ impl driver::Observer for NodeObserver {
                 self.push(What::SnapshotInstalled { snapshot, operator });
             }
             agent::Event::Forwarded { to } => self.push(What::Forwarded { to: to.to_string() }),
-            agent::Event::LeadershipEstablished | agent::Event::LeadershipLost => {}
+            agent::Event::Membership(fact) => self.membership(fact),
+            agent::Event::LeadershipAcquired
+            | agent::Event::LeadershipEstablished
+            | agent::Event::LeadershipLost => {}
         }
     }
 }

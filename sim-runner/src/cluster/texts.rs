@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 
-use crate::scenario::model::Target;
+use crate::scenario::model::{Profile, Target};
 use crate::scenario::{Field, fill};
+use crate::trace::event::Host;
 use crate::trace::resolve::resolve;
 
 use super::Cluster;
@@ -22,11 +23,19 @@ impl Cluster {
             Some(match field {
                 Field::Address => self.ip(host).to_string(),
                 Field::Name => self.name(host).to_owned(),
-                // Ids of static servers are their addresses.
-                Field::Id => SocketAddr::new(self.ip(host), 8300).to_string(),
+                Field::Id => self.node_id(host),
             })
         };
         fill(self.plan(), text, &mut found)
+    }
+
+    /// What a node calls itself in sets of servers: the id in its data folder. 0.5.2 knew addresses alone.
+    fn node_id(&self, host: Host) -> String {
+        let has_ids = self.plan().cluster.profile == Profile::Modern;
+        match self.read_file(host, "node-id") {
+            Some(id) if has_ids => String::from_utf8_lossy(&id).trim().to_owned(),
+            _ => SocketAddr::new(self.ip(host), 8300).to_string(),
+        }
     }
 
     /// Fills in every text of a configuration.

@@ -1,5 +1,5 @@
 //! What a step does when it fires (language section 6): to nodes here, to links in
-//! [`links`](super::links), to clocks, disks and files in [`machines`](super::machines); requests in
+//! [`links`](super::links), to membership in [`membership`](super::membership), to clocks, disks and files in [`machines`](super::machines); requests in
 //! [`request`](super::request) and [`command`](super::command).
 
 use std::collections::BTreeSet;
@@ -9,7 +9,7 @@ use proconsul::base::runtime::{Runtime, Signal};
 
 use crate::fabric::Keep;
 use crate::scenario::model::{Action, Condition, KeepOnKill, Step, StopSignal, Target, Wait};
-use crate::scenario::{Names, show_condition};
+use crate::scenario::{Names, show_condition, show_event};
 use crate::trace::event::{Host, What};
 
 use super::script::{Draw, Script};
@@ -41,6 +41,15 @@ impl Script {
                 return self.heal(*of);
             }
             Action::Cli(cli) => return self.cli(index, step, cli).await,
+            Action::Join { target, to, wan } => {
+                return self.join(index, step, target, (to, *wan)).await;
+            }
+            Action::Leave { target } => return self.leave(index, step, target).await,
+            Action::ForceLeave { target, via, prune } => {
+                return self.force_leave(index, step, target, (via.as_ref(), *prune)).await;
+            }
+            Action::Repeat { .. } | Action::Parallel => return self.block(index, step).await,
+            Action::DnsFail { target } => self.dns_fail(index, step, target),
             Action::TransferLeader { target, to } => {
                 return self.transfer_leader(index, step, target, to.as_ref()).await;
             }
@@ -239,7 +248,7 @@ impl Script {
                 let seen = self.count(event);
                 let occurs = self.occurs(event, seen);
                 if self.runtime.timeout(step.within, occurs).await.is_err() && !step.optional {
-                    let name = crate::trace::happened::name(event);
+                    let name = show_event(event, &Names::of(self.cluster.plan()));
                     let within = step.within;
                     self.fail(index, format!("{name} did not occur within {within:?}"));
                 }

@@ -11,9 +11,11 @@
 //! it could not do, is an event of the trace.
 
 mod act;
+mod blocks;
 mod command;
 mod links;
 mod machines;
+mod membership;
 pub mod partition;
 mod request;
 pub mod script;

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use crate::cluster::Cluster;
 use crate::fabric::SimRuntime;
 use crate::scenario::model::{Condition, EventPattern, Moment, Repeat, Step, Trigger};
+use crate::scenario::previous_step;
 use crate::trace::conditions::holds;
 use crate::trace::event::{Host, What};
 
@@ -75,14 +76,16 @@ impl Script {
 
     /// Starts all steps.
     pub fn start(&self) -> Vec<impl Task + use<>> {
-        let steps = 0..self.cluster.plan().steps.len();
-        steps.map(|index| self.runtime.spawn("step", self.clone().run_step(index))).collect()
+        let steps = self.cluster.plan().steps.iter().enumerate();
+        let outer = steps.filter(|(_, step)| step.parent.is_none()).map(|(index, _)| index);
+        outer.map(|index| self.runtime.spawn("step", self.clone().run_step(index))).collect()
     }
 
     /// Waits until every step of the script (chaos aside) has finished.
     pub async fn finished(&self) {
         let plan = self.cluster.plan();
-        for (index, _) in plan.steps.iter().enumerate().filter(|(_, step)| !step.chaos) {
+        let own = |step: &Step| !step.chaos && step.parent.is_none();
+        for (index, _) in plan.steps.iter().enumerate().filter(|(_, step)| own(step)) {
             self.step_finished(index).await;
         }
     }
@@ -93,9 +96,12 @@ impl Script {
         let plan = self.cluster.plan();
         let cells = self.cells();
         let open = plan.steps.iter().zip(cells.iter()).enumerate();
-        open.filter(|(_, (step, cell))| !step.chaos && cell.finished.is_none())
-            .map(|(index, (step, _))| (index, step.id.clone()))
-            .collect()
+        // Of one that stands in another, that other is named.
+        open.filter(|(_, (step, cell))| {
+            !step.chaos && step.parent.is_none() && cell.finished.is_none()
+        })
+        .map(|(index, (step, _))| (index, step.id.clone()))
+        .collect()
     }
 
     fn cells(&self) -> MutexGuard<'_, Vec<Cell>> {
@@ -132,9 +138,9 @@ impl Script {
         self.push(What::StepFailed { step: index as u32, id, message });
     }
 
-    async fn run_step(self, index: usize) {
+    pub(super) async fn run_step(self, index: usize) {
         let step = self.cluster.plan().steps[index].clone();
-        self.triggered(index, &step.trigger).await;
+        self.triggered(index, &step).await;
         if let Some(condition) = &step.when
             && !self.becomes(condition, step.within).await
         {
@@ -154,12 +160,13 @@ impl Script {
         self.finish(index);
     }
 
-    async fn triggered(&self, index: usize, trigger: &Trigger) {
+    async fn triggered(&self, index: usize, step: &Step) {
         let zero = self.cluster.recorder().zero();
-        match trigger {
+        match &step.trigger {
             Trigger::Previous => {
-                if index > 0 {
-                    self.step_finished(index - 1).await;
+                let steps = &self.cluster.plan().steps;
+                if let Some(before) = previous_step(index, step, |other| steps.get(other)) {
+                    self.step_finished(before).await;
                 }
             }
             Trigger::At(at) => self.sleep_until(zero + *at).await,
@@ -225,6 +232,17 @@ impl Script {
         self.cells()[index].finished = Some(now);
         self.push(What::StepFinished { step: index as u32 });
         self.progress.finished.send_modify(|count| *count += 1);
+    }
+
+    /// The steps inside a block have not finished yet, this time round.
+    pub(super) fn unfinish(&self, block: usize) {
+        let steps = &self.cluster.plan().steps;
+        let mut cells = self.cells();
+        let inside = |step: &Step| step.parent.is_some_and(|parent| parent >= block);
+        // Nested steps stand right after their block.
+        for place in (block + 1..steps.len()).take_while(|place| inside(&steps[*place])) {
+            cells[place].finished = None;
+        }
     }
 
     async fn step_finished(&self, index: usize) -> Instant {

@@ -1,17 +1,18 @@
 //! After the run: every fault is undone, and the cluster must converge (language section 3).
 //!
 //! Converged means: every agent runs and is not paused, one leader that all name, its own term
-//! committed, all logs and applied states equal. It must stay so for five seconds, and a write must
-//! get through. What is missing when the time is up is said as a fact without names or times first,
+//! committed, all logs and applied states equal; and where there is gossip, all list the same members
+//! (after a joined boot, each other). It must stay so for five seconds, and a write must get through. What is missing when the time is up is said as a fact without names or times first,
 //! because equal causes must make equal signatures.
 
 use proconsul::base::Duration;
 use proconsul::base::runtime::Runtime;
 
 use crate::cluster::Cluster;
-use crate::scenario::model::{Condition, State};
+use crate::scenario::model::{Boot, Condition, State};
 use crate::trace::conditions::holds;
-use crate::trace::event::{Host, What};
+use crate::trace::event::{Host, Pool, What};
+use crate::trace::members;
 use crate::trace::view::{Named, View};
 
 use super::script::Script;
@@ -125,5 +126,8 @@ pub fn missing(cluster: &Cluster, view: &View) -> Option<Missing> {
         let detail = format!("abstaining: {}", abstaining.join(", "));
         return Some(("a server has not got back what damage took", detail));
     }
-    None
+    // An agent without gossip says nothing of members, and nobody waits for it.
+    members::agents(view).find(|host| view.node(*host).members.known(Pool::Lan))?;
+    let joined = cluster.plan().cluster.boot == Boot::Joined;
+    members::unconverged(view, joined).map(|detail| ("agents list different members", detail))
 }

@@ -18,6 +18,8 @@ pub(super) enum Undo {
     Start(Host),
     /// The node was paused.
     Resume(Host),
+    /// Its name lookups fail.
+    Lookups(Host),
     /// Its clock or its disk ails, by this number.
     Relieve(Host, u64),
     /// Its wall clock jumps and comes back in turn by a task; the number of the jump it stands at.
@@ -87,7 +89,11 @@ impl Script {
                     self.restore(&cuts);
                 }
             }
-            Undo::Start(_) | Undo::Resume(_) | Undo::Relieve(..) | Undo::Strobe(..) => {}
+            Undo::Start(_)
+            | Undo::Resume(_)
+            | Undo::Lookups(_)
+            | Undo::Relieve(..)
+            | Undo::Strobe(..) => {}
         }
     }
 
@@ -105,6 +111,7 @@ impl Script {
                     self.cluster.resume(host);
                 }
             }
+            Undo::Lookups(host) => self.cluster.fail_lookups(host, false),
             Undo::Relieve(host, number) => self.cluster.relieve(host, number),
             Undo::Strobe(host, task, ahead) => {
                 task.abort();

@@ -198,6 +198,11 @@ pub fn promise(property: &str) -> &'static str {
         "durability" => "a write that was acknowledged is never lost",
         "storage-recovery" => "a restart finds on its disk what was put there, and nothing else",
         "liveness" => "once all faults are undone, the cluster agrees and accepts writes in time",
+        "gossip-completeness" => "an agent that has ended is not listed as alive for long",
+        "gossip-accuracy" => "an agent that is well is not called failed",
+        "incarnation-monotonic" => "what a member says of itself is never taken back",
+        "no-stale-resurrection" => "nobody comes back to life by old word",
+        "views-converge" => "once all faults are undone, all agents list the same members",
         _ => "as the scenario states it",
     }
 }

@@ -4,7 +4,7 @@
 //! by themselves; what comes by the thousand (appends, commits, messages) has none, because it is
 //! drawn as lines and counts.
 
-use crate::trace::event::{Ending, EntryRef, Header, Host, Role, What};
+use crate::trace::event::{Change, Ending, EntryRef, Header, Host, Role, SwimState, What};
 
 /// The kind of an event that is drawn on its node's lane, as the page's legend knows it.
 pub(super) fn kind(what: &What) -> Option<&'static str> {
@@ -37,6 +37,13 @@ pub(super) fn kind(what: &What) -> Option<&'static str> {
         What::DiskFault { .. } => "disk-fault",
         What::DiskStruck { .. } => "disk-struck",
         What::Ran { .. } => "command",
+        What::LookupsFail { .. } => "lookups",
+        What::Member { change: Change::Joined, .. } => "member-joined",
+        What::Member { change: Change::Failed, .. } => "member-failed",
+        What::Member { change: Change::Left, .. } => "member-left",
+        What::Member { change: Change::Reaped, .. } => "member-reaped",
+        What::Refuted { .. } => "refuted",
+        What::UserEvent { .. } => "user-event",
         _ => return None,
     })
 }
@@ -61,6 +68,7 @@ pub(super) fn describe(header: &Header, what: &What) -> String {
     process(what)
         .or_else(|| raft(header, what))
         .or_else(|| service(header, what))
+        .or_else(|| gossip(header, what))
         .or_else(|| network(header, what))
         .unwrap_or_else(|| testbed(header, what))
 }
@@ -196,6 +204,47 @@ fn service(header: &Header, what: &What) -> Option<String> {
         What::Log { level, module, text } => format!("[{level}] {module}: {text}"),
         _ => return None,
     })
+}
+
+fn gossip(header: &Header, what: &What) -> Option<String> {
+    Some(match what {
+        What::Member { pool, about, change, forced, .. } => {
+            let forced = if *forced { " (forced)" } else { "" };
+            let change = match change {
+                Change::Joined => "has joined",
+                Change::Left => "has left",
+                Change::Failed => "has failed",
+                Change::Updated => "has changed",
+                Change::Reaped => "is forgotten",
+            };
+            format!("is told that {about} {change}{forced} ({})", pool.word())
+        }
+        What::Swim { pool, about, address, from, to, incarnation } => {
+            let from = from.map_or("unknown", swim_word);
+            let (to, at) = (swim_word(*to), host_at(header, address));
+            let pool = pool.word();
+            format!(
+                "takes {about} at {at} for {to}, before {from} ({pool}, incarnation {incarnation})"
+            )
+        }
+        What::Refuted { pool, by, incarnation } => {
+            let pool = pool.word();
+            format!("contradicts what {by} says of it, as incarnation {incarnation} ({pool})")
+        }
+        What::UserEvent { name, ltime, .. } => format!("is given the event {name} of time {ltime}"),
+        What::LookupsFail { on: true } => "cannot look names up".to_owned(),
+        What::LookupsFail { on: false } => "can look names up again".to_owned(),
+        _ => return None,
+    })
+}
+
+fn swim_word(state: SwimState) -> &'static str {
+    match state {
+        SwimState::Alive => "alive",
+        SwimState::Suspect => "suspect",
+        SwimState::Dead => "dead",
+        SwimState::Left => "left",
+    }
 }
 
 fn network(header: &Header, what: &What) -> Option<String> {

@@ -132,6 +132,7 @@ pub fn steps(
             id,
             chaos: true,
             place: place.to_owned(),
+            parent: None,
             trigger: Trigger::At(at),
             when: None,
             within: Duration::from_secs(60),

@@ -1,9 +1,9 @@
-//! `[cluster]`, `[network]` and `[time]`.
+//! `[cluster]` and `[time]`.
 
-use proconsul::base::{Duration, Ratio};
+use proconsul::base::Duration;
 use serde_json::{Map, Value};
 
-use super::model::{Boot, ClusterPlan, NetworkPlan, NodePlan, Span};
+use super::model::{Boot, ClusterPlan, NodePlan, Profile};
 use super::reader::Reader;
 use super::spelling::nearest;
 use super::target::{self, Names};
@@ -12,6 +12,8 @@ use super::words;
 
 /// More servers than this are no cluster.
 const MOST_SERVERS: u64 = 99;
+/// Agents in client mode come in greater numbers.
+const MOST_CLIENTS: u64 = 2_000;
 
 /// The node names, which everything else refers to. Errors in them are noted here, once.
 pub fn names(reader: &mut Reader, root: &Table) -> Names {
@@ -21,27 +23,31 @@ pub fn names(reader: &mut Reader, root: &Table) -> Names {
     };
     let servers = match cluster.get("servers") {
         None => vec!["n1".to_owned()],
-        Some(item) => node_list(reader, item, "servers", "n", 1),
+        Some(item) => node_list(reader, item, "servers", "n", (1, MOST_SERVERS)),
     };
-    if let Some(item) = cluster.get("clients") {
-        let none = match &item.kind {
-            Kind::Integer(0) => true,
-            Kind::Array(items) => items.is_empty(),
-            _ => false,
-        };
-        if !none {
-            let message = "client agents are part of the language, but not built in this version";
-            reader.advise(item.place, message, "write clients = 0, or leave it out");
-        }
+    let clients = match cluster.get("clients") {
+        None => Vec::new(),
+        Some(item) => node_list(reader, item, "clients", "c", (0, MOST_CLIENTS)),
+    };
+    if let (Some(twice), Some(item)) =
+        (clients.iter().find(|name| servers.contains(name)), cluster.get("clients"))
+    {
+        reader.error(item.place, format!("two nodes are called {twice:?}"));
     }
-    Names { servers, ..Names::default() }
+    Names { servers, clients, ..Names::default() }
 }
 
-fn node_list(reader: &mut Reader, item: &Item, key: &str, prefix: &str, least: u64) -> Vec<String> {
+fn node_list(
+    reader: &mut Reader,
+    item: &Item,
+    key: &str,
+    prefix: &str,
+    (least, most): (u64, u64),
+) -> Vec<String> {
     let items = match &item.kind {
         Kind::Array(items) => items,
         Kind::Integer(_) => {
-            let count = reader.integer(item, &format!("`{key}`"), least, MOST_SERVERS);
+            let count = reader.integer(item, &format!("`{key}`"), least, most);
             return (1..=count.unwrap_or(least))
                 .map(|number| format!("{prefix}{number}"))
                 .collect();
@@ -52,8 +58,8 @@ fn node_list(reader: &mut Reader, item: &Item, key: &str, prefix: &str, least: u
             return Vec::new();
         }
     };
-    if items.is_empty() || items.len() as u64 > MOST_SERVERS {
-        reader.error(item.place, format!("`{key}` must be from {least} to {MOST_SERVERS} names"));
+    if !(least..=most).contains(&(items.len() as u64)) {
+        reader.error(item.place, format!("`{key}` must be from {least} to {most} names"));
     }
     let mut names: Vec<String> = Vec::new();
     for one in items {
@@ -93,11 +99,11 @@ pub fn cluster(reader: &mut Reader, root: &Table) -> ClusterPlan {
     let mut plan = ClusterPlan {
         nodes: Vec::new(),
         boot: Boot::Joined,
+        profile: Profile::Modern,
         max_dead_servers: servers.len().saturating_sub(1) / 2,
     };
     let mut common = Value::Object(Map::new());
-    let mut role = Value::Object(Map::new());
-    let mut own: Vec<(String, Value)> = Vec::new();
+    let mut own = NodeConfigs::default();
     if let Some(table) = root.get("cluster").and_then(|item| reader.table(item, "[cluster]")) {
         reader.keys(table, "[cluster]", words::CLUSTER);
         if let Some(item) = table.get("boot")
@@ -105,8 +111,10 @@ pub fn cluster(reader: &mut Reader, root: &Table) -> ClusterPlan {
         {
             plan.boot = Boot::Manual;
         }
-        if let Some(item) = table.get("profile") {
-            reader.word(item, "`profile`", words::PROFILE);
+        if let Some(item) = table.get("profile")
+            && reader.word(item, "`profile`", words::PROFILE).as_deref() == Some("legacy")
+        {
+            plan.profile = Profile::Legacy;
         }
         if let Some(most) = protect(reader, table, servers.len()) {
             plan.max_dead_servers = most;
@@ -114,17 +122,28 @@ pub fn cluster(reader: &mut Reader, root: &Table) -> ClusterPlan {
         if let Some(config) = table.get("config").and_then(|item| reader.table(item, "`config`")) {
             common = reader.json_object(config, "`config`");
         }
-        (role, own) = node_configs(reader, table);
+        own = node_configs(reader, table);
     }
-    for name in servers {
+    let clients = reader.names.clients.clone();
+    let servers = servers.into_iter().map(|name| (name, true, &own.servers));
+    let clients = clients.into_iter().map(|name| (name, false, &own.clients));
+    for (name, server, role) in servers.chain(clients) {
         let mut config = common.clone();
-        merge(&mut config, &role);
-        for (_, value) in own.iter().filter(|(node, _)| *node == name) {
+        role.iter().for_each(|role| merge(&mut config, role));
+        for (_, value) in own.nodes.iter().filter(|(node, _)| *node == name) {
             merge(&mut config, value);
         }
-        plan.nodes.push(NodePlan { name, server: true, config });
+        plan.nodes.push(NodePlan { name, server, config });
     }
     plan
+}
+
+/// `node.servers`, `node.clients` and `node.NAME`.
+#[derive(Default)]
+struct NodeConfigs {
+    servers: Option<Value>,
+    clients: Option<Value>,
+    nodes: Vec<(String, Value)>,
 }
 
 fn protect(reader: &mut Reader, table: &Table, servers: usize) -> Option<usize> {
@@ -134,12 +153,10 @@ fn protect(reader: &mut Reader, table: &Table, servers: usize) -> Option<usize> 
     reader.integer(most, "`max_dead_servers`", 0, servers as u64).map(|most| most as usize)
 }
 
-/// `node.servers` and `node.NAME`.
-fn node_configs(reader: &mut Reader, cluster: &Table) -> (Value, Vec<(String, Value)>) {
-    let mut role = Value::Object(Map::new());
-    let mut own = Vec::new();
+fn node_configs(reader: &mut Reader, cluster: &Table) -> NodeConfigs {
+    let mut configs = NodeConfigs::default();
     let Some(table) = cluster.get("node").and_then(|item| reader.table(item, "`node`")) else {
-        return (role, own);
+        return configs;
     };
     for entry in &table.entries {
         let what = format!("`node.{}`", entry.key);
@@ -158,12 +175,12 @@ fn node_configs(reader: &mut Reader, cluster: &Table) -> (Value, Vec<(String, Va
         let Some(config) = reader.table(&entry.value, &what) else { continue };
         let config = reader.json_object(config, &what);
         match entry.key.as_str() {
-            "servers" => role = config,
-            "clients" => {}
-            name => own.push((name.to_owned(), config)),
+            "servers" => configs.servers = Some(config),
+            "clients" => configs.clients = Some(config),
+            name => configs.nodes.push((name.to_owned(), config)),
         }
     }
-    (role, own)
+    configs
 }
 
 /// Merges objects key by key; anything else is replaced.
@@ -176,23 +193,6 @@ pub fn merge(into: &mut Value, from: &Value) {
         }
         (into, from) => *into = from.clone(),
     }
-}
-
-/// `[network]`.
-pub fn network(reader: &mut Reader, root: &Table) -> NetworkPlan {
-    let millis = Duration::from_millis;
-    let mut plan =
-        NetworkPlan { latency: Span { low: millis(1), high: millis(5) }, loss: Ratio::ZERO };
-    if let Some(table) = root.get("network").and_then(|item| reader.table(item, "[network]")) {
-        reader.keys(table, "[network]", words::NETWORK);
-        if let Some(span) = table.get("latency").and_then(|item| reader.span(item, "`latency`")) {
-            plan.latency = span;
-        }
-        if let Some(ratio) = table.get("loss").and_then(|item| reader.ratio(item, "`loss`")) {
-            plan.loss = ratio;
-        }
-    }
-    plan
 }
 
 /// `[time]` as written.

@@ -4,6 +4,7 @@
 //! trip fails. `run` is printed only when it was written; else it follows from the steps as before.
 
 mod faults;
+mod links;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -15,8 +16,8 @@ use super::diagnostic::Diagnostics;
 use super::fault::{CliStep, FileStep, Links};
 use super::lower::lower;
 use super::model::{
-    Action, Boot, Expect, HttpExpect, HttpStep, KeepOnKill, Moment, Partition, Plan, Rule, Seed,
-    Step, StopSignal, Target, Trigger, Via, Wait, Workload, WorkloadKind,
+    Action, Boot, Expect, HttpExpect, HttpStep, KeepOnKill, KvWorkload, Moment, Partition, Plan,
+    Profile, Rule, Seed, Step, StopSignal, Target, Trigger, Via, Wait, Workload, WorkloadKind,
 };
 use super::source::Source;
 use super::target::{self, Names};
@@ -69,10 +70,7 @@ impl Printer<'_> {
             }
         }
         self.cluster(plan);
-        self.header("[network]");
-        self.text("latency", &show_span(plan.network.latency));
-        let loss = plan.network.loss;
-        self.text("loss", &format!("{}/{}", loss.numerator, loss.denominator));
+        self.network(&plan.network);
         self.machines(plan);
         self.header("[time]");
         if plan.time.run_is_explicit {
@@ -84,7 +82,7 @@ impl Printer<'_> {
             self.workload(workload);
         }
         for step in &plan.steps {
-            self.step(step);
+            self.step(plan, step);
         }
         for expect in &plan.expects {
             self.expect(expect);
@@ -95,6 +93,13 @@ impl Printer<'_> {
         self.header("[cluster]");
         let servers: Vec<String> = self.names.servers.iter().map(|name| quoted(name)).collect();
         self.line("servers", format!("[{}]", servers.join(", ")));
+        if !self.names.clients.is_empty() {
+            let clients: Vec<String> = self.names.clients.iter().map(|it| quoted(it)).collect();
+            self.line("clients", format!("[{}]", clients.join(", ")));
+        }
+        if plan.cluster.profile == Profile::Legacy {
+            self.text("profile", "legacy");
+        }
         if plan.cluster.boot == Boot::Manual {
             self.text("boot", "manual");
         }
@@ -115,8 +120,11 @@ impl Printer<'_> {
 
     fn workload(&mut self, workload: &Workload) {
         self.header("[[workload]]");
-        let WorkloadKind::Kv(kv) = &workload.kind;
-        self.text("kind", "kv");
+        let kind = match &workload.kind {
+            WorkloadKind::Kv(_) => "kv",
+            WorkloadKind::Event(_) => "event",
+        };
+        self.text("kind", kind);
         self.line("users", workload.users);
         match workload.per_minute % 60 {
             0 => self.text("rate", &format!("{}/s", workload.per_minute / 60)),
@@ -129,6 +137,13 @@ impl Printer<'_> {
             Via::Target(target) => self.target("via", target),
         }
         self.text("timeout", &show_duration(workload.timeout));
+        match &workload.kind {
+            WorkloadKind::Kv(kv) => self.kv(kv),
+            WorkloadKind::Event(event) => self.text("size", &format!("{}B", event.size_bytes)),
+        }
+    }
+
+    fn kv(&mut self, kv: &KvWorkload) {
         self.line("keys", kv.keys);
         let mix = &kv.mix;
         let mix = [
@@ -146,8 +161,10 @@ impl Printer<'_> {
         self.text("value", &format!("{}B", kv.value_bytes));
     }
 
-    fn step(&mut self, step: &Step) {
-        self.header("[[step]]");
+    fn step(&mut self, plan: &Plan, step: &Step) {
+        let outside = std::iter::successors(step.parent, |block| plan.steps[*block].parent);
+        let nested = ".step".repeat(outside.count());
+        self.header(&format!("[[step{nested}]]"));
         self.text("id", &step.id);
         self.times(step);
         if step.optional {
@@ -170,7 +187,7 @@ impl Printer<'_> {
                 self.text("after", &format!("{id} + {}", show_duration(*delay)));
             }
             Trigger::AfterEvent { event, delay } => {
-                let event = condition::show_event(event);
+                let event = condition::show_event(event, &self.names);
                 self.text("after", &format!("{event} + {}", show_duration(*delay)));
             }
         }
@@ -224,6 +241,10 @@ impl Printer<'_> {
             | Action::Wipe { target }
             | Action::Config { target, .. }
             | Action::TransferLeader { target, .. }
+            | Action::Join { target, .. }
+            | Action::Leave { target }
+            | Action::ForceLeave { target, .. }
+            | Action::DnsFail { target }
             | Action::Clock { target, .. }
             | Action::Disk { target, .. }
             | Action::Link { links: Links::Of(target), .. }
@@ -285,7 +306,28 @@ impl Printer<'_> {
                     StopSignal::Int => self.text("signal", "INT"),
                 }
             }
-            Action::Pause { target } | Action::Resume { target } => self.target("target", target),
+            Action::Pause { target }
+            | Action::Resume { target }
+            | Action::Leave { target }
+            | Action::DnsFail { target } => self.target("target", target),
+            Action::Join { target, to, wan } => {
+                self.target("target", target);
+                self.target("to", to);
+                if *wan {
+                    self.line("wan", true);
+                }
+            }
+            Action::ForceLeave { target, via, prune } => {
+                self.target("target", target);
+                if let Some(via) = via {
+                    self.target("via", via);
+                }
+                if *prune {
+                    self.line("prune", true);
+                }
+            }
+            Action::Repeat { times } => self.line("times", times),
+            Action::Parallel => {}
             Action::Partition(partition) => self.partition(partition),
             Action::Heal { of } => {
                 if let Some(step) = of {
@@ -370,7 +412,9 @@ impl Printer<'_> {
                 let until = condition::show(until, &self.names);
                 self.text("until", &until);
             }
-            Wait::UntilEvent(event) => self.text("until", &condition::show_event(event)),
+            Wait::UntilEvent(event) => {
+                self.text("until", &condition::show_event(event, &self.names))
+            }
         }
     }
 
@@ -384,7 +428,8 @@ impl Printer<'_> {
             Rule::Seen(_) => self.text("seen", &expect.text),
             Rule::Sometimes(_) => self.text("sometimes", &expect.text),
             Rule::InOrder(events) => {
-                let events: Vec<String> = events.iter().map(condition::show_event).collect();
+                let events: Vec<String> =
+                    events.iter().map(|event| condition::show_event(event, &self.names)).collect();
                 self.line("in_order", list(&events));
             }
             Rule::Violates(property) => self.text("violates", property),

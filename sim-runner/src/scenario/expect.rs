@@ -101,7 +101,7 @@ fn rule(reader: &mut Reader, table: &Table, entry: &Entry) -> Option<Rule> {
 fn state(reader: &mut Reader, item: &Item, what: &str) -> Option<Fact> {
     let fact = fact(reader, item, what)?;
     if let Fact::Event(event) = &fact {
-        let name = condition::show_event(event);
+        let name = condition::show_event(event, &reader.names);
         let message = format!("{what} takes a condition, and {name} is an event");
         reader.advise(item.place, message, format!("for example \"count({name}) >= 1\""));
         return None;
@@ -122,7 +122,7 @@ fn in_order(reader: &mut Reader, item: &Item) -> Option<Vec<EventPattern>> {
     let mut events = Vec::new();
     for one in items {
         let Some(text) = reader.text(one, "an event") else { continue };
-        let result = condition::event(&text.text);
+        let result = condition::event(&text.text, &reader.names);
         events.extend(reader.accept(text, result));
     }
     Some(events)

@@ -15,6 +15,7 @@ use super::chaos::{self, draw};
 use super::diagnostic::Diagnostics;
 use super::fault::ClockFault;
 use super::model::{Action, Moment, Plan, Seed, Step, TimePlan, Trigger, Wait};
+use super::order::previous;
 use super::signed::{draw_ns, draw_ppm};
 use super::source::Source;
 use super::step::StepDraft;
@@ -66,7 +67,7 @@ pub fn lower(source: &Source, seed: &Seed) -> Result<Plan, Diagnostics> {
         source: script.source.clone(),
         seed: seed.clone(),
         cluster: script.cluster.clone(),
-        network: script.network,
+        network: script.network.clone(),
         disk: script.disk,
         clock: script.clock,
         time: TimePlan {
@@ -137,42 +138,73 @@ fn length<'s>(steps: &'s [Step], chaos: impl Iterator<Item = &'s Step>) -> Durat
     last.chain(faults).max().map_or(SHORTEST, |end| (end + MARGIN).max(SHORTEST))
 }
 
+/// When each step is expected to begin and to have finished, at the latest.
+#[derive(Clone, Copy, Default)]
+struct Spell {
+    start: Option<Duration>,
+    end: Option<Duration>,
+}
+
 /// The latest time at which each step is expected to have finished.
 fn ends(steps: &[Step]) -> Vec<Duration> {
-    let mut ends: Vec<Option<Duration>> = vec![None; steps.len()];
+    let mut spells = vec![Spell::default(); steps.len()];
+    let mut inside: Vec<Vec<usize>> = vec![Vec::new(); steps.len()];
+    for (index, step) in steps.iter().enumerate() {
+        step.parent.into_iter().for_each(|parent| inside[parent].push(index));
+    }
     // Every round settles at least the next step of each chain; there are no cycles.
-    for _ in 0..steps.len() {
-        for index in 0..steps.len() {
-            if ends[index].is_none() {
-                ends[index] = end(&steps[index], index, &ends);
+    for _ in 0..=2 * steps.len() {
+        for (index, step) in steps.iter().enumerate() {
+            if spells[index].start.is_none() {
+                spells[index].start = start(steps, index, &spells);
+            }
+            if spells[index].end.is_none() {
+                spells[index].end = end(step, &inside[index], index, &spells);
             }
         }
-        if ends.iter().all(Option::is_some) {
+        if spells.iter().all(|spell| spell.end.is_some()) {
             break;
         }
     }
-    ends.into_iter().map(Option::unwrap_or_default).collect()
+    spells.into_iter().map(|spell| spell.end.unwrap_or_default()).collect()
 }
 
-fn end(step: &Step, index: usize, ends: &[Option<Duration>]) -> Option<Duration> {
-    let mut start = match &step.trigger {
-        Trigger::Previous => {
-            index.checked_sub(1).map_or(Some(Duration::ZERO), |before| ends[before])?
-        }
+fn start(steps: &[Step], index: usize, spells: &[Spell]) -> Option<Duration> {
+    let step = &steps[index];
+    let block = match step.parent {
+        None => Duration::ZERO,
+        Some(parent) => spells[parent].start?,
+    };
+    let start = match &step.trigger {
+        Trigger::Previous => match previous(index, step, |other| steps.get(other)) {
+            None => block,
+            Some(before) => spells[before].end?,
+        },
         Trigger::At(at) => *at,
-        Trigger::AfterStep { step, delay } => ends[*step]? + *delay,
+        Trigger::AfterStep { step, delay } => spells[*step].end? + *delay,
         Trigger::AfterEvent { delay, .. } => EVENT + *delay,
     };
-    if step.when.is_some() {
-        start += step.within;
+    let waits = step.when.as_ref().map_or(Duration::ZERO, |_| step.within);
+    Some(start.max(block) + waits)
+}
+
+fn end(step: &Step, inside: &[usize], index: usize, spells: &[Spell]) -> Option<Duration> {
+    let start = spells[index].start?;
+    let mut last = start;
+    for nested in inside {
+        last = last.max(spells[*nested].end?);
     }
-    let once = takes(step);
+    let once = match step.action {
+        Action::Repeat { times } => last.saturating_sub(start) * times,
+        Action::Parallel => last.saturating_sub(start),
+        _ => takes(step),
+    };
     let Some(repeat) = &step.repeat else { return Some(start + once) };
     let counted = repeat.times.map(|times| start + (repeat.every.high + once) * times);
     let window = match &repeat.between {
         None => None,
         Some((_, Moment::At(to))) => Some(*to + once),
-        Some((_, Moment::Step(step))) => Some(ends[*step]? + once),
+        Some((_, Moment::Step(step))) => Some(spells[*step].end? + once),
     };
     match (counted, window) {
         (Some(counted), Some(window)) => Some(counted.min(window)),
@@ -182,10 +214,17 @@ fn end(step: &Step, index: usize, ends: &[Option<Duration>]) -> Option<Duration>
 
 fn takes(step: &Step) -> Duration {
     let own = match &step.action {
-        Action::Start { .. } | Action::Restart { .. } | Action::Stop { .. } => PROCESS,
+        Action::Start { .. }
+        | Action::Restart { .. }
+        | Action::Stop { .. }
+        | Action::Leave { .. } => PROCESS,
         Action::Http(http) if http.retry => step.within,
         Action::Cli(cli) if cli.retry => step.within,
-        Action::Http(_) | Action::Cli(_) | Action::TransferLeader { .. } => ANSWER,
+        Action::Http(_)
+        | Action::Cli(_)
+        | Action::TransferLeader { .. }
+        | Action::Join { .. }
+        | Action::ForceLeave { .. } => ANSWER,
         Action::Wait(Wait::For { span, .. }) => *span,
         Action::Wait(_) => step.within,
         _ => Duration::ZERO,

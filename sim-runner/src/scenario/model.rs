@@ -10,12 +10,14 @@
 //! up) is resolved when a step fires, from a stream labelled with the step's id, so that it is the
 //! same in the expanded scenario.
 
-use proconsul::base::{Duration, Prng, Ratio};
+use proconsul::base::{Duration, Prng};
 use serde_json::Value;
 
+pub use super::facts::{Comparison, Condition, EventPattern, Fact, Number, State};
 use super::fault::{
     CliStep, ClockFault, ClockPlan, DiskFault, DiskPlan, FileStep, LinkFault, Links, Proto,
 };
+pub use super::network_plan::{LinkKeys, LinkPlan, NetworkPlan};
 
 /// The seed of a run: as the user gave it, and as 32 bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +81,8 @@ pub struct ClusterPlan {
     pub nodes: Vec<NodePlan>,
     /// `boot`.
     pub boot: Boot,
+    /// `profile`.
+    pub profile: Profile,
     /// `protect.max_dead_servers`; by default a minority.
     pub max_dead_servers: usize,
 }
@@ -92,6 +96,16 @@ pub enum Boot {
     Manual,
 }
 
+/// Whose rules the agents follow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// Consul 1.9.8.
+    #[default]
+    Modern,
+    /// Consul 0.5.2's membership.
+    Legacy,
+}
+
 /// One agent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NodePlan {
@@ -101,15 +115,6 @@ pub struct NodePlan {
     pub server: bool,
     /// `config`, `node.servers`, `node.NAME`, merged in this order: a JSON object of agent keys.
     pub config: Value,
-}
-
-/// `[network]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NetworkPlan {
-    /// Per message.
-    pub latency: Span,
-    /// Per message.
-    pub loss: Ratio,
 }
 
 /// `[time]`.
@@ -142,6 +147,14 @@ pub struct Workload {
     pub kind: WorkloadKind,
 }
 
+impl Workload {
+    /// The time from one operation of a user to the next, on average.
+    #[must_use]
+    pub fn pause(&self) -> Duration {
+        Duration::from_nanos(60_000_000_000 * u64::from(self.users) / self.per_minute.max(1))
+    }
+}
+
 /// `via` of a workload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Via {
@@ -156,6 +169,15 @@ pub enum Via {
 pub enum WorkloadKind {
     /// `kv`.
     Kv(KvWorkload),
+    /// `event`.
+    Event(EventWorkload),
+}
+
+/// `kind = "event"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventWorkload {
+    /// Size of a payload, bytes.
+    pub size_bytes: usize,
 }
 
 /// `kind = "kv"`.
@@ -200,6 +222,8 @@ pub struct Step {
     pub chaos: bool,
     /// `file:line` of its table, for messages.
     pub place: String,
+    /// The `repeat` or `parallel` (index) in which it stands.
+    pub parent: Option<usize>,
     /// When it fires.
     pub trigger: Trigger,
     /// `when`: fires at the first moment this holds after the trigger.
@@ -219,7 +243,8 @@ pub struct Step {
 /// When a step fires.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Trigger {
-    /// When the step above has finished; the first at time zero.
+    /// When the step above has finished; the first at time zero. In a block: the first when the
+    /// block begins, and in a `parallel` every one.
     Previous,
     /// At this time.
     At(Duration),
@@ -322,6 +347,30 @@ pub enum Action {
     File(FileStep),
     Cli(CliStep),
     Http(HttpStep),
+    Join {
+        target: Target,
+        to: Target,
+        wan: bool,
+    },
+    Leave {
+        target: Target,
+    },
+    ForceLeave {
+        target: Target,
+        /// Whom to tell; any other server when absent.
+        via: Option<Target>,
+        prune: bool,
+    },
+    /// Name lookups on the node fail.
+    DnsFail {
+        target: Target,
+    },
+    /// The nested steps, one after the other, so often.
+    Repeat {
+        times: u32,
+    },
+    /// The nested steps, each by its own times.
+    Parallel,
     Wait(Wait),
     Note {
         text: String,
@@ -411,7 +460,7 @@ pub enum Wait {
 }
 
 /// Who (language section 5).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "the names are those of the language, section 5")]
 pub enum Target {
     Node(String),
@@ -441,82 +490,6 @@ pub enum Target {
     List(Vec<Target>),
 }
 
-/// `and`, `or`, `not`, and what they join.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Condition {
-    /// Both.
-    And(Box<Condition>, Box<Condition>),
-    /// Either.
-    Or(Box<Condition>, Box<Condition>),
-    /// Negation, inside the view.
-    Not(Box<Condition>),
-    /// A state.
-    State(State),
-    /// A number compared.
-    Compare(Number, Comparison, u64),
-    /// `… at T`: as that node sees it.
-    At(Box<Condition>, Target),
-}
-
-/// States that the built part knows.
-#[derive(Clone, Debug, PartialEq)]
-#[expect(missing_docs, reason = "the names are those of the language, section 7")]
-pub enum State {
-    OneLeader,
-    NoLeader,
-    Leader(Target),
-    Up(Target),
-    Down(Target),
-    Voter(Target),
-    Writable,
-    LogsConverged,
-}
-
-/// Numbers that the built part knows.
-#[derive(Clone, Debug, PartialEq)]
-#[expect(missing_docs, reason = "the names are those of the language, section 7")]
-pub enum Number {
-    Count(EventPattern),
-    Leaders,
-    LeadersPerTerm,
-    Voters,
-    Term,
-    OkRatio,
-    UnknownOps,
-    /// Seconds.
-    LongestOutage,
-}
-
-/// `< <= = != >= >`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Comparison {
-    Less,
-    LessOrEqual,
-    Equal,
-    NotEqual,
-    GreaterOrEqual,
-    Greater,
-}
-
-/// Events that the built part knows.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "the names are those of the language, section 7")]
-pub enum EventPattern {
-    LeaderElected,
-    LeaderLost,
-    LeaderChange,
-    ElectionFailed,
-    StepDown,
-    SnapshotTaken,
-    SnapshotInstalled,
-    LogTruncated,
-    StaleRead,
-    Forwarded,
-    Logged(String),
-    Mark(String),
-}
-
 /// `[[expect]]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expect {
@@ -534,14 +507,6 @@ pub struct Expect {
     pub between: Option<(Moment, Moment)>,
     /// `for`.
     pub at_least: Option<Duration>,
-}
-
-/// A condition (a state of affairs) or an event (an occurrence).
-#[derive(Clone, Debug, PartialEq)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Fact {
-    Condition(Condition),
-    Event(EventPattern),
 }
 
 /// The kinds of expectation (language section 7).

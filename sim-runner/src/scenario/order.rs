@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use petgraph::algo::tarjan_scc;
 use petgraph::graphmap::DiGraphMap;
 
-use super::model::{Moment, Trigger};
+use super::model::{Action, Moment, Step, Trigger};
 use super::reader::Reader;
 use super::step::StepDraft;
 
@@ -16,7 +16,7 @@ pub fn check(reader: &mut Reader, steps: &[Option<StepDraft>]) {
     let mut graph = DiGraphMap::<usize, ()>::new();
     for (index, draft) in steps.iter().enumerate() {
         graph.add_node(index);
-        for earlier in draft.iter().flat_map(|draft| waits_for(index, draft)) {
+        for earlier in draft.iter().flat_map(|draft| waits_for(index, draft, steps)) {
             graph.add_edge(index, earlier, ());
         }
     }
@@ -37,11 +37,40 @@ pub fn check(reader: &mut Reader, steps: &[Option<StepDraft>]) {
     }
 }
 
-/// The steps that must have finished before this one can happen.
-fn waits_for(index: usize, draft: &StepDraft) -> Vec<usize> {
-    let mut steps = Vec::new();
+/// The step before this one that stands in the same block, or outside of all; in a `parallel` there
+/// is none.
+#[must_use]
+pub fn previous<'s>(
+    index: usize,
+    step: &Step,
+    at: impl Fn(usize) -> Option<&'s Step>,
+) -> Option<usize> {
+    let beside = |other: &usize| at(*other).is_some_and(|other| other.parent == step.parent);
+    let apart = |block: &Step| block.action == Action::Parallel;
+    if step.parent.and_then(&at).is_some_and(apart) {
+        return None;
+    }
+    (0..index).rev().find(beside)
+}
+
+/// The steps that must have finished before this one can happen, or before it can finish.
+fn waits_for(index: usize, draft: &StepDraft, all: &[Option<StepDraft>]) -> Vec<usize> {
+    let at = |index: usize| all[index].as_ref().map(|draft| &draft.step);
+    let mut steps: Vec<usize> = match draft.step.action {
+        Action::Repeat { .. } | Action::Parallel => {
+            let inside = |other: &usize| at(*other).is_some_and(|it| it.parent == Some(index));
+            // Nested steps stand right after their block.
+            let ends = |other: &usize| at(*other).is_none_or(|it| it.parent >= Some(index));
+            (index + 1..all.len()).take_while(ends).filter(inside).collect()
+        }
+        _ => Vec::new(),
+    };
+    let repeated = draft.step.parent.and_then(at);
+    if repeated.is_some_and(|block| matches!(block.action, Action::Repeat { .. })) {
+        steps.extend(previous(index, &draft.step, at));
+    }
     match draft.step.trigger {
-        Trigger::Previous => steps.extend(index.checked_sub(1)),
+        Trigger::Previous => steps.extend(previous(index, &draft.step, at)),
         Trigger::AfterStep { step, .. } => steps.push(step),
         Trigger::At(_) | Trigger::AfterEvent { .. } => {}
     }

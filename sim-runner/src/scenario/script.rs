@@ -7,9 +7,10 @@ use super::expect;
 use super::fault::{ClockPlan, DiskPlan};
 use super::machine;
 use super::model::{ClusterPlan, Expect, NetworkPlan};
+use super::network;
 use super::order;
 use super::reader::Reader;
-use super::step::{self, StepDraft};
+use super::step::{self, Nested, StepDraft};
 use super::tree::Table;
 use super::words;
 use super::workload::{self, WorkloadDraft};
@@ -35,7 +36,7 @@ pub struct Script {
 pub fn read(reader: &mut Reader, files: &Files, root: &Table) -> Script {
     reader.keys(root, "a scenario", words::TOP);
     reader.names = cluster::names(reader, root);
-    let steps = reader.tables(root, "step");
+    let steps = step::flatten(reader, root);
     reader.names.steps = step::ids(reader, &steps);
     let mut text = |key: &str| {
         let item = root.get(key)?;
@@ -47,8 +48,8 @@ pub fn read(reader: &mut Reader, files: &Files, root: &Table) -> Script {
         reader.advise(root.place, "a scenario needs a `title`", help);
     }
     let mut drafts = Vec::new();
-    for (index, table) in steps.iter().enumerate() {
-        drafts.push(step::step(reader, table, index, files.line(table.place)));
+    for (index, nested) in steps.iter().enumerate() {
+        drafts.push(step::step(reader, *nested, index, files.line(nested.table.place)));
     }
     order::check(reader, &drafts);
     let workloads = reader.tables(root, "workload");
@@ -62,7 +63,7 @@ pub fn read(reader: &mut Reader, files: &Files, root: &Table) -> Script {
         story,
         source,
         cluster: cluster::cluster(reader, root),
-        network: cluster::network(reader, root),
+        network: network::network(reader, root),
         disk: machine::disk(reader, root),
         clock: machine::clock(reader, root),
         time: cluster::time(reader, root),
@@ -77,8 +78,8 @@ pub fn read(reader: &mut Reader, files: &Files, root: &Table) -> Script {
 }
 
 /// The ids that chaos will give must be free.
-fn check_chaos_ids(reader: &mut Reader, steps: &[&Table]) {
-    for (index, table) in steps.iter().enumerate() {
+fn check_chaos_ids(reader: &mut Reader, steps: &[Nested<'_>]) {
+    for (index, Nested { table, .. }) in steps.iter().enumerate() {
         let id = reader.names.steps[index].0.clone();
         if let (Some(item), true) = (table.get("id"), step::is_chaos_id(&id)) {
             let message = format!("{id:?} is an id that the [[chaos]] of this scenario gives");

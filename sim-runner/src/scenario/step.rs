@@ -50,8 +50,46 @@ pub fn is_chaos_id(id: &str) -> bool {
     numbers.is_some_and(|(table, count)| digits(table) && digits(count))
 }
 
+/// A step's table, and the place of the block in which it stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Nested<'t> {
+    /// Its table.
+    pub table: &'t Table,
+    /// The `repeat` or `parallel` (index).
+    pub parent: Option<usize>,
+}
+
+/// Blocks in blocks, at most so deep.
+const DEEPEST: usize = 8;
+
+/// All steps, nested ones right after their block.
+pub fn flatten<'t>(reader: &mut Reader, root: &'t Table) -> Vec<Nested<'t>> {
+    let mut steps = Vec::new();
+    descend(reader, root, None, 0, &mut steps);
+    steps
+}
+
+fn descend<'t>(
+    reader: &mut Reader,
+    table: &'t Table,
+    parent: Option<usize>,
+    depth: usize,
+    steps: &mut Vec<Nested<'t>>,
+) {
+    if depth > DEEPEST {
+        reader.error(table.place, "steps are nested too deeply");
+        return;
+    }
+    for table in reader.tables(table, "step") {
+        steps.push(Nested { table, parent });
+        let place = steps.len() - 1;
+        descend(reader, table, Some(place), depth + 1, steps);
+    }
+}
+
 /// Ids and verbs of all steps, which texts may refer to before their steps are read.
-pub fn ids(reader: &mut Reader, steps: &[&Table]) -> Vec<(String, String)> {
+pub fn ids(reader: &mut Reader, steps: &[Nested<'_>]) -> Vec<(String, String)> {
+    let steps: Vec<&Table> = steps.iter().map(|nested| nested.table).collect();
     let mut ids: Vec<(String, String)> = Vec::new();
     for (index, table) in steps.iter().enumerate() {
         let verb = match table.get("do") {
@@ -62,7 +100,7 @@ pub fn ids(reader: &mut Reader, steps: &[&Table]) -> Vec<(String, String)> {
         ids.push((id.unwrap_or_else(|| format!("step-{}", index + 1)), verb));
     }
     let mut seen: BTreeMap<&str, &Table> = BTreeMap::new();
-    for ((id, _), table) in ids.iter().zip(steps) {
+    for ((id, _), table) in ids.iter().zip(&steps) {
         if let Some(earlier) = seen.insert(id, table) {
             let written = table.get("id").or(earlier.get("id"));
             let place = written.map_or(table.place, |item| item.place);
@@ -86,7 +124,12 @@ fn id(reader: &mut Reader, item: &Item) -> Option<String> {
 }
 
 /// Reads one step. Nothing when its verb cannot be told.
-pub fn step(reader: &mut Reader, table: &Table, index: usize, place: String) -> Option<StepDraft> {
+pub fn step(
+    reader: &mut Reader,
+    Nested { table, parent }: Nested<'_>,
+    index: usize,
+    place: String,
+) -> Option<StepDraft> {
     let Some(entry) = table.entry("do") else {
         reader.advise(table.place, "this step has no verb", "write do = \"kill\", for example");
         return None;
@@ -113,16 +156,22 @@ pub fn step(reader: &mut Reader, table: &Table, index: usize, place: String) -> 
         chaos: is_chaos_id(&id),
         id,
         place,
+        parent,
         trigger,
         when,
         within: within.unwrap_or(Duration::from_secs(60)),
-        repeat: if verb == "strobe" { None } else { repeat(reader, table) },
+        repeat: if owns_repeat(&verb) { None } else { repeat(reader, table) },
         undo_after: length.filter(|_| undoable).map(|span| span.low),
         optional: optional.unwrap_or(false),
         action,
     };
     let wait = length.filter(|_| matches!(step.action, Action::Wait(Wait::For { .. })));
     Some(StepDraft { step, start, undo: length.filter(|_| undoable), wait, by, link })
+}
+
+/// Verbs to which `every` or `times` means something else.
+fn owns_repeat(verb: &str) -> bool {
+    ["strobe", "repeat"].contains(&verb)
 }
 
 fn verb_of(reader: &mut Reader, item: &Item) -> Option<String> {
@@ -168,7 +217,7 @@ fn check_combinations(reader: &mut Reader, table: &Table, verb: &str) {
         );
     }
     if let Some(entry) = has("every")
-        && verb != "strobe"
+        && !owns_repeat(verb)
         && has("between").is_none()
         && has("times").is_none()
     {
@@ -182,9 +231,15 @@ fn check_combinations(reader: &mut Reader, table: &Table, verb: &str) {
         if let (Some(entry), true) = (has(key), verb == "strobe") {
             let message = format!("a strobe is not repeated: `every` is its own, and `{key}` goes");
             reader.advise(entry.place, message, "write for = \"5s\" for how long it lasts");
-        } else if let (Some(entry), None) = (has(key), has("every")) {
+        } else if let (Some(entry), None) = (has(key), has("every"))
+            && !(key == "times" && verb == "repeat")
+        {
             reader.advise(entry.place, format!("`{key}` needs `every`"), "add every = \"5s\"");
         }
+    }
+    if let (Some(entry), "repeat") = (has("every"), verb) {
+        let help = "write `times`; a wait as a nested step makes pauses";
+        reader.advise(entry.place, "a repeat goes on at once: it has no `every`", help);
     }
     for key in ["at", "after"] {
         if let (Some(entry), Some(_)) = (has(key), has("between"))
@@ -286,7 +341,7 @@ fn whom(reader: &Reader, name: &str) -> Result<Whom, Fault> {
     }
     let head = name.split('(').next().unwrap_or(name);
     if condition::is_event(head) {
-        return condition::event(name).map(Whom::Event);
+        return condition::event(name, &reader.names).map(Whom::Event);
     }
     let known = reader.names.steps.iter().map(|(id, _)| id.as_str()).chain(words::EVENTS.all());
     let fault = Fault::new(0..name.len(), format!("no step or event is called {name:?}"));

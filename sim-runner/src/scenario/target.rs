@@ -244,7 +244,10 @@ pub fn show(target: &Target, names: &Names) -> String {
     match target {
         Target::Node(name) => name.clone(),
         Target::Random(count) => format!("random:{count}"),
-        Target::SameAs(step) => format!("same-as:{}", names.steps[*step].0),
+        Target::SameAs(step) => match names.steps.get(*step) {
+            Some((id, _)) => format!("same-as:{id}"),
+            None => format!("same-as:step-{}", step + 1),
+        },
         Target::Not(inner) => format!("not({})", show(inner, names)),
         Target::List(list) => {
             list.iter().map(|one| show(one, names)).collect::<Vec<_>>().join(", ")

@@ -59,6 +59,12 @@ pub struct Text {
 }
 
 impl Text {
+    /// A text that stands for all of a place: a key.
+    #[must_use]
+    pub fn whole(text: &str, place: Place) -> Self {
+        Self { text: text.to_owned(), place, content: None }
+    }
+
     /// The place of a part of the content; the whole value when that cannot be told.
     #[must_use]
     pub fn part(&self, range: Range<usize>) -> Place {

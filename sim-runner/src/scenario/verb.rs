@@ -7,6 +7,7 @@ use super::condition;
 use super::fault::{ClockFault, DiskFault, SignedSpan};
 use super::fault_verb;
 use super::link_verb;
+use super::membership_verb;
 use super::model::{
     Action, Fact, HttpExpect, HttpStep, KeepOnKill, Partition, Span, StopSignal, Target, Wait,
 };
@@ -30,6 +31,16 @@ pub fn action(
         | "bit-rot" | "misdirect" => fault_verb::disk(reader, table, verb),
         "slow" | "lose" | "duplicate" | "reorder" | "corrupt" | "throttle" | "clog" | "reset"
         | "refuse" | "blackhole" => link_verb::link(reader, table, verb),
+        "join" | "leave" | "force-leave" => membership_verb::membership(reader, table, verb),
+        "dns-fail" => Some(Action::DnsFail { target: target(reader, table, verb)? }),
+        "repeat" => {
+            let example = "times = 3, and the steps as [[step.step]]";
+            let item = required(reader, table, "times", "\"repeat\"", example);
+            nested(reader, table, verb)?;
+            let times = reader.integer(item?, "`times`", 1, 100_000)?;
+            Some(Action::Repeat { times: times as u32 })
+        }
+        "parallel" => nested(reader, table, verb).map(|()| Action::Parallel),
         "file" => fault_verb::file(reader, table).map(Action::File),
         "cli" => fault_verb::cli(reader, table).map(Action::Cli),
         "transfer-leader" => fault_verb::transfer_leader(reader, table),
@@ -96,6 +107,17 @@ pub fn required<'t>(
         reader.advise(place, format!("{owner} needs `{key}`"), format!("for example {example}"));
     }
     item
+}
+
+/// A block needs something in it.
+fn nested(reader: &mut Reader, table: &Table, verb: &str) -> Option<()> {
+    if table.entry("step").is_some() {
+        return Some(());
+    }
+    let place = table.entry("do").map_or(table.place, |entry| entry.value.place);
+    let help = "write [[step.step]] below it for each step that belongs to it";
+    reader.advise(place, format!("{verb:?} has no nested steps"), help);
+    None
 }
 
 /// The target that the verb needs.
@@ -349,6 +371,12 @@ impl Action {
             },
             Action::Disk { fault, .. } => fault.verb(),
             Action::Link { fault, .. } => fault.verb(),
+            Action::Join { .. } => "join",
+            Action::Leave { .. } => "leave",
+            Action::ForceLeave { .. } => "force-leave",
+            Action::DnsFail { .. } => "dns-fail",
+            Action::Repeat { .. } => "repeat",
+            Action::Parallel => "parallel",
             Action::File(_) => "file",
             Action::Cli(_) => "cli",
             Action::Http(_) => "http",

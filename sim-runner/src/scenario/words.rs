@@ -61,13 +61,16 @@ pub const PROTECT: Words = words("key", &["max_dead_servers"], &[]);
 /// `boot`.
 pub const BOOT: Words = words("way to boot", &["joined", "manual"], &[]);
 /// `profile`.
-pub const PROFILE: Words = words("profile", &["modern"], &["legacy"]);
+pub const PROFILE: Words = words("profile", &["modern", "legacy"], &[]);
 /// `[network]`.
 pub const NETWORK: Words = words(
     "key",
-    &["latency", "loss"],
-    &["duplicate", "reorder", "corrupt", "bandwidth", "link", "wan"],
+    &["latency", "loss", "duplicate", "reorder", "corrupt", "bandwidth", "link", "wan"],
+    &[],
 );
+/// A link of `[network]`, and its `wan`.
+pub const NETWORK_LINK: Words =
+    words("key", &["latency", "loss", "duplicate", "reorder", "corrupt", "bandwidth"], &[]);
 /// `[disk]`.
 pub const DISK_TABLE: Words = words("key", &["fsync", "read", "write", "capacity"], &[]);
 /// `[clock]`.
@@ -78,9 +81,12 @@ pub const TIME: Words = words("key", &["run", "settle", "boot_within"], &[]);
 /// `kind` of `[[workload]]`.
 pub const WORKLOAD_KINDS: Words = words(
     "kind of workload",
-    &["kv"],
-    &["lock", "session", "catalog", "health", "dns", "watch", "event", "txn"],
+    &["kv", "event"],
+    &["lock", "session", "catalog", "health", "dns", "watch", "txn"],
 );
+/// Keys of an `event` workload.
+pub const EVENT: Words =
+    words("key", &["kind", "users", "rate", "between", "via", "timeout", "size"], &[]);
 /// Keys of a `kv` workload.
 pub const KV: Words = words(
     "key",
@@ -100,6 +106,9 @@ pub const VERBS: Words = words(
         "kill",
         "stop",
         "restart",
+        "join",
+        "leave",
+        "force-leave",
         "wipe",
         "pause",
         "resume",
@@ -117,6 +126,7 @@ pub const VERBS: Words = words(
         "reset",
         "refuse",
         "blackhole",
+        "dns-fail",
         "skew",
         "drift",
         "jump",
@@ -133,23 +143,11 @@ pub const VERBS: Words = words(
         "http",
         "cli",
         "wait",
-        "note",
-    ],
-    &[
-        "join",
-        "leave",
-        "force-leave",
-        "upgrade",
-        "dns-fail",
-        "readdress",
-        "dns",
-        "register",
-        "deregister",
-        "service-down",
-        "service-up",
         "repeat",
         "parallel",
+        "note",
     ],
+    &["upgrade", "readdress", "dns", "register", "deregister", "service-down", "service-up"],
 );
 /// Verbs that can be undone (⟲).
 pub const UNDOABLE: &[&str] = &[
@@ -167,6 +165,7 @@ pub const UNDOABLE: &[&str] = &[
     "reset",
     "refuse",
     "blackhole",
+    "dns-fail",
     "skew",
     "drift",
     "jump",
@@ -184,6 +183,10 @@ pub const WITH_TARGET: &[&str] = &[
     "kill",
     "stop",
     "restart",
+    "join",
+    "leave",
+    "force-leave",
+    "dns-fail",
     "wipe",
     "pause",
     "resume",
@@ -227,7 +230,12 @@ pub fn verb_keys(verb: &str) -> &'static [&'static str] {
         "start" | "restart" => &["target", "args", "config"],
         "kill" => &["target", "disk"],
         "stop" => &["target", "signal"],
-        "pause" | "resume" | "wipe" | "lose-unsynced" | "torn-write" | "fsync-lies" => &["target"],
+        "pause" | "resume" | "wipe" | "lose-unsynced" | "torn-write" | "fsync-lies" | "leave"
+        | "dns-fail" => &["target"],
+        "join" => &["target", "to", "wan"],
+        "force-leave" => &["target", "via", "prune"],
+        "repeat" => &["times", "step"],
+        "parallel" => &["step"],
         "config" => &["target", "set"],
         "transfer-leader" => &["target", "to"],
         "skew" | "drift" | "jump" | "strobe" | "slow-fsync" => &["target", "by"],
@@ -332,19 +340,22 @@ pub const MODIFIERS: &[&str] = &["within", "of", "between", "for", "because"];
 /// States.
 pub const STATES: Words = words(
     "condition",
-    &["one-leader", "no-leader", "leader", "up", "down", "voter", "writable", "logs-converged"],
     &[
+        "one-leader",
+        "no-leader",
+        "leader",
+        "up",
+        "down",
         "alive",
         "failed",
         "left",
         "member",
+        "voter",
+        "writable",
         "members-converged",
-        "catalog-converged",
-        "registered",
-        "passing",
-        "critical",
-        "locked",
+        "logs-converged",
     ],
+    &["catalog-converged", "registered", "passing", "critical", "locked"],
 );
 /// Numbers.
 pub const NUMBERS: Words = words(
@@ -354,12 +365,13 @@ pub const NUMBERS: Words = words(
         "leaders",
         "leaders-per-term",
         "voters",
+        "members",
         "term",
         "ok-ratio",
         "unknown-ops",
         "longest-outage",
     ],
-    &["members", "instances", "healthy"],
+    &["instances", "healthy"],
 );
 /// Events.
 pub const EVENTS: Words = words(
@@ -370,23 +382,23 @@ pub const EVENTS: Words = words(
         "leader-change",
         "election-failed",
         "step-down",
+        "member-joined",
+        "member-failed",
+        "member-left",
+        "promoted",
         "snapshot-taken",
         "snapshot-installed",
         "log-truncated",
         "stale-read",
         "forwarded",
+        "recovered-from-peers-json",
         "logged",
     ],
-    &["member-joined", "member-failed", "member-left", "promoted", "recovered-from-peers-json"],
+    &[],
 );
 
 /// Properties that are in the language but not judged yet.
 pub const PLANNED_PROPERTIES: &[&str] = &[
-    "gossip-completeness",
-    "gossip-accuracy",
-    "incarnation-monotonic",
-    "no-stale-resurrection",
-    "views-converge",
     "catalog-unique",
     "catalog-matches-agents",
     "no-resurrection",

@@ -2,7 +2,7 @@
 
 use proconsul::base::Duration;
 
-use super::model::{KvMix, KvWorkload, Modes, Target, Via, Workload, WorkloadKind};
+use super::model::{EventWorkload, KvMix, KvWorkload, Modes, Target, Via, Workload, WorkloadKind};
 use super::reader::Reader;
 use super::target::Setting;
 use super::tree::{Item, Kind, Table};
@@ -23,8 +23,9 @@ pub fn workload(reader: &mut Reader, table: &Table) -> Option<WorkloadDraft> {
         reader.advise(table.place, "this workload has no `kind`", "write kind = \"kv\"");
         return None;
     };
-    reader.word(kind, "`kind`", words::WORKLOAD_KINDS)?;
-    reader.keys(table, "[[workload]]", words::KV);
+    let kind = reader.word(kind, "`kind`", words::WORKLOAD_KINDS)?;
+    let keys = if kind == "event" { words::EVENT } else { words::KV };
+    reader.keys(table, "[[workload]]", keys);
     let users = number(reader, table, "users", 1, 1000);
     let per_minute = table.get("rate").and_then(|item| reader.rate(item, "`rate`")).unwrap_or(600);
     let between = table.get("between").and_then(|item| reader.window(item, "`between`"));
@@ -44,7 +45,10 @@ pub fn workload(reader: &mut Reader, table: &Table) -> Option<WorkloadDraft> {
             .and_then(|item| via(reader, item))
             .unwrap_or(Via::Target(Target::ServerAny)),
         timeout: timeout.unwrap_or(Duration::from_secs(5)),
-        kind: WorkloadKind::Kv(kv(reader, table)),
+        kind: match kind.as_str() {
+            "event" => WorkloadKind::Event(event(reader, table)),
+            _ => WorkloadKind::Kv(kv(reader, table)),
+        },
     };
     Some(WorkloadDraft { workload, between })
 }
@@ -59,6 +63,24 @@ fn via(reader: &mut Reader, item: &Item) -> Option<Via> {
         Kind::Text(text) if text.text == "sticky" => Some(Via::Sticky),
         _ => reader.target(item, "`via`", Setting::Plain).map(Via::Target),
     }
+}
+
+/// Serf lets name and payload together have 512 bytes; the name is short.
+const MOST_EVENT_BYTES: u64 = 400;
+
+fn event(reader: &mut Reader, table: &Table) -> EventWorkload {
+    let mut event = EventWorkload { size_bytes: 16 };
+    if let Some(item) = table.get("size") {
+        match reader.size(item, "`size`") {
+            Some(bytes) if bytes > MOST_EVENT_BYTES => {
+                let message = format!("a user event carries at most {MOST_EVENT_BYTES} bytes");
+                reader.error(item.place, message);
+            }
+            Some(bytes) => event.size_bytes = bytes as usize,
+            None => {}
+        }
+    }
+    event
 }
 
 fn kv(reader: &mut Reader, table: &Table) -> KvWorkload {

@@ -5,18 +5,24 @@
 //!  leader(n2) at n3                       in the eyes of n3 alone
 //! ```
 //!
-//! A condition is evaluated once per live server, with its eyes; it holds when it holds for all of
-//! them. `not` turns the answer of one pair of eyes, so while servers disagree neither a condition nor
-//! its negation holds. Facts that are no server's opinion (`up`, `writable`, counts) look the same to
-//! all. When no server is live, nobody names a leader, and that is all that can be said. A server that
-//! was removed from the configuration has no view of the cluster any more.
+//! A condition is evaluated once per live agent, with its eyes; it holds when it holds for all of
+//! them. `not` turns the answer of one pair of eyes, so while agents disagree neither a condition nor
+//! its negation holds. Facts that are no agent's opinion (`up`, `writable`, counts) look the same to
+//! all.
+//!
+//! Not everybody has an opinion of everything: of leaders and voters only servers have one, and one
+//! that was removed from the configuration no more; of members those that belong to a pool. What an
+//! agent has no opinion of drops out of the condition in its eyes: to a client, `one-leader and
+//! alive(n1)` is `alive(n1)`. Of what nobody has an opinion of there is the view of nobody, in which
+//! no leader is named and no member listed.
 
 use proconsul::base::quorum::majority;
 
-use crate::scenario::model::{Comparison, Condition, EventPattern, Fact, Number, State};
+use crate::scenario::model::{Comparison, Condition, EventPattern, Fact, Number, State, Target};
 
-use super::event::Host;
+use super::event::{Host, Pool};
 use super::happened::Tallies;
+use super::members::{self, MemberStatus};
 use super::resolve::resolve;
 use super::view::{Named, View};
 
@@ -31,11 +37,16 @@ pub fn holds(condition: &Condition, view: &View) -> bool {
 /// The same with other counts: those of a window.
 #[must_use]
 pub fn holds_counting(condition: &Condition, view: &View, counts: &Tallies) -> bool {
-    let mut live = view.live_members().peekable();
-    if live.peek().is_none() {
-        return Eyes { view, counts, of: None, asked: false }.see(condition);
+    let servers: Vec<Host> = view.live_members().collect();
+    let members: Vec<Host> = members::live_with_view(view, Pool::Lan).collect();
+    let whose = Whose { servers: &servers, members: &members };
+    let see = |of| Eyes { view, counts, whose, of, asked: false }.see(condition);
+    let agents = members::agents(view).filter(|host| view.node(*host).live());
+    let mut answers = agents.filter_map(|host| see(Some(host))).peekable();
+    if answers.peek().is_none() {
+        return see(None) == Some(true);
     }
-    live.all(|host| Eyes { view, counts, of: Some(host), asked: false }.see(condition))
+    answers.all(|answer| answer)
 }
 
 /// The patterns that a condition counts: to be watched from the start of the run.
@@ -62,32 +73,69 @@ pub fn patterns_of_fact(fact: &Fact) -> Vec<&EventPattern> {
     }
 }
 
+/// Who has an opinion of what.
+#[derive(Clone, Copy)]
+struct Whose<'a> {
+    /// Of leaders and voters.
+    servers: &'a [Host],
+    /// Of members.
+    members: &'a [Host],
+}
+
 /// Somebody's view of the cluster.
 #[derive(Clone, Copy)]
 struct Eyes<'a> {
     view: &'a View,
     counts: &'a Tallies,
-    /// Whose; nobody's when no server is live.
+    whose: Whose<'a>,
+    /// Whose; nobody's when nobody who could have one is live.
     of: Option<Host>,
     /// Asked for with `at`: then it is that node's belief and no statement about the cluster.
     asked: bool,
 }
 
 impl Eyes<'_> {
-    fn see(self, condition: &Condition) -> bool {
+    /// What they say; none when they have no opinion.
+    fn see(self, condition: &Condition) -> Option<bool> {
         match condition {
-            Condition::And(a, b) => self.see(a) && self.see(b),
-            Condition::Or(a, b) => self.see(a) || self.see(b),
-            Condition::Not(inner) => !self.see(inner),
-            Condition::State(state) => self.state(state),
+            Condition::And(a, b) => join(self.see(a), self.see(b), |a, b| a && b),
+            Condition::Or(a, b) => join(self.see(a), self.see(b), |a, b| a || b),
+            Condition::Not(inner) => self.see(inner).map(|seen| !seen),
+            Condition::State(state) => Some(self.with_opinion(topic(state))?.state(state)),
             Condition::Compare(number, comparison, with) => {
-                self.compare(number, *comparison, *with)
+                let topic = match number {
+                    Number::Voters | Number::Term => Topic::Raft,
+                    Number::Members => Topic::Members,
+                    _ => Topic::Fact,
+                };
+                Some(self.with_opinion(topic)?.compare(number, *comparison, *with))
             }
-            Condition::At(inner, target) => resolve(target, self.view).satisfy(|host| {
+            Condition::At(inner, target) => Some(resolve(target, self.view).satisfy(|host| {
                 let live = self.view.node(host).live();
-                Eyes { of: live.then_some(host), asked: true, ..self }.see(inner)
-            }),
+                let eyes = Eyes { of: live.then_some(host), asked: true, ..self };
+                eyes.see(inner) == Some(true)
+            })),
         }
+    }
+
+    /// These eyes if they have an opinion of that; nobody's if nobody has one.
+    fn with_opinion(self, topic: Topic) -> Option<Self> {
+        let whose = match topic {
+            Topic::Fact => return Some(self),
+            Topic::Raft => self.whose.servers,
+            Topic::Members => self.whose.members,
+        };
+        // One that is asked by name speaks of leaders even when it was removed.
+        let asked = |host: Host| self.asked && self.speaks_of_leaders(host, topic);
+        match self.of {
+            Some(host) if whose.contains(&host) || asked(host) => Some(self),
+            Some(_) if !whose.is_empty() => None,
+            _ => Some(Eyes { of: None, ..self }),
+        }
+    }
+
+    fn speaks_of_leaders(self, host: Host, topic: Topic) -> bool {
+        matches!(topic, Topic::Raft) && self.view.servers().any(|server| server == host)
     }
 
     fn state(self, state: &State) -> bool {
@@ -108,9 +156,21 @@ impl Eyes<'_> {
                 let voters = self.voters();
                 resolve(target, view).satisfy(|host| voters.contains(&host))
             }
+            State::Alive(target) => self.lists(target, |it| it == MemberStatus::Alive),
+            State::Failed(target) => self.lists(target, |it| it == MemberStatus::Failed),
+            State::Left(target) => self.lists(target, |it| it == MemberStatus::Left),
+            State::Member(target) => self.lists(target, |_| true),
+            State::MembersConverged => members::unconverged(view, false).is_none(),
             State::Writable => writable(view),
             State::LogsConverged => logs_converged(view),
         }
+    }
+
+    /// Whether these eyes list them in the LAN pool, with such a status.
+    fn lists(self, target: &Target, status: impl Fn(MemberStatus) -> bool) -> bool {
+        let Some(of) = self.of else { return false };
+        let seen = |host| members::seen_by(self.view, Pool::Lan, of, host);
+        resolve(target, self.view).satisfy(|host| seen(host).is_some_and(&status))
     }
 
     fn named(self) -> Named {
@@ -154,6 +214,11 @@ impl Eyes<'_> {
             Number::Leaders => whole(leader_count(view)),
             Number::LeadersPerTerm => whole(view.most_leaders_per_term()),
             Number::Voters => whole(self.voters().len() as u64),
+            Number::Members => {
+                let alive =
+                    |host| self.view.node(host).members.count(Pool::Lan, MemberStatus::Alive);
+                whole(self.of.map_or(0, alive))
+            }
             Number::Term => self.of.map(|host| (view.node(host).term, 1)),
             // Before the first answer nothing has failed.
             Number::OkRatio if operations.ended() == 0 => whole(100),
@@ -161,6 +226,37 @@ impl Eyes<'_> {
             Number::UnknownOps => whole(operations.unknown),
             Number::LongestOutage => Some((operations.longest_outage_ns(), SECOND_NS)),
         }
+    }
+}
+
+/// What a condition is about: who has an opinion of it.
+#[derive(Clone, Copy)]
+enum Topic {
+    /// Everybody, and all the same.
+    Fact,
+    /// Servers.
+    Raft,
+    /// Agents that belong to the LAN pool.
+    Members,
+}
+
+fn topic(state: &State) -> Topic {
+    match state {
+        State::OneLeader | State::NoLeader | State::Leader(_) | State::Voter(_) => Topic::Raft,
+        State::Alive(_) | State::Failed(_) | State::Left(_) | State::Member(_) => Topic::Members,
+        State::Up(_)
+        | State::Down(_)
+        | State::Writable
+        | State::LogsConverged
+        | State::MembersConverged => Topic::Fact,
+    }
+}
+
+/// Two answers; one that there is not drops out.
+fn join(a: Option<bool>, b: Option<bool>, both: fn(bool, bool) -> bool) -> Option<bool> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(both(a, b)),
+        (one, other) => one.or(other),
     }
 }
 

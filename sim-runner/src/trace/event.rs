@@ -136,6 +136,50 @@ pub enum Ending {
     Panicked,
 }
 
+/// Which gossip pool a fact is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pool {
+    /// All agents of one datacenter.
+    Lan,
+    /// The servers of all datacenters; a member's name ends in ".DATACENTER".
+    Wan,
+}
+
+impl Pool {
+    /// As users and logs write it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Pool::Lan => "LAN",
+            Pool::Wan => "WAN",
+        }
+    }
+}
+
+/// A member's state in SWIM, as some node sees it (spec cluster 1.13 to 1.15).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum SwimState {
+    Alive,
+    Suspect,
+    Dead,
+    Left,
+}
+
+/// What an agent was told of a member (spec cluster 2.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Change {
+    Joined,
+    Left,
+    Failed,
+    Updated,
+    Reaped,
+}
+
 /// What happened. Variants of one area stand together; fields are few, because each is digested.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -418,6 +462,49 @@ pub enum What {
     Ran {
         command: String,
         exit: i32,
+    },
+
+    /// Name lookups on this host fail (`on`), or no longer.
+    LookupsFail {
+        on: bool,
+    },
+
+    // --- gossip (after the machines, for the same reason)
+    /// What this host's SWIM makes of a member changed.
+    Swim {
+        pool: Pool,
+        /// The member's name.
+        about: String,
+        /// Where the member is: IP and port. A member that has come back elsewhere is another one.
+        address: String,
+        /// Before; none for one that was not known.
+        from: Option<SwimState>,
+        to: SwimState,
+        /// At which incarnation.
+        incarnation: u32,
+    },
+    /// This host contradicted what was said of it, under this incarnation.
+    Refuted {
+        pool: Pool,
+        by: String,
+        incarnation: u32,
+    },
+    /// This host's agent was told of a change among the members.
+    Member {
+        pool: Pool,
+        /// The member's name.
+        about: String,
+        change: Change,
+        /// By an operator's force-leave.
+        forced: bool,
+        /// Lamport time of the last intent about it.
+        ltime: u64,
+    },
+    /// This host's agent was given a user event.
+    UserEvent {
+        pool: Pool,
+        name: String,
+        ltime: u64,
     },
 }
 

@@ -12,6 +12,7 @@ pub mod file;
 pub mod happened;
 pub mod json;
 pub mod log;
+pub mod members;
 pub mod node;
 pub mod operations;
 pub mod record;

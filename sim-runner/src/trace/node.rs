@@ -2,6 +2,7 @@
 
 use super::event::{Host, HostInfo, HostKind, Role, What};
 use super::log::NodeLog;
+use super::members::Members;
 use std::collections::BTreeSet;
 
 /// Whom a server takes for leader.
@@ -43,6 +44,8 @@ pub struct NodeView {
     pub applied: u64,
     /// The set of servers in force on it; none while it has said nothing of one.
     pub configuration: Option<Configuration>,
+    /// Who is there, as it was told in this process life.
+    pub members: Members,
     /// It lost what it may have acknowledged, and neither votes nor stands.
     pub abstains: bool,
 }
@@ -81,12 +84,16 @@ impl NodeView {
             commit: 0,
             applied: 0,
             configuration: None,
+            members: Members::default(),
             abstains: false,
         }
     }
 
     /// Takes in what concerns the process; whether it did.
     pub(super) fn process(&mut self, what: &What) -> bool {
+        if self.members.take(what) {
+            return true;
+        }
         match what {
             What::Started => {
                 self.running = true;

@@ -52,6 +52,8 @@ pub struct View {
     cut: BTreeSet<(Host, Host)>,
     steps: BTreeMap<u32, StepView>,
     last_killed: Vec<Host>,
+    /// Whom the last event made voters.
+    promoted: Vec<Host>,
     /// How the users fare.
     pub operations: Operations,
     /// Occurrences of the patterns that somebody watches.
@@ -73,6 +75,7 @@ impl View {
             cut: BTreeSet::new(),
             steps: BTreeMap::new(),
             last_killed: Vec::new(),
+            promoted: Vec::new(),
             operations: Operations::default(),
             tallies: Tallies::new(watched),
         }
@@ -82,6 +85,7 @@ impl View {
     /// the time.
     pub fn apply(&mut self, event: &TraceEvent) -> Happened {
         self.now = event.at;
+        self.promoted.clear();
         let happened = match &event.what {
             What::Deliver { .. } | What::Drop { .. } | What::Served { .. } => {
                 return Happened::default();
@@ -97,7 +101,9 @@ impl View {
                 happened
             }
         };
-        self.revision += u64::from(self.tallies.observe(event, happened));
+        let mut tallies = std::mem::take(&mut self.tallies);
+        self.revision += u64::from(tallies.observe(event, happened, self));
+        self.tallies = tallies;
         happened
     }
 
@@ -130,13 +136,27 @@ impl View {
                     addresses.iter().filter_map(|it| self.addresses.get(it).copied()).collect()
                 };
                 let (voters, others) = (hosts(voters), hosts(others));
-                node.configuration = Some(Configuration { index: *index, voters, others });
+                self.configures(event.host, Configuration { index: *index, voters, others });
             }
             What::Commit { index } => node.commit = *index,
             What::Apply { index, .. } => node.applied = *index,
             _ => return false,
         }
         true
+    }
+
+    /// A set of servers comes into force on a host. Who votes in it and did not in the newest set
+    /// that anybody had before was promoted: so each promotion is seen once.
+    fn configures(&mut self, host: Host, configuration: Configuration) {
+        let before = self.nodes.iter().filter_map(|node| node.configuration.as_ref());
+        if let Some(before) = before.max_by_key(|it| it.index)
+            && before.index < configuration.index
+        {
+            let voters = configuration.voters.iter();
+            let promoted = voters.filter(|host| before.others.contains(host));
+            self.promoted = promoted.copied().collect();
+        }
+        self.nodes[usize::from(host.0)].configuration = Some(configuration);
     }
 
     /// The log that recovery found stands on what the snapshot says: the log of whoever had it.
@@ -337,6 +357,12 @@ impl View {
     #[must_use]
     pub fn step(&self, step: u32) -> Option<&StepView> {
         self.steps.get(&step)
+    }
+
+    /// Servers that voted in no set before, were in one, and vote since the last event.
+    #[must_use]
+    pub fn promoted(&self) -> &[Host] {
+        &self.promoted
     }
 
     /// Targets of the last `kill`.

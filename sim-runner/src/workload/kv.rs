@@ -11,9 +11,10 @@ use std::collections::BTreeMap;
 use crate::cluster::Cluster;
 use crate::fabric::SimRuntime;
 use crate::history::operation::{Call, Mode, Output};
-use crate::scenario::model::{KvMix, KvWorkload, Modes, Target, Via, Workload};
+use crate::scenario::model::{KvMix, KvWorkload, Modes, Workload};
 use crate::trace::event::Host;
 
+use super::choice::choose;
 use super::user::User;
 
 /// One user's life.
@@ -39,9 +40,7 @@ impl KvUser {
     pub async fn run(mut self, kv: KvWorkload) {
         let zero = self.cluster.recorder().zero();
         let (from, to) = (zero + self.plan.between.0, zero + self.plan.between.1);
-        let pause = Duration::from_nanos(
-            60_000_000_000 * u64::from(self.plan.users) / self.plan.per_minute.max(1),
-        );
+        let pause = self.plan.pause();
         let mut user = User::new(self.runtime.clone());
         let mut versions: BTreeMap<String, u64> = BTreeMap::new();
         let mut sticky = None;
@@ -55,7 +54,10 @@ impl KvUser {
             }
             let key = format!("k{}", self.prng.below(u64::from(kv.keys)));
             let call = self.choose(&kv, &key, &versions, &mut written);
-            let Some(server) = self.server(&mut sticky) else { return };
+            let via = &self.plan.via;
+            let Some(server) = choose(&self.cluster, via, &mut self.prng, &mut sticky) else {
+                return;
+            };
             self.operate(&mut user, server, key, call, &mut versions).await;
             // Evenly spread with jitter; a slow answer is caught up with at once.
             next += self.prng.duration(pause / 2, pause * 3 / 2);
@@ -109,28 +111,6 @@ impl KvUser {
             draw -= weight;
         }
         0
-    }
-
-    /// Whom to ask: drawn among the nodes that are up, or among all when none is.
-    fn server(&mut self, sticky: &mut Option<Host>) -> Option<Host> {
-        if let Some(server) = sticky {
-            return Some(*server);
-        }
-        let (target, keeps) = match &self.plan.via {
-            Via::Sticky => (Target::Servers, true),
-            Via::Target(Target::ServerAny) => (Target::Servers, false),
-            Via::Target(Target::ClientAny) => (Target::Clients, false),
-            Via::Target(target) => (target.clone(), false),
-        };
-        let mut choice = self.cluster.up(&target);
-        if choice.is_empty() {
-            choice = self.cluster.servers();
-        }
-        let server = self.prng.pick(&choice).copied();
-        if keeps {
-            *sticky = server;
-        }
-        server
     }
 
     async fn operate(

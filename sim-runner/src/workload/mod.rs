@@ -1,4 +1,6 @@
 //! What users do while the cluster suffers.
 
+mod choice;
+pub mod events;
 pub mod kv;
 pub mod user;

@@ -19,8 +19,8 @@ use super::snapshots::SnapshotStore;
 use super::store::MARK;
 use super::{Options, segment};
 use crate::base::runtime::Disk;
-use crate::base::{LogIndex, Term};
-use crate::raft::{Configuration, Restored, SnapshotMeta};
+use crate::base::{LogIndex, ServerAddress, Term};
+use crate::raft::{Configuration, Restored, Server, SnapshotMeta, Suffrage};
 use crate::wire::raft::decode_configuration;
 
 /// What was found in a folder. [`Found::settle`] makes it durable and opens it.
@@ -37,7 +37,7 @@ pub struct Found<D: Disk> {
     pub(super) rewrite: bool,
     pub(super) snapshot: Option<SnapshotMeta>,
     pub(super) healing: bool,
-    pub(super) peers: Option<Vec<crate::base::ServerAddress>>,
+    pub(super) peers: Option<Vec<ServerAddress>>,
     damage: Vec<Damage>,
 }
 
@@ -60,6 +60,12 @@ impl<D: Disk> Found<D> {
     #[must_use]
     pub fn is_healing(&self) -> bool {
         self.healing
+    }
+
+    /// The set of servers in the peers file, where that is kept and names any.
+    #[must_use]
+    pub fn peers(&self) -> Option<Configuration> {
+        self.peers.as_deref().filter(|peers| !peers.is_empty()).map(set_of)
     }
 
     /// The newest set of servers that can be read, be it from behind the damage.
@@ -86,6 +92,15 @@ impl<D: Disk> Found<D> {
             peers: self.peers.clone(),
         }
     }
+}
+
+fn set_of(peers: &[ServerAddress]) -> Configuration {
+    let voter = |address: &ServerAddress| Server {
+        suffrage: Suffrage::Voter,
+        id: address.as_str().into(),
+        address: address.clone(),
+    };
+    Configuration { servers: peers.iter().map(voter).collect() }
 }
 
 /// Reads everything in this folder of the disk, which need not be there yet.

@@ -103,6 +103,7 @@ mod wal;
 
 pub use error::{Damage, StorageError};
 pub use inspect::{Found, inspect};
+pub use peers::MODE as PEERS_MODE;
 pub use snapshots::{SnapshotBytes, SnapshotStore, Staged, Staging};
 pub use store::Store;
 

@@ -7,6 +7,8 @@ use crate::base::ServerAddress;
 use crate::base::runtime::{Disk, File};
 
 const NAME: &str = "peers.json";
+/// Permissions of `peers.json` and `peers.info`, as Consul gives them.
+pub const MODE: u32 = 0o755;
 
 /// The content for these peers.
 fn render(peers: &[ServerAddress]) -> Vec<u8> {
@@ -74,6 +76,7 @@ pub(super) async fn write<D: Disk>(
     let file = disk.open(&temporary, true).await.map_err(at("create", &temporary))?;
     file.set_len(0).await.map_err(at("empty", &temporary))?;
     file.write_at(0, &render(peers)).await.map_err(at("write", &temporary))?;
+    file.set_mode(MODE).map_err(at("set the mode of", &temporary))?;
     file.sync().await.map_err(at("sync", &temporary))?;
     disk.rename(&temporary, &path).await.map_err(at("rename", &temporary))?;
     disk.sync_dir(folder).await.map_err(at("sync", folder))

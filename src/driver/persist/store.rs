@@ -76,6 +76,12 @@ impl<D: Disk> Store<D> {
         self.poisoned.as_deref()
     }
 
+    /// Where on the disk everything is.
+    #[must_use]
+    pub fn folder(&self) -> &str {
+        &self.wal.folder
+    }
+
     /// The snapshots: where new ones are staged, and where they are read. Clones can be used by other
     /// tasks at the same time.
     #[must_use]

@@ -34,6 +34,16 @@ use crate::raft::types::{
     Change, Configuration, Entry, EntryKind, Refusal, Restored, Server, SnapshotMeta, Suffrage,
 };
 
+/// Whose rules an agent follows: which discipline, and whose log lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// Consul 1.9.8 (hashicorp/raft with server ids).
+    #[default]
+    Modern,
+    /// Consul 0.5.2 (`peers.json` is the live set).
+    Legacy,
+}
+
 /// How an entry of kind [`EntryKind::Configuration`] is written: `wire`'s, which the core must not know.
 #[derive(Clone, Copy, Debug)]
 pub struct ConfigurationCodec {
@@ -213,6 +223,14 @@ pub trait Membership: fmt::Debug + Send + Sync {
     /// Kind and data of the entry that opens a leadership.
     fn opening(&self) -> (EntryKind, Bytes) {
         (EntryKind::Noop, Bytes::new())
+    }
+
+    /// The data of entry 1 of a cluster that begins with this set.
+    ///
+    /// # Errors
+    /// The set must not be, or the discipline begins without an entry.
+    fn first_entry(&self, _: &Configuration) -> Result<Bytes, &'static str> {
+        Err("operation not supported with current protocol version")
     }
 
     /// Whether a change may start now, given whether this leader has committed an entry of its term.

@@ -35,6 +35,8 @@
 //! Deliberately not: the entries of the old form (AddPeer, RemovePeer). Nobody sends them to a cluster
 //! of this discipline, and they change nothing in it.
 
+use bytes::Bytes;
+
 use crate::base::{LogIndex, ServerAddress, ServerId, Term};
 use crate::invariant;
 use crate::raft::event::VoteRefusal;
@@ -191,6 +193,11 @@ impl Membership for ModernMembership {
         (own.1, own.0) > (other.1, other.0)
     }
 
+    fn first_entry(&self, configuration: &Configuration) -> Result<Bytes, &'static str> {
+        configuration.check()?;
+        Ok((self.codec.encode)(configuration))
+    }
+
     fn may_change(&self, own_term_committed: bool) -> bool {
         own_term_committed && self.is_stable()
     }
@@ -202,7 +209,7 @@ impl Membership for ModernMembership {
         }
         let mut configuration = self.latest.configuration.clone();
         apply(change, &mut configuration.servers);
-        check(&configuration).map_err(Refusal::BadConfiguration)?;
+        configuration.check().map_err(Refusal::BadConfiguration)?;
         let data = (self.codec.encode)(&configuration);
         Ok(PlannedChange { kind: EntryKind::Configuration, data, configuration })
     }
@@ -237,29 +244,6 @@ fn apply(change: &Change, servers: &mut Vec<Server>) {
             servers[at].suffrage = Suffrage::Voter;
         }
         (DemoteVoter | RemoveServer | Promote, _) => {}
-    }
-}
-
-fn check(configuration: &Configuration) -> Result<(), &'static str> {
-    let servers = &configuration.servers;
-    for (at, server) in servers.iter().enumerate() {
-        if server.id.as_str().is_empty() {
-            return Err("empty ID in configuration");
-        }
-        if server.address.as_str().is_empty() {
-            return Err("empty address in configuration");
-        }
-        if servers[..at].iter().any(|earlier| earlier.id == server.id) {
-            return Err("found duplicate ID in configuration");
-        }
-        if servers[..at].iter().any(|earlier| earlier.address == server.address) {
-            return Err("found duplicate address in configuration");
-        }
-    }
-    if servers.iter().any(|server| server.suffrage == Suffrage::Voter) {
-        Ok(())
-    } else {
-        Err("need at least one voter in configuration")
     }
 }
 

@@ -8,6 +8,7 @@
 //! | string, bytes | old raw: fixraw (< 32), raw16, raw32 | also str8 and bin8/16/32, for either |
 //! | integer | shortest unsigned form | any integer form that fits the field |
 //! | bool | true, false | also 0 and 1 |
+//! | float | double precision | also single, and integers |
 //! | nothing | nil | nil for any field: its zero value |
 //!
 //! [`Writer`] appends to a buffer that the caller reuses. [`Reader`] walks borrowed bytes; running
@@ -15,7 +16,7 @@
 //! [`streamed`]. Sorting is the caller's: a struct's fields are written in the order of their names,
 //! and a test of each codec holds it to that.
 //!
-//! Deliberately not here: floats, extension types and times as values (they are only skipped).
+//! Deliberately not here: extension types and times as values (they are only skipped).
 
 mod error;
 mod reader;
@@ -23,7 +24,7 @@ mod writer;
 
 pub use error::{DecodeError, Fault};
 pub use reader::Reader;
-pub use writer::Writer;
+pub use writer::{Counter, Sink, Writer};
 
 /// No message, and no string or byte slice in one, may be longer than this many bytes: an announced
 /// length beyond it is an error, so that a peer cannot make a connection buffer for ever.

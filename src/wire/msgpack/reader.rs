@@ -120,6 +120,78 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A signed integer.
+    ///
+    /// # Errors
+    /// Another type, or beyond 63 bits.
+    pub fn i64(&mut self) -> Result<i64, DecodeError> {
+        let start = self.at;
+        let value = self.integer()?;
+        i64::try_from(value)
+            .or_else(|_| Self::error_at(start, Fault::Value { what: "a signed integer", value }))
+    }
+
+    /// An unsigned integer of a narrower type.
+    ///
+    /// # Errors
+    /// Another type, or one that it cannot hold.
+    pub fn narrow<T: TryFrom<i128>>(&mut self, what: &'static str) -> Result<T, DecodeError> {
+        let start = self.at;
+        let value = self.integer()?;
+        T::try_from(value).or_else(|_| Self::error_at(start, Fault::Value { what, value }))
+    }
+
+    /// A float of either precision, or an integer; nil is 0.
+    ///
+    /// # Errors
+    /// Another type.
+    pub fn f64(&mut self) -> Result<f64, DecodeError> {
+        match self.peek().map(Marker::from_u8) {
+            Some(Marker::F64) => {
+                self.at += 1;
+                Ok(f64::from_bits(self.number(8)?))
+            }
+            Some(Marker::F32) => {
+                self.at += 1;
+                Ok(f64::from(f32::from_bits(self.number(4)? as u32)))
+            }
+            _ => Ok(self.integer()? as f64),
+        }
+    }
+
+    /// Whether nothing is next; if so, reads over it.
+    pub fn nil(&mut self) -> bool {
+        let found = self.peek() == Some(Marker::Null.to_u8());
+        self.at += usize::from(found);
+        found
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    /// Nil is none; anything else is read by `value`.
+    ///
+    /// # Errors
+    /// What `value` returns.
+    pub fn optional<T>(
+        &mut self,
+        value: impl FnOnce(&mut Self) -> Result<T, DecodeError>,
+    ) -> Result<Option<T>, DecodeError> {
+        let mut after = self.clone();
+        if after.marker()? == Marker::Null {
+            *self = after;
+            return Ok(None);
+        }
+        value(self).map(Some)
+    }
+
+    /// What has not been read.
+    #[must_use]
+    pub fn rest(&self) -> &'a [u8] {
+        &self.bytes[self.at..]
+    }
+
     /// A truth value; nil is false.
     ///
     /// # Errors

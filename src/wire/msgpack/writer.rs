@@ -2,20 +2,55 @@
 
 use rmp::Marker;
 
-/// Appends values to a buffer.
-pub struct Writer<'a> {
-    out: &'a mut Vec<u8>,
+/// Where encoded bytes go.
+pub trait Sink {
+    /// Takes these.
+    fn put(&mut self, bytes: &[u8]);
 }
 
-impl<'a> Writer<'a> {
+impl Sink for Vec<u8> {
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
+/// Only counts, so that a length is known before what it is the length of.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counter {
+    /// Bytes so far.
+    pub bytes: usize,
+}
+
+impl Sink for Counter {
+    fn put(&mut self, bytes: &[u8]) {
+        self.bytes += bytes.len();
+    }
+}
+
+/// Appends values to a buffer, or to another sink.
+pub struct Writer<'a, S: Sink = Vec<u8>> {
+    out: &'a mut S,
+}
+
+impl<'a, S: Sink> Writer<'a, S> {
     /// Appends to this.
-    pub fn new(out: &'a mut Vec<u8>) -> Self {
+    pub fn new(out: &'a mut S) -> Self {
         Self { out }
     }
 
+    /// One byte that is not messagepack.
+    pub fn byte(&mut self, byte: u8) {
+        self.out.put(&[byte]);
+    }
+
     fn marker(&mut self, marker: Marker) -> &mut Self {
-        self.out.push(marker.to_u8());
+        self.out.put(&[marker.to_u8()]);
         self
+    }
+
+    /// A marker and the number behind it.
+    fn number<const WIDTH: usize>(&mut self, marker: Marker, bytes: [u8; WIDTH]) {
+        self.marker(marker).out.put(&bytes);
     }
 
     /// A length in the shortest of a family's forms; `fix` is the one in the marker itself.
@@ -23,10 +58,10 @@ impl<'a> Writer<'a> {
         if let Some(marker) = fix {
             self.marker(marker);
         } else if let Ok(short) = u16::try_from(length) {
-            self.marker(long[0]).out.extend(short.to_be_bytes());
+            self.number(long[0], short.to_be_bytes());
         } else {
             let length = u32::try_from(length).expect("messages are bounded far below 4 GiB");
-            self.marker(long[1]).out.extend(length.to_be_bytes());
+            self.number(long[1], length.to_be_bytes());
         }
     }
 
@@ -49,14 +84,36 @@ impl<'a> Writer<'a> {
         if let Some(value) = u8::try_from(value).ok().filter(|value| *value < 128) {
             self.marker(Marker::FixPos(value));
         } else if let Ok(value) = u8::try_from(value) {
-            self.marker(Marker::U8).out.push(value);
+            self.number(Marker::U8, [value]);
         } else if let Ok(value) = u16::try_from(value) {
-            self.marker(Marker::U16).out.extend(value.to_be_bytes());
+            self.number(Marker::U16, value.to_be_bytes());
         } else if let Ok(value) = u32::try_from(value) {
-            self.marker(Marker::U32).out.extend(value.to_be_bytes());
+            self.number(Marker::U32, value.to_be_bytes());
         } else {
-            self.marker(Marker::U64).out.extend(value.to_be_bytes());
+            self.number(Marker::U64, value.to_be_bytes());
         }
+    }
+
+    /// A signed integer, as short as it goes; one that is not negative as an unsigned one.
+    pub fn int(&mut self, value: i64) {
+        if let Ok(value) = u64::try_from(value) {
+            self.uint(value);
+        } else if value >= -32 {
+            self.marker(Marker::FixNeg(value as i8));
+        } else if let Ok(value) = i8::try_from(value) {
+            self.number(Marker::I8, value.to_be_bytes());
+        } else if let Ok(value) = i16::try_from(value) {
+            self.number(Marker::I16, value.to_be_bytes());
+        } else if let Ok(value) = i32::try_from(value) {
+            self.number(Marker::I32, value.to_be_bytes());
+        } else {
+            self.number(Marker::I64, value.to_be_bytes());
+        }
+    }
+
+    /// A float in double precision, in the bits that it has.
+    pub fn f64(&mut self, value: f64) {
+        self.number(Marker::F64, value.to_bits().to_be_bytes());
     }
 
     /// A number that is an `int` in Go and not negative, in the form of codec 2.x (raft 1.7): signed, and
@@ -65,25 +122,30 @@ impl<'a> Writer<'a> {
         if let Some(value) = u8::try_from(value).ok().filter(|value| *value < 128) {
             self.marker(Marker::FixPos(value));
         } else if let Ok(value) = i16::try_from(value) {
-            self.marker(Marker::I16).out.extend(value.to_be_bytes());
+            self.number(Marker::I16, value.to_be_bytes());
         } else if let Ok(value) = i32::try_from(value) {
-            self.marker(Marker::I32).out.extend(value.to_be_bytes());
+            self.number(Marker::I32, value.to_be_bytes());
         } else {
             let value = i64::try_from(value).unwrap_or(i64::MAX);
-            self.marker(Marker::I64).out.extend(value.to_be_bytes());
+            self.number(Marker::I64, value.to_be_bytes());
         }
     }
 
     /// A value that is encoded already, as [`Reader::value`](super::Reader::value) gave it.
     pub fn value(&mut self, encoded: &[u8]) {
-        self.out.extend_from_slice(encoded);
+        self.out.put(encoded);
     }
 
     /// A byte slice; an empty one stays one.
     pub fn bytes(&mut self, value: &[u8]) {
-        let fix = Self::small(value.len(), 32).map(Marker::FixStr);
-        self.length(value.len(), fix, [Marker::Str16, Marker::Str32]);
-        self.out.extend_from_slice(value);
+        self.raw(value.len());
+        self.out.put(value);
+    }
+
+    /// Begins a byte slice of this many bytes, which are to follow through [`Writer::value`].
+    pub fn raw(&mut self, length: usize) {
+        let fix = Self::small(length, 32).map(Marker::FixStr);
+        self.length(length, fix, [Marker::Str16, Marker::Str32]);
     }
 
     /// A byte slice; nil when empty, as Go's nil slice.

@@ -32,7 +32,7 @@ mod response;
 
 pub use configuration::{decode_configuration, encode_configuration};
 pub use header::{Header, Sender};
-pub use peers::{decode_peers, encode_peers};
+pub use peers::{decode_addresses, decode_peers, encode_addresses, encode_peers};
 pub use request::{Received, decode_request, encode_request, encode_request_as};
 pub use response::{
     Answer, Answered, decode_response, encode_error, encode_response, encode_response_as,

@@ -7,9 +7,10 @@ use crate::agent::{ReadMeta, ReadMode, ReadOptions, Reply, Request};
 use crate::base::Duration;
 use crate::state::{Answer, Command, CommandResult, KvEntry, Query, Rows};
 
-use super::{Method, operator};
-use crate::wire::kv;
+use super::{Family, Method, catalog, operator};
+use crate::wire::catalog as form;
 use crate::wire::msgpack::{DecodeError, Reader, Writer};
+use crate::wire::{autopilot, command, kv};
 
 /// How long a blocking read waits that does not say (spec cluster 9.4).
 const DEFAULT_WAIT: Duration = Duration::from_secs(300);
@@ -24,16 +25,26 @@ pub(super) fn nanos(span: Duration) -> u64 {
 /// Writes the body of a request; nothing for one that is never forwarded.
 pub(super) fn write_request(request: &Request, datacenter: &str, writer: &mut Writer<'_>) {
     match request {
-        Request::Write(Command::Kv(change)) => kv::write_command(change, datacenter, writer),
-        Request::Read { query, options } => write_query(query, options, datacenter, writer),
+        Request::Write(change) => command::write_body(change, datacenter, writer),
+        Request::Read { query, options } => match Method::of_query(query).family() {
+            Family::KeyValue => write_query(query, options, datacenter, writer),
+            _ => catalog::write_query(query, options, datacenter, writer),
+        },
         Request::StatusLeader
         | Request::StatusPeers
+        | Request::StatusRaftStats
         | Request::RaftConfiguration { .. }
         | Request::RemoveRaftPeer(_)
         | Request::TransferLeadership { .. } => {
             operator::write_request(request, datacenter, writer);
         }
-        Request::AgentSelf | Request::SnapshotSave { .. } | Request::SnapshotRestore(_) => {}
+        Request::AgentSelf
+        | Request::Members { .. }
+        | Request::Join { .. }
+        | Request::ForceLeave { .. }
+        | Request::Leave
+        | Request::SnapshotSave { .. }
+        | Request::SnapshotRestore(_) => {}
     }
 }
 
@@ -61,24 +72,33 @@ pub(super) fn read_request(
     method: Method,
     reader: &mut Reader<'_>,
 ) -> Result<Request, DecodeError> {
-    if method == Method::KvsApply {
-        return Ok(Request::Write(Command::Kv(kv::read_command(reader)?)));
+    match method.family() {
+        Family::Write => Ok(Request::Write(match method {
+            Method::CatalogRegister => Command::Register(Box::new(form::read_register(reader)?)),
+            Method::CatalogDeregister => Command::Deregister(form::read_deregister(reader)?),
+            Method::OperatorAutopilotSetConfiguration => {
+                Command::Autopilot(autopilot::read_command(reader)?)
+            }
+            _ => Command::Kv(kv::read_command(reader)?),
+        })),
+        Family::KeyValue => read_query(method, reader),
+        Family::Catalog => {
+            let (query, options) = catalog::read_query(method, reader)?;
+            Ok(Request::Read { query, options })
+        }
+        Family::Operator => operator::read_request(method, reader),
     }
-    if !method.is_query() {
-        return operator::read_request(method, reader);
-    }
+}
+
+fn read_query(method: Method, reader: &mut Reader<'_>) -> Result<Request, DecodeError> {
     let (mut key, mut prefix, mut separator) = (String::new(), String::new(), String::new());
-    let (mut stale, mut consistent, mut min_index, mut wait) = (false, false, 0, Duration::ZERO);
+    let mut options = QueryOptions::default();
     reader.map(|reader, name| {
         match name {
-            b"AllowStale" => stale = reader.bool()?,
             b"Key" => key = reader.str()?.to_owned(),
-            b"MaxQueryTime" => wait = Duration::from_nanos(reader.i64_not_negative()?),
-            b"MinQueryIndex" => min_index = reader.u64()?,
             b"Prefix" => prefix = reader.str()?.to_owned(),
-            b"RequireConsistent" => consistent = reader.bool()?,
             b"Seperator" => separator = reader.str()?.to_owned(),
-            _ => reader.skip()?,
+            _ => options.read(name, reader)?,
         }
         Ok(())
     })?;
@@ -87,21 +107,70 @@ pub(super) fn read_request(
         Method::KvsListKeys => Query::KvKeys { prefix, separator },
         _ => Query::KvList { prefix: key },
     };
-    // Both at once cannot come from Consul's front end; the stricter promise is kept then.
-    let mode = match (consistent, stale) {
-        (true, _) => ReadMode::Consistent,
-        (false, true) => ReadMode::Stale,
-        (false, false) => ReadMode::Default,
-    };
-    let max_wait = if min_index > 0 && wait.is_zero() { DEFAULT_WAIT } else { wait.min(MAX_WAIT) };
-    Ok(Request::Read { query, options: ReadOptions { mode, min_index, max_wait } })
+    Ok(Request::Read { query, options: options.finish() })
+}
+
+/// The fields of consistency and blocking, which all reads of the store share.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct QueryOptions {
+    pub stale: bool,
+    pub consistent: bool,
+    pub min_index: u64,
+    pub max_wait: Duration,
+}
+
+impl QueryOptions {
+    pub(super) fn of(options: &ReadOptions) -> Self {
+        Self {
+            stale: options.mode == ReadMode::Stale,
+            consistent: options.mode == ReadMode::Consistent,
+            min_index: options.min_index,
+            max_wait: options.max_wait,
+        }
+    }
+
+    /// Reads a field, or over one that is none of these.
+    pub(super) fn read(&mut self, name: &[u8], reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        match name {
+            b"AllowStale" => self.stale = reader.bool()?,
+            b"MaxQueryTime" => self.max_wait = Duration::from_nanos(reader.i64_not_negative()?),
+            b"MinQueryIndex" => self.min_index = reader.u64()?,
+            b"RequireConsistent" => self.consistent = reader.bool()?,
+            _ => reader.skip()?,
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(self) -> ReadOptions {
+        // Both at once cannot come from Consul's front end; the stricter promise is kept then.
+        let mode = match (self.consistent, self.stale) {
+            (true, _) => ReadMode::Consistent,
+            (false, true) => ReadMode::Stale,
+            (false, false) => ReadMode::Default,
+        };
+        let unsaid = self.min_index > 0 && self.max_wait.is_zero();
+        let max_wait = if unsaid { DEFAULT_WAIT } else { self.max_wait.min(MAX_WAIT) };
+        ReadOptions { mode, min_index: self.min_index, max_wait }
+    }
 }
 
 /// Writes the body of an answer; only for a reply that fits its method.
 pub(super) fn write_reply(method: Method, reply: &Reply, writer: &mut Writer<'_>) {
     match reply {
+        // A registration has nothing to say but that it is done.
+        Reply::Written(_)
+            if matches!(method, Method::CatalogRegister | Method::CatalogDeregister) =>
+        {
+            writer.map(0);
+        }
         Reply::Written(CommandResult::Flag(flag)) => writer.bool(*flag),
-        Reply::Read { answer, meta } => write_answer(answer, meta, writer),
+        Reply::Read { answer, meta } => match &answer.rows {
+            Rows::Entries(_) | Rows::Keys(_) => write_answer(answer, meta, writer),
+            Rows::Autopilot(row) => {
+                autopilot::write_configuration(&row.clone().unwrap_or_default(), writer);
+            }
+            _ => catalog::write_answer(answer, meta, writer),
+        },
         _ => operator::write_reply(method, reply, writer),
     }
 }
@@ -138,12 +207,30 @@ pub(super) fn write_rows<T>(
 
 /// Reads the body of an answer.
 pub(super) fn read_reply(method: Method, reader: &mut Reader<'_>) -> Result<Reply, DecodeError> {
-    if method == Method::KvsApply {
-        return Ok(Reply::Written(CommandResult::Flag(reader.bool()?)));
+    match (method, method.family()) {
+        (Method::CatalogRegister | Method::CatalogDeregister, _) => {
+            reader.skip()?;
+            Ok(Reply::Written(CommandResult::Flag(true)))
+        }
+        // The bare configuration: nothing is said of the server that answered but what it means.
+        (Method::OperatorAutopilotGetConfiguration, _) => {
+            let row = autopilot::read_configuration(reader)?;
+            let index = row.modify_index;
+            let meta = ReadMeta { index, known_leader: true, last_contact: Duration::ZERO };
+            let rows = Rows::Autopilot(Some(row));
+            Ok(Reply::Read { answer: Answer { index, rows }, meta })
+        }
+        (_, Family::Write) => Ok(Reply::Written(CommandResult::Flag(reader.bool()?))),
+        (_, Family::KeyValue) => read_answer(method, reader),
+        (_, Family::Catalog) => {
+            let (answer, meta) = catalog::read_answer(method, reader)?;
+            Ok(Reply::Read { answer, meta })
+        }
+        (_, Family::Operator) => operator::read_reply(method, reader),
     }
-    if !method.is_query() {
-        return operator::read_reply(method, reader);
-    }
+}
+
+fn read_answer(method: Method, reader: &mut Reader<'_>) -> Result<Reply, DecodeError> {
     let mut meta = ReadMeta { index: 0, known_leader: false, last_contact: Duration::ZERO };
     let mut entries: Vec<KvEntry> = Vec::new();
     let mut keys: Vec<String> = Vec::new();

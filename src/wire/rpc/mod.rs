@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   request     { ServiceMethod, Seq }          │ body: KVSRequest, KeyRequest, KeyListRequest … body.rs
-//!   response    { Error, Seq, ServiceMethod }   │ body: bool, IndexedDirEntries …            operator.rs
+//!   response    { Error, Seq, ServiceMethod }   │ body: bool, IndexedDirEntries …            catalog.rs
+//!                                                                                            operator.rs
 //!               with an Error: any value, not looked at
 //! ```
 //!
@@ -19,20 +20,34 @@
 //! Deliberately not here: the table of calls in flight, deadlines, who is asked.
 
 mod body;
+mod catalog;
 mod operator;
 pub mod snapshot;
 
 use super::msgpack::{DecodeError, Fault, Reader, Writer, streamed};
 use crate::agent::{Failure, PeerName, Reply, Request};
-use crate::state::{CommandResult, Query, Rows};
+use crate::state::{Command, CommandResult, Query};
 
 /// The services of which some methods are known.
-const SERVICES: [&str; 3] = ["KVS.", "Operator.", "Status."];
+const SERVICES: [&str; 6] = ["Catalog.", "Coordinate.", "Health.", "KVS.", "Operator.", "Status."];
 
 /// What one server may ask another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are those of Consul's endpoints")]
 pub enum Method {
+    CatalogDeregister,
+    CatalogListNodes,
+    CatalogListServices,
+    CatalogNodeServices,
+    CatalogRegister,
+    CatalogServiceNodes,
+    CoordinateListNodes,
+    HealthChecksInState,
+    HealthNodeChecks,
+    HealthServiceChecks,
+    HealthServiceNodes,
+    OperatorAutopilotGetConfiguration,
+    OperatorAutopilotSetConfiguration,
     KvsApply,
     KvsGet,
     KvsList,
@@ -44,10 +59,24 @@ pub enum Method {
     RaftTransferLeader,
     StatusLeader,
     StatusPeers,
+    StatusRaftStats,
 }
 
 impl Method {
-    const ALL: [Method; 10] = [
+    const ALL: [Method; 24] = [
+        Method::CatalogDeregister,
+        Method::CatalogListNodes,
+        Method::CatalogListServices,
+        Method::CatalogNodeServices,
+        Method::CatalogRegister,
+        Method::CatalogServiceNodes,
+        Method::CoordinateListNodes,
+        Method::HealthChecksInState,
+        Method::HealthNodeChecks,
+        Method::HealthServiceChecks,
+        Method::HealthServiceNodes,
+        Method::OperatorAutopilotGetConfiguration,
+        Method::OperatorAutopilotSetConfiguration,
         Method::KvsApply,
         Method::KvsGet,
         Method::KvsList,
@@ -58,17 +87,54 @@ impl Method {
         Method::RaftTransferLeader,
         Method::StatusLeader,
         Method::StatusPeers,
+        Method::StatusRaftStats,
     ];
 
-    /// Whether it reads the store, and so shares the fields of consistency and blocking.
-    fn is_query(self) -> bool {
-        matches!(self, Method::KvsGet | Method::KvsList | Method::KvsListKeys)
+    /// The kind of structs that it takes and gives.
+    fn family(self) -> Family {
+        match self {
+            Method::CatalogDeregister
+            | Method::CatalogRegister
+            | Method::KvsApply
+            | Method::OperatorAutopilotSetConfiguration => Family::Write,
+            Method::KvsGet | Method::KvsList | Method::KvsListKeys => Family::KeyValue,
+            Method::CatalogListNodes
+            | Method::CatalogListServices
+            | Method::CatalogNodeServices
+            | Method::CatalogServiceNodes
+            | Method::CoordinateListNodes
+            | Method::HealthChecksInState
+            | Method::HealthNodeChecks
+            | Method::HealthServiceChecks
+            | Method::HealthServiceNodes
+            | Method::OperatorAutopilotGetConfiguration => Family::Catalog,
+            Method::RaftGetConfiguration
+            | Method::RaftRemovePeerByAddress
+            | Method::RaftRemovePeerById
+            | Method::RaftTransferLeader
+            | Method::StatusLeader
+            | Method::StatusPeers
+            | Method::StatusRaftStats => Family::Operator,
+        }
     }
 
     /// `Service.Method`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Method::CatalogDeregister => "Catalog.Deregister",
+            Method::CatalogListNodes => "Catalog.ListNodes",
+            Method::CatalogListServices => "Catalog.ListServices",
+            Method::CatalogNodeServices => "Catalog.NodeServices",
+            Method::CatalogRegister => "Catalog.Register",
+            Method::CatalogServiceNodes => "Catalog.ServiceNodes",
+            Method::CoordinateListNodes => "Coordinate.ListNodes",
+            Method::HealthChecksInState => "Health.ChecksInState",
+            Method::HealthNodeChecks => "Health.NodeChecks",
+            Method::HealthServiceChecks => "Health.ServiceChecks",
+            Method::HealthServiceNodes => "Health.ServiceNodes",
+            Method::OperatorAutopilotGetConfiguration => "Operator.AutopilotGetConfiguration",
+            Method::OperatorAutopilotSetConfiguration => "Operator.AutopilotSetConfiguration",
             Method::KvsApply => "KVS.Apply",
             Method::KvsGet => "KVS.Get",
             Method::KvsList => "KVS.List",
@@ -79,6 +145,7 @@ impl Method {
             Method::RaftTransferLeader => "Operator.RaftTransferLeader",
             Method::StatusLeader => "Status.Leader",
             Method::StatusPeers => "Status.Peers",
+            Method::StatusRaftStats => "Status.RaftStats",
         }
     }
 
@@ -93,19 +160,68 @@ impl Method {
     #[must_use]
     pub fn of(request: &Request) -> Option<Self> {
         match request {
-            Request::Write(_) => Some(Method::KvsApply),
-            Request::Read { query: Query::KvGet { .. }, .. } => Some(Method::KvsGet),
-            Request::Read { query: Query::KvList { .. }, .. } => Some(Method::KvsList),
-            Request::Read { query: Query::KvKeys { .. }, .. } => Some(Method::KvsListKeys),
+            Request::Write(command) => Self::of_command(command),
+            Request::Read { query, .. } => Some(Self::of_query(query)),
             Request::StatusLeader => Some(Method::StatusLeader),
             Request::StatusPeers => Some(Method::StatusPeers),
+            Request::StatusRaftStats => Some(Method::StatusRaftStats),
             Request::RaftConfiguration { .. } => Some(Method::RaftGetConfiguration),
             Request::RemoveRaftPeer(PeerName::Id(_)) => Some(Method::RaftRemovePeerById),
             Request::RemoveRaftPeer(PeerName::Address(_)) => Some(Method::RaftRemovePeerByAddress),
             Request::TransferLeadership { .. } => Some(Method::RaftTransferLeader),
-            Request::AgentSelf | Request::SnapshotSave { .. } | Request::SnapshotRestore(_) => None,
+            Request::AgentSelf
+            | Request::Members { .. }
+            | Request::Join { .. }
+            | Request::ForceLeave { .. }
+            | Request::Leave
+            | Request::SnapshotSave { .. }
+            | Request::SnapshotRestore(_) => None,
         }
     }
+}
+
+impl Method {
+    /// None for what only a leader writes.
+    fn of_command(command: &Command) -> Option<Self> {
+        match command {
+            Command::Kv(_) => Some(Method::KvsApply),
+            Command::Register(_) => Some(Method::CatalogRegister),
+            Command::Deregister(_) => Some(Method::CatalogDeregister),
+            Command::Autopilot(_) => Some(Method::OperatorAutopilotSetConfiguration),
+            Command::Coordinates(_) => None,
+        }
+    }
+
+    fn of_query(query: &Query) -> Self {
+        match query {
+            Query::KvGet { .. } => Method::KvsGet,
+            Query::KvList { .. } => Method::KvsList,
+            Query::KvKeys { .. } => Method::KvsListKeys,
+            Query::CatalogNodes { .. } => Method::CatalogListNodes,
+            Query::CatalogNode { .. } => Method::CatalogNodeServices,
+            Query::CatalogServices { .. } => Method::CatalogListServices,
+            Query::CatalogService { .. } => Method::CatalogServiceNodes,
+            Query::HealthService { .. } => Method::HealthServiceNodes,
+            Query::HealthNode { .. } => Method::HealthNodeChecks,
+            Query::HealthChecks { .. } => Method::HealthServiceChecks,
+            Query::HealthState { .. } => Method::HealthChecksInState,
+            Query::AutopilotConfiguration => Method::OperatorAutopilotGetConfiguration,
+            Query::Coordinates => Method::CoordinateListNodes,
+        }
+    }
+}
+
+/// Methods that share structs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Family {
+    /// Through the log.
+    Write,
+    /// Reads of keys.
+    KeyValue,
+    /// Reads of the rest of the store.
+    Catalog,
+    /// Of the set of servers.
+    Operator,
 }
 
 /// A request from another server.
@@ -120,7 +236,7 @@ pub struct Call {
 }
 
 /// An answer from another server.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Return {
     /// Of the request.
     pub seq: u64,
@@ -185,11 +301,10 @@ fn read_call(reader: &mut Reader<'_>) -> Result<Call, DecodeError> {
 /// Appends the answer to a request that came as `method` with `seq`.
 pub fn encode_response(seq: u64, method: &str, result: &Result<Reply, Failure>, out: &mut Vec<u8>) {
     let fitting = match (result, Method::from_name(method)) {
-        (Ok(Reply::Written(CommandResult::Flag(_))), Some(Method::KvsApply)) => true,
-        (Ok(Reply::Read { answer, .. }), Some(method)) => match answer.rows {
-            Rows::Entries(_) => matches!(method, Method::KvsGet | Method::KvsList),
-            Rows::Keys(_) => method == Method::KvsListKeys,
-        },
+        (Ok(Reply::Written(CommandResult::Flag(_))), Some(method)) => {
+            method.family() == Family::Write
+        }
+        (Ok(Reply::Read { answer, .. }), Some(method)) => catalog::fits(method, &answer.rows),
         (Ok(reply), Some(method)) => operator::fits(method, reply),
         _ => false,
     };

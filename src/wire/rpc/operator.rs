@@ -5,24 +5,31 @@
 //!   RaftConfigurationResponse  { Index, Servers: [{ Address, ID, Leader, Node, ProtocolVersion, Voter }] }
 //!   RaftRemovePeerRequest      { Address, Datacenter, ID, Token }
 //!   RaftTransferLeaderRequest  { Datacenter, ID, Token }
+//!   ServerStats                { LastContact, LastIndex, LastTerm }
 //! ```
 //!
 //! A peer is named by the method, and by the field that goes with it. Consul 1.9.8 cannot hand
 //! leadership over on request, so the last struct and its method are our own; an empty `ID` lets the
 //! leader choose.
 
+use crate::agent::autopilot::ServerStats;
 use crate::agent::{PeerName, RaftServer, Reply, Request};
-use crate::base::{LogIndex, ServerAddress, ServerId};
+use crate::base::{LogIndex, ServerAddress, ServerId, Term, go_duration};
 use crate::wire::msgpack::{DecodeError, Fault, Reader, Writer};
 
 use super::Method;
 use super::body::write_rows;
 
+/// The contact of a server that never heard from a leader.
+const NEVER: &str = "never";
+
 /// Writes the body of a request; nothing for one of another kind.
 pub(super) fn write_request(request: &Request, datacenter: &str, writer: &mut Writer<'_>) {
     match request {
         Request::RaftConfiguration { stale } => write_plain(*stale, datacenter, writer),
-        Request::StatusLeader | Request::StatusPeers => write_plain(false, datacenter, writer),
+        Request::StatusLeader | Request::StatusPeers | Request::StatusRaftStats => {
+            write_plain(false, datacenter, writer);
+        }
         Request::RemoveRaftPeer(name) => {
             let (id, address) = match name {
                 PeerName::Id(id) => (id.as_str(), ""),
@@ -78,7 +85,8 @@ pub(super) fn read_request(
         }
         Method::StatusLeader => Request::StatusLeader,
         Method::StatusPeers => Request::StatusPeers,
-        Method::KvsApply | Method::KvsGet | Method::KvsList | Method::KvsListKeys => {
+        Method::StatusRaftStats => Request::StatusRaftStats,
+        _ => {
             return Err(reader.error(Fault::Unsupported("a method of another kind")));
         }
     })
@@ -98,6 +106,13 @@ pub(super) fn write_reply(method: Method, reply: &Reply, writer: &mut Writer<'_>
         (Method::StatusPeers, Reply::Peers(peers)) => {
             write_rows(writer, peers, |peer, writer| writer.str(peer.as_str()));
         }
+        (Method::StatusRaftStats, Reply::RaftStats(stats)) => {
+            let contact = stats.last_contact.map_or(NEVER.to_owned(), go_duration::format);
+            writer.map(3);
+            writer.key("LastContact").str(&contact);
+            writer.key("LastIndex").uint(stats.last_index.0);
+            writer.key("LastTerm").uint(stats.last_term.0);
+        }
         _ => writer.map(0),
     }
 }
@@ -109,6 +124,7 @@ pub(super) fn fits(method: Method, reply: &Reply) -> bool {
         (Method::RaftGetConfiguration, Reply::RaftConfiguration { .. })
             | (Method::StatusLeader, Reply::Leader(_))
             | (Method::StatusPeers, Reply::Peers(_))
+            | (Method::StatusRaftStats, Reply::RaftStats(_))
             | (
                 Method::RaftRemovePeerById
                     | Method::RaftRemovePeerByAddress
@@ -155,13 +171,26 @@ pub(super) fn read_reply(method: Method, reader: &mut Reader<'_>) -> Result<Repl
             })?;
             Reply::Peers(peers)
         }
+        Method::StatusRaftStats => {
+            let (mut last_contact, mut last_index, mut last_term) = (None, LogIndex(0), Term(0));
+            reader.map(|reader, key| match key {
+                b"LastContact" => {
+                    last_contact = go_duration::parse_span(reader.str()?);
+                    Ok(())
+                }
+                b"LastIndex" => reader.u64().map(|number| last_index = LogIndex(number)),
+                b"LastTerm" => reader.u64().map(|number| last_term = Term(number)),
+                _ => reader.skip(),
+            })?;
+            Reply::RaftStats(ServerStats { last_contact, last_term, last_index })
+        }
         Method::RaftRemovePeerById
         | Method::RaftRemovePeerByAddress
         | Method::RaftTransferLeader => {
             reader.skip()?;
             Reply::Done
         }
-        Method::KvsApply | Method::KvsGet | Method::KvsList | Method::KvsListKeys => {
+        _ => {
             return Err(reader.error(Fault::Unsupported("a method of another kind")));
         }
     })

@@ -1,9 +1,12 @@
 //! Writing a snapshot, a piece at a time.
 
-use super::{ALL_KEYS_ROW, INDEX, KVS, TOMBSTONE, TREE_FLAG};
-use crate::state::{Grave, KvEntry, StateStore};
-use crate::wire::kv;
+use super::{
+    ALL_KEYS_ROW, AUTOPILOT, COORDINATE_BATCH_UPDATE, INDEX, KVS, REGISTER, TOMBSTONE, TREE_FLAG,
+};
+use crate::state::{Grave, KvEntry, Node, StateStore};
+use crate::wire::catalog::Registration;
 use crate::wire::msgpack::Writer;
+use crate::wire::{autopilot, coordinate, kv};
 
 /// No piece is longer, and only the last one is shorter.
 const PIECE_BYTES: usize = 64 << 10;
@@ -18,8 +21,11 @@ pub fn encode(store: StateStore) -> Encoder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Header,
+    Nodes,
+    Coordinates,
     Entries,
     Tombstones(Grave),
+    Autopilot,
     Indexes,
     Done,
 }
@@ -64,6 +70,22 @@ impl Encoder {
                 writer.map(1);
                 writer.key("LastIndex").uint(store.applied().0);
             }
+            Stage::Nodes => {
+                for (name, node) in store.nodes_after(from.as_deref()) {
+                    write_node(store, name, node, buffer);
+                    if buffer.len() >= PIECE_BYTES {
+                        *last = Some(name.to_owned());
+                        return;
+                    }
+                }
+            }
+            // A fifth of a kilobyte a node: they need no pieces.
+            Stage::Coordinates => {
+                for row in store.coordinates() {
+                    buffer.push(COORDINATE_BATCH_UPDATE);
+                    coordinate::write_batch(std::slice::from_ref(row), &mut Writer::new(buffer));
+                }
+            }
             Stage::Entries => {
                 for entry in store.entries_after(from.as_deref()) {
                     write_entry(KVS, entry, buffer);
@@ -84,6 +106,12 @@ impl Encoder {
                     }
                 }
             }
+            Stage::Autopilot => {
+                if let Some(row) = store.autopilot() {
+                    buffer.push(AUTOPILOT);
+                    autopilot::write_configuration(row, &mut Writer::new(buffer));
+                }
+            }
             Stage::Indexes => write_indexes(store, buffer),
             Stage::Done => {}
         }
@@ -94,13 +122,28 @@ impl Encoder {
 impl Stage {
     fn next(self) -> Stage {
         match self {
-            Stage::Header => Stage::Entries,
+            Stage::Header => Stage::Nodes,
+            Stage::Nodes => Stage::Coordinates,
+            Stage::Coordinates => Stage::Entries,
             Stage::Entries => Stage::Tombstones(Grave::Key),
             Stage::Tombstones(Grave::Key) => Stage::Tombstones(Grave::Tree),
-            Stage::Tombstones(Grave::Tree) => Stage::Indexes,
+            Stage::Tombstones(Grave::Tree) => Stage::Autopilot,
+            Stage::Autopilot => Stage::Indexes,
             Stage::Indexes | Stage::Done => Stage::Done,
         }
     }
+}
+
+/// A node, then each instance and each check on it with the node's fields again, as Consul does.
+fn write_node(store: &StateStore, name: &str, node: &Node, out: &mut Vec<u8>) {
+    let mut record = |service, check| {
+        out.push(REGISTER);
+        let row = Registration { node, service, check, checks: &[], skip_node_update: false };
+        row.write("", &mut Writer::new(out));
+    };
+    record(None, None);
+    store.services_on(name).for_each(|service| record(Some(service), None));
+    store.checks_on(name).for_each(|check| record(None, Some(check)));
 }
 
 fn write_entry(kind: u8, entry: &KvEntry, out: &mut Vec<u8>) {
@@ -128,7 +171,8 @@ fn write_indexes(store: &StateStore, out: &mut Vec<u8>) {
         (ALL_KEYS_ROW, all_keys.map_or(0, |(_, index)| index)),
         ("tombstones", store.tombstone_index()),
     ];
-    for (name, index) in rows.into_iter().filter(|(_, index)| *index > 0) {
+    let rows = rows.into_iter().filter(|(_, index)| *index > 0);
+    for (name, index) in rows.chain(store.index_rows()) {
         out.push(INDEX);
         let mut writer = Writer::new(out);
         writer.map(2);

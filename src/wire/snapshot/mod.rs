@@ -3,8 +3,11 @@
 //!
 //! ```text
 //!   { LastIndex }                                the last entry that is in it
+//!    0 │ RegisterRequest                         each node, then what is on it, one a record
+//!    6 │ [Coordinate]                            where each node is
 //!    2 │ DirEntry                                each key
 //!    5 │ DirEntry with Key, ModifyIndex, Flags   each tombstone; Flags 1: of a whole tree
+//!    9 │ autopilot.Config                        the autopilot's configuration
 //!   16 │ { Key, Value }                          the index of each table
 //! ```
 //!
@@ -33,9 +36,9 @@ pub use kinds::kind_name;
 pub use reader::{Reader, SnapshotError};
 pub use scan::{Census, KindCount, RecordInfo, inspect, records};
 
-/// The message type of a key.
-const KVS: u8 = 2;
-/// Of a tombstone.
+use super::command::{AUTOPILOT, COORDINATE_BATCH_UPDATE, KVS, REGISTER};
+
+/// The message type of a tombstone.
 const TOMBSTONE: u8 = 5;
 /// Of a table's index.
 const INDEX: u8 = 16;

@@ -3,11 +3,14 @@
 use std::fmt;
 
 use super::scan::{Record, Scan};
-use super::{ALL_KEYS_ROW, CHUNKING_STATE, INDEX, KVS, KindCount, TOMBSTONE, TREE_FLAG, kind_name};
+use super::{
+    ALL_KEYS_ROW, AUTOPILOT, CHUNKING_STATE, COORDINATE_BATCH_UPDATE, INDEX, KVS, KindCount,
+    REGISTER, TOMBSTONE, TREE_FLAG, kind_name,
+};
 use crate::base::LogIndex;
 use crate::state::{Grave, Rebuild, RebuildError, StateStore};
-use crate::wire::kv;
 use crate::wire::msgpack::{self, DecodeError};
+use crate::wire::{autopilot, catalog, coordinate, kv};
 
 /// Why bytes are no snapshot that can be restored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,6 +122,19 @@ impl Rows {
         let row = |error| SnapshotError::Row { offset, error };
         let mut reader = msgpack::Reader::new(record.body);
         match record.kind {
+            REGISTER => {
+                let what = catalog::read_register(&mut reader).map_err(placed)?;
+                self.rebuild.registration(what).map_err(row)?;
+            }
+            COORDINATE_BATCH_UPDATE => {
+                for it in coordinate::read_batch(&mut reader).map_err(placed)? {
+                    self.rebuild.coordinate(it).map_err(row)?;
+                }
+            }
+            AUTOPILOT => {
+                let it = autopilot::read_configuration(&mut reader).map_err(placed)?;
+                self.rebuild.autopilot(it).map_err(row)?;
+            }
             KVS => {
                 let entry = kv::read_entry(&mut reader).map_err(placed)?;
                 self.rebuild.entry(entry).map_err(row)?;
@@ -134,6 +150,7 @@ impl Rows {
                 match name {
                     "kvs" | "tombstones" => self.rebuild.index(index),
                     ALL_KEYS_ROW => self.rebuild.tombstone(Grave::Tree, "", index).map_err(row)?,
+                    name if self.rebuild.index_row(name, index) => {}
                     _ => self.lose(record),
                 }
             }

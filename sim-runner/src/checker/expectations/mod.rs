@@ -102,7 +102,7 @@ fn watch(evidence: &Evidence, watches: &mut [Watch<'_>], stale: &[i64], end: i64
         }
         let happened = view.apply(event);
         if !matches!(event.what, What::Deliver { .. } | What::Drop { .. }) {
-            watches.iter_mut().for_each(|watch| watch.event(index, event, happened));
+            watches.iter_mut().for_each(|watch| watch.event(index, event, happened, &view));
         }
     }
     stale.for_each(|at| watches.iter_mut().for_each(|watch| watch.stale_read(at)));

@@ -56,11 +56,17 @@ impl<'a> Watch<'a> {
         self.window.0 <= at && at <= self.window.1
     }
 
-    pub(super) fn event(&mut self, index: u64, event: &TraceEvent, happened: Happened) {
+    pub(super) fn event(
+        &mut self,
+        index: u64,
+        event: &TraceEvent,
+        happened: Happened,
+        view: &View,
+    ) {
         if !self.inside(event.at) {
             return;
         }
-        if self.counts.observe(event, happened) {
+        if self.counts.observe(event, happened, view) {
             self.known = None;
             self.occurred.get_or_insert(index);
         }
@@ -70,7 +76,7 @@ impl<'a> Watch<'a> {
             let first = self.in_order;
             while let Some(pattern) = patterns.get(self.in_order)
                 && !patterns[first..self.in_order].contains(pattern)
-                && matches(pattern, event, happened)
+                && matches(pattern, event, happened, view)
             {
                 self.in_order += 1;
             }

@@ -1,8 +1,8 @@
 //! Events: occurrences, which can be counted, waited for and put in order, but do not last.
 
 use super::token::{Argument, Kind, Token, takes_nothing, tokens};
-use crate::scenario::model::EventPattern;
-use crate::scenario::target::{did_you_mean, not_built};
+use crate::scenario::model::{EventPattern, Target};
+use crate::scenario::target::{self, Names, Setting, did_you_mean, not_built};
 use crate::scenario::values::Fault;
 use crate::scenario::words::{EVENTS, NUMBERS, STATES};
 
@@ -10,11 +10,11 @@ use crate::scenario::words::{EVENTS, NUMBERS, STATES};
 ///
 /// # Errors
 /// It is none.
-pub fn event(text: &str) -> Result<EventPattern, Fault> {
+pub fn event(text: &str, names: &Names) -> Result<EventPattern, Fault> {
     let all = 0..text.len();
     match tokens(text)?.as_slice() {
         [token] => match &token.kind {
-            Kind::Word { name, argument } => event_of(token, name, argument.as_ref()),
+            Kind::Word { name, argument } => event_of(token, name, argument.as_ref(), names),
             _ => Err(Fault::new(all, "this is not an event")),
         },
         _ => Err(Fault::new(all, "this is not an event")),
@@ -28,7 +28,7 @@ pub fn is_event(name: &str) -> bool {
 }
 
 /// Events without an argument.
-const PLAIN_EVENTS: [(&str, EventPattern); 10] = [
+const PLAIN_EVENTS: [(&str, EventPattern); 11] = [
     ("leader-elected", EventPattern::LeaderElected),
     ("leader-lost", EventPattern::LeaderLost),
     ("leader-change", EventPattern::LeaderChange),
@@ -39,6 +39,18 @@ const PLAIN_EVENTS: [(&str, EventPattern); 10] = [
     ("log-truncated", EventPattern::LogTruncated),
     ("stale-read", EventPattern::StaleRead),
     ("forwarded", EventPattern::Forwarded),
+    ("recovered-from-peers-json", EventPattern::RecoveredFromPeersJson),
+];
+
+/// What makes an event of whom it is about.
+type OfTarget = fn(Target) -> EventPattern;
+
+/// Events of a target.
+const TARGET_EVENTS: [(&str, OfTarget); 4] = [
+    ("member-joined", EventPattern::MemberJoined),
+    ("member-failed", EventPattern::MemberFailed),
+    ("member-left", EventPattern::MemberLeft),
+    ("promoted", EventPattern::Promoted),
 ];
 
 /// The event that a token names.
@@ -49,6 +61,7 @@ pub fn event_of(
     token: &Token,
     name: &str,
     argument: Option<&Argument>,
+    names: &Names,
 ) -> Result<EventPattern, Fault> {
     let range = token.range.clone();
     if name == "logged" {
@@ -73,6 +86,15 @@ pub fn event_of(
             None => Ok(event.clone()),
         };
     }
+    if let Some((_, of)) = TARGET_EVENTS.iter().find(|(word, _)| *word == name) {
+        let Some(argument) = argument else {
+            return Err(Fault::new(range, format!("{name:?} needs a target"))
+                .help(format!("for example \"{name}(n1)\"")));
+        };
+        return target::parse(&argument.text, names, Setting::Plain)
+            .map(of)
+            .map_err(|fault| Fault { range: argument.range.clone(), ..fault });
+    }
     if EVENTS.plans(name) {
         return Err(Fault::new(range, not_built("event", name)));
     }
@@ -85,8 +107,13 @@ pub fn event_of(
 
 /// An event as the language writes it.
 #[must_use]
-pub fn show_event(event: &EventPattern) -> String {
+pub fn show_event(event: &EventPattern, names: &Names) -> String {
+    let with = |name: &str, whom: &Target| format!("{name}({})", target::show(whom, names));
     match event {
+        EventPattern::MemberJoined(whom) => with("member-joined", whom),
+        EventPattern::MemberFailed(whom) => with("member-failed", whom),
+        EventPattern::MemberLeft(whom) => with("member-left", whom),
+        EventPattern::Promoted(whom) => with("promoted", whom),
         EventPattern::Logged(text) => {
             let mark = if text.contains('\'') { '"' } else { '\'' };
             format!("logged({mark}{text}{mark})")

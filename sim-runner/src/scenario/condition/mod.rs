@@ -36,7 +36,7 @@ pub fn fact(text: &str, names: &Names) -> Result<Fact, Fault> {
         && let Kind::Word { name, argument } = &token.kind
         && is_event(name)
     {
-        return event_of(token, name, argument.as_ref()).map(Fact::Event);
+        return event_of(token, name, argument.as_ref(), names).map(Fact::Event);
     }
     condition(text, names).map(Fact::Condition)
 }
@@ -159,7 +159,7 @@ impl<'a> Parser<'a> {
         argument: Option<&Argument>,
     ) -> Result<Condition, Fault> {
         if NUMBERS.has(name) {
-            let number = number_of(token, name, argument)?;
+            let number = number_of(token, name, argument, self.names)?;
             return self.comparison(token, number);
         }
         if STATES.has(name) {
@@ -211,6 +211,7 @@ impl<'a> Parser<'a> {
             "no-leader" => Some(State::NoLeader),
             "writable" => Some(State::Writable),
             "logs-converged" => Some(State::LogsConverged),
+            "members-converged" => Some(State::MembersConverged),
             _ => None,
         };
         match (plain, argument) {
@@ -227,6 +228,10 @@ impl<'a> Parser<'a> {
                     "leader" => State::Leader(target),
                     "up" => State::Up(target),
                     "down" => State::Down(target),
+                    "alive" => State::Alive(target),
+                    "failed" => State::Failed(target),
+                    "left" => State::Left(target),
+                    "member" => State::Member(target),
                     _ => State::Voter(target),
                 })
             }
@@ -234,14 +239,19 @@ impl<'a> Parser<'a> {
     }
 }
 
-fn number_of(token: &Token, name: &str, argument: Option<&Argument>) -> Result<Number, Fault> {
+fn number_of(
+    token: &Token,
+    name: &str,
+    argument: Option<&Argument>,
+    names: &Names,
+) -> Result<Number, Fault> {
     if name == "count" {
         let Some(argument) = argument else {
             return Err(Fault::new(token.range.clone(), "\"count\" needs an event")
                 .help("for example \"count(leader-elected) >= 2\""));
         };
         // A quoted argument has lost its quotes; an event's own argument keeps its.
-        let event = event(&argument.text)
+        let event = event(&argument.text, names)
             .map_err(|fault| Fault { range: argument.range.clone(), ..fault })?;
         return Ok(Number::Count(event));
     }
@@ -252,6 +262,7 @@ fn number_of(token: &Token, name: &str, argument: Option<&Argument>) -> Result<N
         "leaders" => Number::Leaders,
         "leaders-per-term" => Number::LeadersPerTerm,
         "voters" => Number::Voters,
+        "members" => Number::Members,
         "term" => Number::Term,
         "ok-ratio" => Number::OkRatio,
         "unknown-ops" => Number::UnknownOps,

@@ -24,7 +24,7 @@ pub fn show(condition: &Condition, names: &Names) -> String {
                 Comparison::GreaterOrEqual => ">=",
                 Comparison::Greater => ">",
             };
-            format!("{} {sign} {value}", show_number(number))
+            format!("{} {sign} {value}", show_number(number, names))
         }
     }
 }
@@ -40,15 +40,21 @@ fn show_state(state: &State, names: &Names) -> String {
         State::Up(target) => with("up", target),
         State::Down(target) => with("down", target),
         State::Voter(target) => with("voter", target),
+        State::MembersConverged => "members-converged".to_owned(),
+        State::Alive(target) => with("alive", target),
+        State::Failed(target) => with("failed", target),
+        State::Left(target) => with("left", target),
+        State::Member(target) => with("member", target),
     }
 }
 
-fn show_number(number: &Number) -> String {
+fn show_number(number: &Number, names: &Names) -> String {
     let word = match number {
-        Number::Count(event) => return format!("count({})", show_event(event)),
+        Number::Count(event) => return format!("count({})", show_event(event, names)),
         Number::Leaders => "leaders",
         Number::LeadersPerTerm => "leaders-per-term",
         Number::Voters => "voters",
+        Number::Members => "members",
         Number::Term => "term",
         Number::OkRatio => "ok-ratio",
         Number::UnknownOps => "unknown-ops",

@@ -1,0 +1,285 @@
+//! [`Client`]: an agent without state of its own. It knows servers by gossip and asks one of them.
+//!
+//! ```text
+//!   Ask ─► about members? answered here
+//!     └──► everything else: the first server of the list ─► Forward ─► answer
+//!                              ▲ not reached, or no leader there: to the list's end, and again
+//! ```
+//!
+//! As Consul's router has it (spec cluster 3.9, 9.2): the list is in random order, one server is used until
+//! a call to it fails or the time for another order has come, so that clients spread over servers that
+//! came later. A request is held for a server, or for a leader, at most `rpc_hold_timeout`. What may
+//! have been sent is never sent again unless it only reads.
+
+use crate::base::{CallId, Duration, Faults, Instant, NodeName, Prng, RequestId, ServerAddress};
+use crate::gossip::MemberEventKind;
+
+use super::event::Event;
+use super::io::{Input, Output};
+use super::members::{Heard, Members, MembersConfig, PoolId, ServerInfo};
+use super::membership::Membership;
+use super::operator::{is_snapshot, only_reads};
+use super::pending::{Pending, PendingTable, Waiting};
+use super::types::{Failure, Reply, Request, SelfInfo};
+
+/// A server is used at least so long before another order is drawn …
+const REBALANCE_MIN: Duration = Duration::from_secs(120);
+/// … and at most so much longer.
+const REBALANCE_SPREAD: Duration = Duration::from_secs(60);
+
+/// What a client agent is told at construction.
+#[derive(Debug)]
+pub struct ClientConfig {
+    /// How it takes part in gossip.
+    pub members: MembersConfig,
+    /// How long a request waits for a server (`performance.rpc_hold_timeout`, 7 s).
+    pub rpc_hold_timeout: Duration,
+}
+
+/// A client agent.
+#[derive(Debug)]
+pub struct Client {
+    members: Members,
+    /// The first is asked.
+    servers: Vec<ServerInfo>,
+    rebalance_at: Option<Instant>,
+    pending: PendingTable,
+    rpc_hold_timeout: Duration,
+    leaving: Option<RequestId>,
+    prng: Prng,
+}
+
+impl Client {
+    /// A client that knows nobody yet.
+    #[must_use]
+    pub fn new(
+        config: ClientConfig,
+        prng: &Prng,
+        faults: &Faults,
+        now: Instant,
+        out: &mut Vec<Output>,
+    ) -> Self {
+        let mut client = Self {
+            members: Members::new(config.members, prng, faults, now, out),
+            servers: Vec::new(),
+            rebalance_at: None,
+            pending: PendingTable::new(),
+            rpc_hold_timeout: config.rpc_hold_timeout,
+            leaving: None,
+            prng: prng.fork("client"),
+        };
+        client.listen(now, out);
+        client
+    }
+
+    /// The one way in.
+    pub fn step(&mut self, now: Instant, input: Input, out: &mut Vec<Output>) {
+        match input {
+            Input::Wake => {
+                self.members.wake(now, out);
+                if self.rebalance_at.is_some_and(|at| at <= now) {
+                    self.prng.shuffle(&mut self.servers);
+                    self.plan_rebalance(now);
+                }
+                self.on_deadlines(now, out);
+            }
+            Input::Gossip(pool, input) => self.members.step(now, pool, input, out),
+            Input::Ask(id, request) => self.on_ask(now, id, request, out),
+            Input::Forget(id) => {
+                self.pending.remove(id);
+            }
+            Input::Forwarded(call, result) => self.on_forwarded(now, call, result, out),
+            Input::Stop => {
+                for id in self.pending.select(|_| true) {
+                    self.answer(id, Err(Failure::ShuttingDown), out);
+                }
+            }
+            // No Raft here: nobody sends these to a client.
+            Input::Bootstrap(_)
+            | Input::RaftRequest(..)
+            | Input::InstallSnapshot(..)
+            | Input::SnapshotSaved(_)
+            | Input::SnapshotFailed(_)
+            | Input::RaftReply(..)
+            | Input::Persisted(_)
+            | Input::PersistFailed(_) => {}
+        }
+        self.listen(now, out);
+    }
+
+    /// When [`Input::Wake`] is due.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let timers = self.pending.deadline().into_iter().chain(self.members.deadline());
+        timers.chain(self.rebalance_at).min()
+    }
+
+    /// Its pools.
+    #[must_use]
+    pub fn members(&self) -> &Members {
+        &self.members
+    }
+
+    /// Panics when an invariant does not hold.
+    pub fn check_invariants(&self) {
+        self.members.check_invariants();
+        self.pending.check_invariants();
+    }
+
+    fn on_ask(&mut self, now: Instant, id: RequestId, request: Request, out: &mut Vec<Output>) {
+        let Some(request) = self.members.ask(now, id, request, out) else { return };
+        match request {
+            Request::AgentSelf => {
+                let info = SelfInfo::of_pools(Some(&self.members));
+                out.push(Output::Answer(id, Ok(Reply::AgentSelf(Box::new(info)))));
+            }
+            Request::Leave => {
+                self.leaving = Some(id);
+                out.push(Output::member(Membership::LeaveBegun { server: false }));
+                self.members.step(now, PoolId::Lan, crate::gossip::Input::Leave, out);
+            }
+            request => {
+                self.pending.insert(id, Pending::new(now, request));
+                self.route(now, id, out);
+            }
+        }
+    }
+
+    /// Sends a request to the first server of the list, or holds it.
+    fn route(&mut self, now: Instant, id: RequestId, out: &mut Vec<Output>) {
+        let Some(pending) = self.pending.get(id) else { return };
+        let mut request = pending.request.clone();
+        if let (Request::Read { options, .. }, Some(until)) = (&mut request, pending.block_until) {
+            options.max_wait = until.since(now);
+            if options.max_wait.is_zero() {
+                options.min_index = 0;
+            }
+        }
+        let Some(server) = self.servers.first() else {
+            // Consul does not hold a request that no server can be asked.
+            self.answer(id, Err(Failure::NoServers), out);
+            return;
+        };
+        let to = server.address.clone();
+        let call = self.pending.forward(id, to.clone());
+        out.push(Output::Event(Event::Forwarded { to: to.clone() }));
+        out.push(Output::Forward { call, to, request });
+    }
+
+    fn on_forwarded(
+        &mut self,
+        now: Instant,
+        call: CallId,
+        result: Result<Reply, Failure>,
+        out: &mut Vec<Output>,
+    ) {
+        let Some(id) = self.pending.of_call(call) else { return };
+        let Some(pending) = self.pending.get(id) else { return };
+        let (reads, streamed) = (only_reads(&pending.request), is_snapshot(&pending.request));
+        let asked = match &pending.waiting {
+            Waiting::Forwarded { to, .. } => Some(to.clone()),
+            _ => None,
+        };
+        match result {
+            Err(failure @ Failure::NotSent(_)) => {
+                self.demote(asked.as_ref());
+                self.hold(now, id, failure, out);
+            }
+            Err(failure @ Failure::Rpc(_)) => {
+                self.demote(asked.as_ref());
+                match reads {
+                    true => self.hold(now, id, failure, out),
+                    false => self.answer(id, Err(failure), out),
+                }
+            }
+            // That server has looked for a leader as long as it may, or is leaving.
+            Err(failure @ (Failure::NoLeader | Failure::NotLeader)) => {
+                self.demote(asked.as_ref());
+                self.hold(now, id, failure, out);
+            }
+            Err(failure) => {
+                let failure = match failure {
+                    Failure::Remote(text) if streamed => Failure::Refused(text),
+                    Failure::Remote(_) => failure,
+                    other => Failure::Remote(other.to_string()),
+                };
+                self.answer(id, Err(failure), out);
+            }
+            Ok(reply) => self.answer(id, Ok(reply), out),
+        }
+    }
+
+    /// A server that failed goes to the end of the list, unless another one is used already.
+    fn demote(&mut self, failed: Option<&ServerAddress>) {
+        if self.servers.first().map(|server| &server.address) == failed && self.servers.len() > 1 {
+            self.servers.rotate_left(1);
+        }
+    }
+
+    fn hold(&mut self, now: Instant, id: RequestId, otherwise: Failure, out: &mut Vec<Output>) {
+        if !self.pending.hold(now, id, self.rpc_hold_timeout, &mut self.prng) {
+            self.answer(id, Err(otherwise), out);
+        }
+    }
+
+    fn on_deadlines(&mut self, now: Instant, out: &mut Vec<Output>) {
+        for id in self.pending.due(now) {
+            if let Some(Waiting::Leader { retry_at }) =
+                self.pending.get(id).map(|pending| &pending.waiting)
+                && *retry_at <= now
+            {
+                self.route(now, id, out);
+            }
+        }
+    }
+
+    fn answer(&mut self, id: RequestId, result: Result<Reply, Failure>, out: &mut Vec<Output>) {
+        if self.pending.remove(id) {
+            out.push(Output::Answer(id, result));
+        }
+    }
+
+    /// What gossip has told since the last step.
+    fn listen(&mut self, now: Instant, out: &mut Vec<Output>) {
+        for heard in self.members.heard() {
+            match heard {
+                Heard::Member(PoolId::Lan, event) => match event.kind {
+                    MemberEventKind::Join | MemberEventKind::Update => {
+                        self.server_came(now, &event.member.name);
+                    }
+                    MemberEventKind::Leave | MemberEventKind::Failed | MemberEventKind::Reap => {
+                        self.servers.retain(|server| server.name != event.member.name);
+                    }
+                },
+                Heard::UserEvent(event) => {
+                    out.extend(Membership::of_user_event(&event).map(Output::member));
+                }
+                Heard::Left(PoolId::Lan) => {
+                    out.extend(self.leaving.map(|id| Output::Answer(id, Ok(Reply::Done))));
+                    out.push(Output::Exit);
+                }
+                Heard::Member(PoolId::Wan, _) | Heard::Left(PoolId::Wan) => {}
+            }
+        }
+    }
+
+    fn server_came(&mut self, now: Instant, name: &NodeName) {
+        let known = self.members.directory.servers().find(|server| server.name == *name).cloned();
+        let place = self.servers.iter().position(|server| server.name == *name);
+        match (known, place) {
+            (Some(server), Some(place)) => self.servers[place] = server,
+            (Some(server), None) => {
+                self.servers.push(server);
+                if self.rebalance_at.is_none() {
+                    self.plan_rebalance(now);
+                }
+            }
+            (None, _) => {}
+        }
+    }
+
+    fn plan_rebalance(&mut self, now: Instant) {
+        let more = self.prng.duration(Duration::ZERO, REBALANCE_SPREAD);
+        self.rebalance_at = (self.servers.len() > 1).then(|| now + REBALANCE_MIN + more);
+    }
+}

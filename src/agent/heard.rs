@@ -1,0 +1,73 @@
+//! What a server makes of what gossip tells it (spec cluster 3.5).
+
+use crate::base::{Instant, RequestId};
+use crate::gossip::{self, MemberEventKind};
+
+use super::core::Agent;
+use super::io::Output;
+use super::members::{Heard, PoolId};
+use super::membership::{Membership, NEW_LEADER};
+
+/// Names own joins and events in the pools; nobody waits for their ends.
+const OWN: RequestId = RequestId(u64::MAX);
+
+impl Agent {
+    /// Whatever follows from a step, until nothing more does.
+    pub(super) fn settle(&mut self, now: Instant, out: &mut Vec<Output>) {
+        loop {
+            let heard = self.members.as_mut().map(|members| members.heard()).unwrap_or_default();
+            if heard.is_empty() {
+                break;
+            }
+            heard.into_iter().for_each(|heard| self.on_heard(now, heard, out));
+            self.attend_to_duties(now, out);
+        }
+        self.attend_to_duties(now, out);
+        self.check_leave(now, out);
+    }
+
+    fn on_heard(&mut self, now: Instant, heard: Heard, out: &mut Vec<Output>) {
+        match heard {
+            Heard::Member(PoolId::Lan, event) => {
+                if matches!(event.kind, MemberEventKind::Join) {
+                    self.maybe_bootstrap(now, out);
+                    self.flood(now, out);
+                }
+                let reaped = event.kind == MemberEventKind::Reap;
+                let has_left = event.kind == MemberEventKind::Leave;
+                self.reconcile_member(now, event.member, reaped, out);
+                if has_left {
+                    self.prune_dead_servers(now, out);
+                }
+            }
+            Heard::UserEvent(event) => {
+                out.extend(Membership::of_user_event(&event).map(Output::member));
+            }
+            Heard::Left(pool) => self.on_pool_left(now, pool, out),
+            Heard::Member(PoolId::Wan, _) => {}
+        }
+    }
+
+    /// Joins the servers of the own datacenter to the WAN pool. 0.5.2 left that to its operators.
+    pub(super) fn flood(&mut self, now: Instant, out: &mut Vec<Output>) {
+        let is_legacy = self.is_legacy();
+        let Some(members) = &mut self.members else { return };
+        if self.leave.is_some() || is_legacy {
+            return;
+        }
+        let addresses = members.unflooded();
+        if !addresses.is_empty() {
+            let input = gossip::Input::Join { request: OWN, addresses, ignore_old: true };
+            members.step(now, PoolId::Wan, input, out);
+        }
+    }
+
+    /// Tells all that this server leads.
+    pub(super) fn announce_leadership(&mut self, now: Instant, out: &mut Vec<Output>) {
+        let Some(members) = &mut self.members else { return };
+        let payload = self.config.node_name.clone().into_bytes().into();
+        let (request, name) = (OWN, NEW_LEADER.to_owned());
+        let input = gossip::Input::UserEvent { request, name, payload, coalesce: false };
+        members.step(now, PoolId::Lan, input, out);
+    }
+}

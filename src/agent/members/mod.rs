@@ -1,0 +1,215 @@
+//! Who is in the cluster, as gossip tells it: both pools of an agent, and what is read out of them.
+//!
+//! ```text
+//!   datagrams, exchanges ─► Pool (LAN) ─► member events ─► Directory: which are servers, and where
+//!   join, leave, tags    ─► Pool (WAN)       └──────────► whoever runs this: Server or Client agent
+//! ```
+//!
+//! Server agents and client agents have one each. It decides nothing: leader duties, bootstrap and
+//! forwarding are its users'. The WAN pool, of servers only, names its members `node.dc` (spec cluster
+//! 3.1); all servers of the own datacenter that the LAN pool knows are joined to it ("flood", 3.5).
+
+mod admission;
+mod directory;
+mod requests;
+mod tags;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use crate::base::{Faults, Instant, NodeName, Prng, RequestId};
+use crate::gossip::serf::Previous;
+use crate::gossip::{self, MemberEvent, Pool, UserEvent};
+
+use super::io::Output;
+use super::membership::Membership;
+use super::types::{Failure, Reply};
+
+pub use admission::{LanAdmission, WanAdmission};
+pub use directory::{Directory, ServerInfo};
+pub use tags::{Identity, Role};
+
+/// One of an agent's gossip pools.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum PoolId {
+    Lan,
+    Wan,
+}
+
+/// How an agent takes part in gossip.
+#[derive(Debug)]
+pub struct MembersConfig {
+    /// Who it is: what its tags say.
+    pub identity: Identity,
+    /// The pool of the datacenter.
+    pub lan: gossip::PoolConfig,
+    /// What that pool's snapshot file told.
+    pub lan_previous: Previous,
+    /// The pool of all servers, with what its snapshot file told; none for clients.
+    pub wan: Option<(gossip::PoolConfig, Previous)>,
+}
+
+/// What those who run the pools must hear, in the order in which it happened.
+#[derive(Debug)]
+pub(super) enum Heard {
+    Member(PoolId, MemberEvent),
+    UserEvent(UserEvent),
+    Left(PoolId),
+}
+
+/// Both pools.
+#[derive(Debug)]
+pub struct Members {
+    pub(super) identity: Identity,
+    lan: Pool,
+    wan: Option<Pool>,
+    pub(super) directory: Directory,
+    /// Requests of users that a pool has under way.
+    asked: BTreeSet<RequestId>,
+    pool_out: Vec<gossip::Output>,
+    heard: Vec<Heard>,
+}
+
+impl Members {
+    /// Pools that begin with what their snapshot files told.
+    pub fn new(
+        config: MembersConfig,
+        prng: &Prng,
+        faults: &Faults,
+        now: Instant,
+        out: &mut Vec<Output>,
+    ) -> Self {
+        let mut pool_out = Vec::new();
+        let (lan, previous, stream) = (config.lan, config.lan_previous, prng.fork("lan"));
+        let lan = Pool::new(lan, previous, &stream, faults.clone(), now, &mut pool_out);
+        let mut members = Self {
+            identity: config.identity,
+            lan,
+            wan: None,
+            directory: Directory::default(),
+            asked: BTreeSet::new(),
+            pool_out,
+            heard: Vec::new(),
+        };
+        members.sort_out(PoolId::Lan, out);
+        if let Some((config, previous)) = config.wan {
+            let mut pool_out = std::mem::take(&mut members.pool_out);
+            let stream = prng.fork("wan");
+            members.wan =
+                Some(Pool::new(config, previous, &stream, faults.clone(), now, &mut pool_out));
+            members.pool_out = pool_out;
+            members.sort_out(PoolId::Wan, out);
+        }
+        members
+    }
+
+    /// One input of one pool. A pool that this agent does not have takes nothing.
+    pub(super) fn step(
+        &mut self,
+        now: Instant,
+        pool: PoolId,
+        input: gossip::Input,
+        out: &mut Vec<Output>,
+    ) {
+        match (pool, &mut self.wan) {
+            (PoolId::Lan, _) => self.lan.step(now, input, &mut self.pool_out),
+            (PoolId::Wan, Some(wan)) => wan.step(now, input, &mut self.pool_out),
+            (PoolId::Wan, None) => return,
+        }
+        self.sort_out(pool, out);
+    }
+
+    /// The deadline has come for those pools for which it has.
+    pub(super) fn wake(&mut self, now: Instant, out: &mut Vec<Output>) {
+        if self.lan.deadline().is_some_and(|at| at <= now) {
+            self.step(now, PoolId::Lan, gossip::Input::Wake, out);
+        }
+        if self.wan.as_ref().and_then(Pool::deadline).is_some_and(|at| at <= now) {
+            self.step(now, PoolId::Wan, gossip::Input::Wake, out);
+        }
+    }
+
+    /// When the pools want to be woken.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.lan.deadline().into_iter().chain(self.wan.as_ref().and_then(Pool::deadline)).min()
+    }
+
+    /// What happened since the last time.
+    pub(super) fn heard(&mut self) -> Vec<Heard> {
+        std::mem::take(&mut self.heard)
+    }
+
+    /// A pool, to look at.
+    #[must_use]
+    pub fn pool(&self, pool: PoolId) -> Option<&Pool> {
+        match pool {
+            PoolId::Lan => Some(&self.lan),
+            PoolId::Wan => self.wan.as_ref(),
+        }
+    }
+
+    /// The pool of the datacenter.
+    #[must_use]
+    pub fn lan(&self) -> &Pool {
+        &self.lan
+    }
+
+    /// Where a server of the own datacenter that is no member of the WAN pool would be joined to it.
+    pub(super) fn unflooded(&self) -> Vec<SocketAddr> {
+        let Some(wan) = &self.wan else { return Vec::new() };
+        let known = |server: &&ServerInfo| {
+            wan.member(&NodeName::from(format!("{}.{}", server.name, server.datacenter))).is_none()
+        };
+        self.directory.servers().filter(known).filter_map(ServerInfo::wan_address).collect()
+    }
+
+    /// Panics when an invariant does not hold.
+    pub fn check_invariants(&self) {
+        self.lan.check_invariants();
+        if let Some(wan) = &self.wan {
+            wan.check_invariants();
+        }
+    }
+
+    /// Requests for I/O go out as they are; what is for this agent is kept for [`Members::heard`].
+    fn sort_out(&mut self, pool: PoolId, out: &mut Vec<Output>) {
+        for output in self.pool_out.drain(..) {
+            match output {
+                gossip::Output::Member(event) => {
+                    let fact = match pool {
+                        PoolId::Lan => self.directory.note(&event, &self.identity),
+                        PoolId::Wan => ServerInfo::parse(&event.member)
+                            .map(|server| Membership::WanServer(event.kind, Box::new(server))),
+                    };
+                    out.extend(fact.map(Output::member));
+                    self.heard.push(Heard::Member(pool, event));
+                }
+                gossip::Output::UserEvent(event) if pool == PoolId::Lan => {
+                    out.push(Output::member(Membership::UserEvent(event.clone())));
+                    self.heard.push(Heard::UserEvent(event));
+                }
+                gossip::Output::Joined { request, report } => {
+                    out.push(Output::member(Membership::Joined(pool, report.clone())));
+                    if self.asked.remove(&request) {
+                        out.push(Output::Answer(request, Ok(Reply::Joined(report))));
+                    }
+                }
+                gossip::Output::Done { request, result } => {
+                    if self.asked.remove(&request) {
+                        let answer = result.map(|()| Reply::Done).map_err(Failure::Refused);
+                        out.push(Output::Answer(request, answer));
+                    }
+                }
+                gossip::Output::Left => self.heard.push(Heard::Left(pool)),
+                gossip::Output::Event(event) => {
+                    out.push(Output::member(Membership::Gossip(pool, event)));
+                }
+                // Consul fires no events in the WAN pool, and asks nothing of its members.
+                gossip::Output::UserEvent(_) => {}
+                io => out.push(Output::Gossip(pool, io)),
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Who a node is: name, id, metadata.
+//!
+//! The id is the server's identity in Raft under `modern`, so it must never change while there is data:
+//! it is kept in the data folder beside that data, in one piece, and a file that holds anything else is
+//! refused rather than replaced. Without a data folder (`-dev`) it lasts as long as the process.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use crate::base::ids::uuid;
+use crate::base::runtime::{Disk, File, Runtime};
+use crate::config::AgentConfig;
+use crate::config::checked::refuse;
+use crate::config::error::ConfigError;
+use crate::config::settings::Settings;
+
+/// In the data folder: 36 characters.
+const FILE: &str = "node-id";
+const PAIRS_MAX: usize = 64;
+const KEY_MAX: usize = 128;
+const VALUE_MAX: usize = 512;
+
+impl AgentConfig {
+    /// Fills in [`AgentConfig::node_id`] where nobody has given one: the one that the data folder keeps, or
+    /// a new one, kept there from now on.
+    ///
+    /// # Errors
+    /// Those of the disk; a file that holds no UUID.
+    pub async fn settle_node_id<R: Runtime>(&mut self, runtime: &R) -> io::Result<()> {
+        if self.node_id.is_some() {
+            return Ok(());
+        }
+        self.node_id = Some(match &self.data_dir {
+            None => new_uuid(runtime),
+            Some(folder) => kept_uuid(runtime, &runtime.disk(folder)).await?,
+        });
+        Ok(())
+    }
+}
+
+async fn kept_uuid<R: Runtime>(runtime: &R, disk: &R::Disk) -> io::Result<String> {
+    disk.create_dir_all("").await?;
+    match disk.read(FILE).await {
+        Ok(bytes) => {
+            let kept = String::from_utf8_lossy(&bytes).trim().to_ascii_lowercase();
+            return match is_uuid(&kept) {
+                true => Ok(kept),
+                false => Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    format!(
+                        "the file {FILE} holds {kept:?}, which is no UUID: restore it, or remove it \
+                         together with the data beside it"
+                    ),
+                )),
+            };
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let id = new_uuid(runtime);
+    let temporary = format!("{FILE}.tmp");
+    let file = disk.open(&temporary, true).await?;
+    file.set_len(0).await?;
+    file.write_at(0, id.as_bytes()).await?;
+    file.sync().await?;
+    disk.rename(&temporary, FILE).await?;
+    disk.sync_dir("").await?;
+    Ok(id)
+}
+
+fn new_uuid<R: Runtime>(runtime: &R) -> String {
+    let mut bytes = [0; 16];
+    runtime.entropy(&mut bytes);
+    uuid(bytes)
+}
+
+/// Lower-case 8-4-4-4-12.
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte),
+        })
+}
+
+pub(super) fn name(said: &Settings, host_name: &str) -> Result<String, ConfigError> {
+    let name = said.node_name.as_deref().unwrap_or(host_name).trim();
+    if name.is_empty() {
+        return refuse("node_name cannot be empty");
+    }
+    Ok(name.to_owned())
+}
+
+pub(super) fn id(said: &Settings) -> Result<Option<String>, ConfigError> {
+    let Some(id) = said.node_id.as_deref().filter(|id| !id.is_empty()) else {
+        return Ok(None);
+    };
+    let id = id.to_ascii_lowercase();
+    if is_uuid(&id) { Ok(Some(id)) } else { refuse(format!("node_id {id:?} is not a UUID")) }
+}
+
+/// Consul's limits, in its words.
+pub(super) fn meta(said: &Settings) -> Result<BTreeMap<String, String>, ConfigError> {
+    if said.node_meta.len() > PAIRS_MAX {
+        return refuse(format!(
+            "node_meta invalid: Node metadata cannot contain more than {PAIRS_MAX} key/value pairs"
+        ));
+    }
+    for (key, value) in &said.node_meta {
+        let good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        let wrong = if key.is_empty() {
+            "Key cannot be blank".to_owned()
+        } else if !key.bytes().all(good) {
+            "Key contains invalid characters".to_owned()
+        } else if key.len() > KEY_MAX {
+            format!("Key is too long (limit: {KEY_MAX} characters)")
+        } else if key.starts_with("consul-") {
+            "Key prefix 'consul-' is reserved for internal use".to_owned()
+        } else if value.len() > VALUE_MAX {
+            format!("Value is too long (limit: {VALUE_MAX} characters)")
+        } else {
+            continue;
+        };
+        return refuse(format!(
+            "node_meta invalid: Couldn't load metadata pair ('{key}', '{value}'): {wrong}"
+        ));
+    }
+    Ok(said.node_meta.clone())
+}

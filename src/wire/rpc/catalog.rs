@@ -1,0 +1,301 @@
+//! The structs of `Catalog.*`, `Health.*` and `Coordinate.*`, which read the store.
+//!
+//! ```text
+//!   DCSpecificRequest       { NodeMetaFilters }           IndexedNodes, IndexedServices
+//!   NodeSpecificRequest     { Node }                      IndexedNodeServices, IndexedHealthChecks
+//!   ServiceSpecificRequest  { NodeMetaFilters, ServiceName, ServiceTags, TagFilter }
+//!                                                         IndexedServiceNodes, IndexedCheckServiceNodes
+//!   ChecksInStateRequest    { NodeMetaFilters, State }    IndexedHealthChecks
+//!   all of them also        { AllowStale, Datacenter, MaxQueryTime, MinQueryIndex, RequireConsistent, Token }
+//!   all answers also        { ConsistencyLevel, Index, KnownLeader, LastContact }
+//! ```
+//!
+//! `TagFilter` says that `ServiceTags` count. Before Consul 1.3 there was one `ServiceTag`; it is taken
+//! when there are no others.
+
+use super::Method;
+use super::body::{QueryOptions, nanos, write_rows as write_list};
+use crate::agent::{ReadMeta, ReadOptions};
+use crate::base::Duration;
+use crate::state::{Answer, CheckServiceNode, NodeMeta, Query, Rows};
+use crate::wire::catalog as form;
+use crate::wire::coordinate;
+use crate::wire::msgpack::{DecodeError, Reader, Writer};
+
+/// What of a question stands in its struct.
+#[derive(Default)]
+struct Fields<'a> {
+    node: Option<&'a str>,
+    meta: Option<&'a NodeMeta>,
+    service: Option<&'a str>,
+    tags: Option<&'a [String]>,
+    state: Option<&'a str>,
+}
+
+fn fields(query: &Query) -> Fields<'_> {
+    let none = Fields::default();
+    match query {
+        Query::CatalogNodes { meta } | Query::CatalogServices { meta } => {
+            Fields { meta: Some(meta), ..none }
+        }
+        Query::CatalogNode { node } | Query::HealthNode { node } => {
+            Fields { node: Some(node), ..none }
+        }
+        Query::CatalogService { service, tags, meta }
+        | Query::HealthService { service, tags, meta } => {
+            Fields { service: Some(service), tags: Some(tags), meta: Some(meta), ..none }
+        }
+        Query::HealthChecks { service, meta } => {
+            Fields { service: Some(service), meta: Some(meta), ..none }
+        }
+        Query::HealthState { state, meta } => {
+            Fields { state: Some(state), meta: Some(meta), ..none }
+        }
+        Query::KvGet { .. }
+        | Query::KvList { .. }
+        | Query::KvKeys { .. }
+        | Query::AutopilotConfiguration
+        | Query::Coordinates => none,
+    }
+}
+
+/// Writes the body of a request.
+pub(super) fn write_query(
+    query: &Query,
+    options: &ReadOptions,
+    datacenter: &str,
+    writer: &mut Writer<'_>,
+) {
+    let it = fields(query);
+    let texts = [it.node, it.service, it.state].iter().flatten().count();
+    let more = texts + usize::from(it.meta.is_some()) + 2 * usize::from(it.tags.is_some());
+    let options = QueryOptions::of(options);
+    writer.map(6 + more);
+    writer.key("AllowStale").bool(options.stale);
+    writer.key("Datacenter").str(datacenter);
+    writer.key("MaxQueryTime").uint(nanos(options.max_wait));
+    writer.key("MinQueryIndex").uint(options.min_index);
+    if let Some(node) = it.node {
+        writer.key("Node").str(node);
+    }
+    if let Some(meta) = it.meta {
+        form::write_texts(writer.key("NodeMetaFilters"), meta);
+    }
+    writer.key("RequireConsistent").bool(options.consistent);
+    if let Some(service) = it.service {
+        writer.key("ServiceName").str(service);
+    }
+    if let Some(tags) = it.tags {
+        write_list(writer.key("ServiceTags"), tags, |tag, writer| writer.str(tag));
+    }
+    if let Some(state) = it.state {
+        writer.key("State").str(state);
+    }
+    if let Some(tags) = it.tags {
+        writer.key("TagFilter").bool(!tags.is_empty());
+    }
+    writer.key("Token").str("");
+}
+
+/// Reads the body of a request to one of these methods.
+pub(super) fn read_query(
+    method: Method,
+    reader: &mut Reader<'_>,
+) -> Result<(Query, ReadOptions), DecodeError> {
+    let mut options = QueryOptions::default();
+    let (mut node, mut service, mut state) = (String::new(), String::new(), String::new());
+    let (mut meta, mut tags, mut old_tag) = (NodeMeta::new(), Vec::new(), String::new());
+    let mut filtered = false;
+    reader.map(|reader, name| {
+        match name {
+            b"Node" => node = form::text(reader)?,
+            b"NodeMetaFilters" => meta = form::read_texts(reader)?,
+            b"ServiceName" => service = form::text(reader)?,
+            b"ServiceTag" => old_tag = form::text(reader)?,
+            b"ServiceTags" => tags = form::read_list(reader, form::text)?,
+            b"State" => state = form::text(reader)?,
+            b"TagFilter" => filtered = reader.bool()?,
+            _ => options.read(name, reader)?,
+        }
+        Ok(())
+    })?;
+    if tags.is_empty() && !old_tag.is_empty() {
+        tags.push(old_tag);
+    }
+    if !filtered {
+        tags.clear();
+    }
+    let query = match method {
+        Method::CatalogListServices => Query::CatalogServices { meta },
+        Method::CatalogNodeServices => Query::CatalogNode { node },
+        Method::CatalogServiceNodes => Query::CatalogService { service, tags, meta },
+        Method::HealthServiceNodes => Query::HealthService { service, tags, meta },
+        Method::HealthServiceChecks => Query::HealthChecks { service, meta },
+        Method::HealthNodeChecks => Query::HealthNode { node },
+        Method::HealthChecksInState => Query::HealthState { state, meta },
+        Method::CoordinateListNodes => Query::Coordinates,
+        Method::OperatorAutopilotGetConfiguration => Query::AutopilotConfiguration,
+        _ => Query::CatalogNodes { meta },
+    };
+    Ok((query, options.finish()))
+}
+
+/// The field of an answer that has its rows; none for rows of other methods.
+fn field(rows: &Rows) -> Option<&'static str> {
+    Some(match rows {
+        Rows::Nodes(_) | Rows::CheckServiceNodes(_) => "Nodes",
+        Rows::NodeServices(_) => "NodeServices",
+        Rows::Services(_) => "Services",
+        Rows::ServiceNodes(_) => "ServiceNodes",
+        Rows::Checks(_) => "HealthChecks",
+        Rows::Coordinates(_) => "Coordinates",
+        Rows::Entries(_) | Rows::Keys(_) | Rows::Autopilot(_) => return None,
+    })
+}
+
+/// Writes the body of an answer. The rows' field comes before the others or after them, by its name.
+pub(super) fn write_answer(answer: &Answer, meta: &ReadMeta, writer: &mut Writer<'_>) {
+    let field = field(&answer.rows).unwrap_or("Nodes");
+    writer.map(5);
+    writer.key("ConsistencyLevel").str("");
+    if field < "Index" {
+        write_rows(&answer.rows, writer.key(field));
+    }
+    writer.key("Index").uint(meta.index);
+    writer.key("KnownLeader").bool(meta.known_leader);
+    writer.key("LastContact").uint(nanos(meta.last_contact));
+    if field > "Index" {
+        write_rows(&answer.rows, writer.key(field));
+    }
+}
+
+fn write_rows(rows: &Rows, writer: &mut Writer<'_>) {
+    match rows {
+        Rows::Nodes(rows) => write_list(writer, rows, form::write_node),
+        Rows::NodeServices(Some((node, services))) => {
+            writer.map(2);
+            form::write_node(node, writer.key("Node"));
+            writer.key("Services").map(services.len());
+            for service in services {
+                form::write_service(service, writer.key(&service.id));
+            }
+        }
+        Rows::Services(rows) => form::write_map(writer, rows, |tags, writer| {
+            write_list(writer, tags, |tag, writer| writer.str(tag));
+        }),
+        Rows::ServiceNodes(rows) => write_list(writer, rows, form::write_service_node),
+        Rows::CheckServiceNodes(rows) => write_list(writer, rows, |row, writer| {
+            writer.map(3);
+            write_list(writer.key("Checks"), &row.checks, form::write_check);
+            form::write_node(&row.node, writer.key("Node"));
+            form::write_service(&row.service, writer.key("Service"));
+        }),
+        Rows::Checks(rows) => write_list(writer, rows, form::write_check),
+        Rows::Coordinates(rows) => coordinate::write_batch(rows, writer),
+        Rows::NodeServices(None) | Rows::Entries(_) | Rows::Keys(_) | Rows::Autopilot(_) => {
+            writer.nil();
+        }
+    }
+}
+
+/// Reads the body of an answer to one of these methods.
+pub(super) fn read_answer(
+    method: Method,
+    reader: &mut Reader<'_>,
+) -> Result<(Answer, ReadMeta), DecodeError> {
+    let mut meta = ReadMeta { index: 0, known_leader: false, last_contact: Duration::ZERO };
+    let mut rows = empty_rows(method);
+    reader.map(|reader, name| match name {
+        b"Index" => reader.u64().map(|index| meta.index = index),
+        b"KnownLeader" => reader.bool().map(|known| meta.known_leader = known),
+        b"LastContact" => {
+            reader.i64_not_negative().map(|nanos| meta.last_contact = Duration::from_nanos(nanos))
+        }
+        name if field(&rows).is_some_and(|field| field.as_bytes() == name) => {
+            read_rows(&mut rows, reader)
+        }
+        _ => reader.skip(),
+    })?;
+    Ok((Answer { index: meta.index, rows }, meta))
+}
+
+fn empty_rows(method: Method) -> Rows {
+    match method {
+        Method::CatalogListServices => Rows::Services(Default::default()),
+        Method::CatalogNodeServices => Rows::NodeServices(None),
+        Method::CatalogServiceNodes => Rows::ServiceNodes(Vec::new()),
+        Method::HealthServiceNodes => Rows::CheckServiceNodes(Vec::new()),
+        Method::HealthServiceChecks | Method::HealthNodeChecks | Method::HealthChecksInState => {
+            Rows::Checks(Vec::new())
+        }
+        Method::CoordinateListNodes => Rows::Coordinates(Vec::new()),
+        _ => Rows::Nodes(Vec::new()),
+    }
+}
+
+fn read_rows(rows: &mut Rows, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+    match rows {
+        Rows::Nodes(rows) => *rows = form::read_list(reader, form::read_node)?,
+        Rows::NodeServices(found) => *found = reader.optional(read_node_services)?,
+        Rows::Services(rows) => {
+            *rows = form::read_map(reader, |reader| form::read_list(reader, form::text))?;
+        }
+        Rows::ServiceNodes(rows) => *rows = form::read_list(reader, form::read_service_node)?,
+        Rows::CheckServiceNodes(rows) => *rows = form::read_list(reader, read_check_service_node)?,
+        Rows::Checks(rows) => *rows = form::read_list(reader, form::read_check)?,
+        Rows::Coordinates(rows) => *rows = coordinate::read_batch(reader)?,
+        Rows::Entries(_) | Rows::Keys(_) | Rows::Autopilot(_) => reader.skip()?,
+    }
+    Ok(())
+}
+
+fn read_node_services(
+    reader: &mut Reader<'_>,
+) -> Result<(crate::state::Node, Vec<crate::state::NodeService>), DecodeError> {
+    let (mut node, mut services) = (Default::default(), Vec::new());
+    reader.map(|reader, key| {
+        match key {
+            b"Node" => node = form::read_node(reader)?,
+            b"Services" => {
+                services = form::read_map(reader, form::read_service)?.into_values().collect();
+            }
+            _ => reader.skip()?,
+        }
+        Ok(())
+    })?;
+    Ok((node, services))
+}
+
+fn read_check_service_node(reader: &mut Reader<'_>) -> Result<CheckServiceNode, DecodeError> {
+    let (node, service) = Default::default();
+    let mut row = CheckServiceNode { node, service, checks: Vec::new() };
+    reader.map(|reader, key| {
+        match key {
+            b"Checks" => row.checks = form::read_list(reader, form::read_check)?,
+            b"Node" => row.node = form::read_node(reader)?,
+            b"Service" => row.service = form::read_service(reader)?,
+            _ => reader.skip()?,
+        }
+        Ok(())
+    })?;
+    Ok(row)
+}
+
+/// Whether these rows are an answer to this method.
+pub(super) fn fits(method: Method, rows: &Rows) -> bool {
+    match rows {
+        Rows::Entries(_) => matches!(method, Method::KvsGet | Method::KvsList),
+        Rows::Keys(_) => method == Method::KvsListKeys,
+        Rows::Nodes(_) => method == Method::CatalogListNodes,
+        Rows::NodeServices(_) => method == Method::CatalogNodeServices,
+        Rows::Services(_) => method == Method::CatalogListServices,
+        Rows::ServiceNodes(_) => method == Method::CatalogServiceNodes,
+        Rows::CheckServiceNodes(_) => method == Method::HealthServiceNodes,
+        Rows::Checks(_) => matches!(
+            method,
+            Method::HealthServiceChecks | Method::HealthNodeChecks | Method::HealthChecksInState
+        ),
+        Rows::Autopilot(_) => method == Method::OperatorAutopilotGetConfiguration,
+        Rows::Coordinates(_) => method == Method::CoordinateListNodes,
+    }
+}
