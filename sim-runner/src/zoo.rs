@@ -260,6 +260,41 @@ pub const PLANTS: &[Plant] = &[
         story: "a follower keeps a log that contradicts the snapshot it installs, and is sent it \
                 again and again (hashicorp/raft#704, scylladb/scylladb#9551)",
     },
+    Plant {
+        name: "suspicion-never-ends",
+        property: "gossip-completeness",
+        scenario: "scenarios/zoo/gossip.toml",
+        story: "a member that is suspected stays so for ever, and its death is never told \
+                (caio/foca#29)",
+    },
+    Plant {
+        name: "dead-stays-dead",
+        property: "gossip-accuracy",
+        scenario: "scenarios/zoo/gossip_pause.toml",
+        story: "a member that was declared dead stays so though it is back (what nodes in \
+                hashicorp/memberlist#311 were stuck in)",
+    },
+    Plant {
+        name: "older-alive-believed",
+        property: "incarnation-monotonic",
+        scenario: "scenarios/zoo/gossip.toml",
+        story: "word that a member lives is believed though its incarnation is older \
+                (al8n/memberlist#157)",
+    },
+    Plant {
+        name: "dead-revived-by-old-word",
+        property: "no-stale-resurrection",
+        scenario: "scenarios/zoo/gossip.toml",
+        story: "a dead member lives again by word of the incarnation at which it died \
+                (al8n/memberlist#197)",
+    },
+    Plant {
+        name: "left-stays-left",
+        property: "views-converge",
+        scenario: "scenarios/zoo/gossip_pause.toml",
+        story: "a member that left and came back is listed as left by others, and as alive by \
+                itself (akin to hashicorp/consul#3706)",
+    },
 ];
 
 /// The plant of this name.

@@ -9,10 +9,11 @@ use super::begin;
 use super::duties::Duties;
 use super::event::Event;
 use super::expecting::Expecting;
+use super::heard::FLOOD_INTERVAL;
 use super::images::Images;
 use super::io::{Input, Output};
 use super::leave::Leave;
-use super::members::{Members, MembersConfig};
+use super::members::{Members, MembersConfig, PoolId};
 use super::pending::PendingTable;
 use super::reconcile::Reconciliation;
 use super::steering::Steering;
@@ -66,6 +67,8 @@ pub struct Agent {
     pub(super) reconciliation: Reconciliation,
     pub(super) duties: Duties,
     pub(super) leave: Option<Leave>,
+    /// None without a WAN pool.
+    pub(super) next_flood: Option<Instant>,
     pub(super) steering: Option<Steering>,
 }
 
@@ -121,8 +124,12 @@ impl Agent {
             reconciliation: Reconciliation::default(),
             duties: Duties::default(),
             leave: None,
+            next_flood: None,
             steering: None,
         };
+        let has_wan =
+            agent.members.as_ref().is_some_and(|members| members.pool(PoolId::Wan).is_some());
+        agent.next_flood = has_wan.then(|| now + FLOOD_INTERVAL);
         agent.absorb(now, out);
         agent.settle(now, out);
         agent
@@ -147,6 +154,7 @@ impl Agent {
                 self.on_peers_deadline(now, out);
                 self.on_reconcile_deadline(now, out);
                 self.on_steering_deadline(now, out);
+                self.on_flood_deadline(now, out);
             }
             Input::Gossip(pool, input) => {
                 if let Some(members) = &mut self.members {
@@ -195,6 +203,7 @@ impl Agent {
             self.expecting.deadline(),
             self.reconciliation.deadline(),
             self.leave.as_ref().and_then(Leave::deadline),
+            self.next_flood,
             self.steering.as_ref().map(Steering::deadline),
         ];
         timers.into_iter().flatten().min()

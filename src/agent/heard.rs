@@ -1,12 +1,15 @@
 //! What a server makes of what gossip tells it (spec cluster 3.5).
 
-use crate::base::{Instant, RequestId};
+use crate::base::{Duration, Instant, RequestId};
 use crate::gossip::{self, MemberEventKind};
 
 use super::core::Agent;
 use super::io::Output;
 use super::members::{Heard, PoolId};
 use super::membership::{Membership, NEW_LEADER};
+
+/// Between two looks for servers that are not in the WAN pool.
+pub(super) const FLOOD_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Names own joins and events in the pools; nobody waits for their ends.
 const OWN: RequestId = RequestId(u64::MAX);
@@ -45,6 +48,14 @@ impl Agent {
             }
             Heard::Left(pool) => self.on_pool_left(now, pool, out),
             Heard::Member(PoolId::Wan, _) => {}
+        }
+    }
+
+    /// Once in a while, for a join that failed.
+    pub(super) fn on_flood_deadline(&mut self, now: Instant, out: &mut Vec<Output>) {
+        if self.next_flood.is_some_and(|at| at <= now) {
+            self.next_flood = Some(now + FLOOD_INTERVAL);
+            self.flood(now, out);
         }
     }
 

@@ -147,20 +147,9 @@ fn every_planted_bug_is_caught_by_its_own_property_and_only_the_bug_is() {
     );
 }
 
-/// Properties of members, which no run can break while agents do not gossip: they are proven on told
-/// runs (`oracle_gossip.rs`) until then.
-const WITHOUT_GOSSIP: [&str; 5] = [
-    "gossip-completeness",
-    "gossip-accuracy",
-    "incarnation-monotonic",
-    "no-stale-resurrection",
-    "views-converge",
-];
-
 #[test]
 fn every_property_has_a_planted_bug() {
-    let mut proven: BTreeSet<&str> = PLANTS.iter().map(|plant| plant.property).collect();
-    proven.extend(WITHOUT_GOSSIP);
+    let proven: BTreeSet<&str> = PLANTS.iter().map(|plant| plant.property).collect();
     assert_eq!(proven, PROPERTIES.iter().copied().collect());
     for plant in PLANTS {
         assert!(root().join(plant.scenario).is_file(), "{}: no {}", plant.name, plant.scenario);

@@ -191,8 +191,9 @@ impl Members {
                     self.heard.push(Heard::UserEvent(event));
                 }
                 gossip::Output::Joined { request, report } => {
-                    out.push(Output::member(Membership::Joined(pool, report.clone())));
+                    // Own joins are repeated, and nobody waits for them.
                     if self.asked.remove(&request) {
+                        out.push(Output::member(Membership::Joined(pool, report.clone())));
                         out.push(Output::Answer(request, Ok(Reply::Joined(report))));
                     }
                 }

@@ -87,7 +87,6 @@ pub(super) struct Streams {
 #[derive(Debug)]
 pub struct Swim {
     pub(super) config: Config,
-    #[expect(dead_code, reason = "planted bugs will ask it")]
     pub(super) faults: Faults,
     pub(super) streams: Streams,
     pub(super) roster: Roster,

@@ -27,6 +27,7 @@ use crate::gossip::swim::core::{Swim, Turn, understands};
 use crate::gossip::swim::packet::reply_address;
 use crate::gossip::swim::timers::{Timer, TimerKey};
 use crate::gossip::swim::types::{Node, Output};
+use crate::planted;
 
 /// memberlist's version that answers pings over a stream.
 const UNDERSTANDS_STREAM_PING: u8 = 3;
@@ -71,7 +72,15 @@ impl Swim {
         while checked < self.roster.len() {
             checked += 1;
             let Some(node) = self.roster.at(self.probe_index) else {
-                let keep = self.config.gossip_to_the_dead_time;
+                // Who is given up by a planted bug must not come back as somebody new.
+                let bugs = [
+                    planted!(self.faults, "dead-stays-dead"),
+                    planted!(self.faults, "left-stays-left"),
+                ];
+                let keep = match bugs.contains(&true) {
+                    true => self.config.push_pull_interval * 1000,
+                    false => self.config.gossip_to_the_dead_time,
+                };
                 let prng = &mut self.streams.order;
                 self.roster.sweep(&self.config.name, turn.now, keep, prng);
                 self.probe_index = 0;

@@ -32,6 +32,7 @@ use crate::gossip::swim::formulas::suspicion_min;
 use crate::gossip::swim::suspicion::Suspicion;
 use crate::gossip::swim::timers::Timer;
 use crate::gossip::swim::types::{Node, Output};
+use crate::planted;
 
 impl Swim {
     /// Somebody says that a member lives.
@@ -48,6 +49,9 @@ impl Swim {
             }
             return;
         };
+        if self.is_given_up(known) {
+            return;
+        }
         let mut moved = false;
         if known.addr != addr {
             if !self.may_move(known, turn) {
@@ -66,9 +70,31 @@ impl Swim {
         }
         if own {
             self.hear_of_ourselves(&alive, turn);
-        } else if alive.incarnation > known.incarnation || moved {
+        } else if alive.incarnation > known.incarnation || moved || self.believes_old(&alive, known)
+        {
             self.believe_alive(alive, addr, turn);
         }
+    }
+
+    /// Never, but for planted bugs.
+    fn believes_old(&self, alive: &Alive, known: &Node) -> bool {
+        // Oracle: incarnation-monotonic. A member that starts anew is believed, whatever it was before.
+        let older =
+            alive.incarnation < known.incarnation && planted!(self.faults, "older-alive-believed");
+        // Oracle: no-stale-resurrection. Word from before its death brings a member back.
+        let same = alive.incarnation == known.incarnation
+            && known.state == MemberState::Dead
+            && planted!(self.faults, "dead-revived-by-old-word");
+        [older, same].contains(&true)
+    }
+
+    /// Never, but for planted bugs.
+    pub(super) fn is_given_up(&self, known: &Node) -> bool {
+        // Oracle: gossip-accuracy. Who has failed once stays failed, whatever it says.
+        let dead = known.state == MemberState::Dead && planted!(self.faults, "dead-stays-dead");
+        // Oracle: views-converge. Who has left stays so for others, and knows that it is back.
+        let left = known.state == MemberState::Left && planted!(self.faults, "left-stays-left");
+        [dead, left].contains(&true)
     }
 
     /// Versions and the delegate's own rules.
@@ -255,6 +281,14 @@ impl Swim {
     /// Nobody has contradicted in time.
     pub(super) fn suspicion_over(&mut self, name: &NodeName, turn: &mut Turn<'_>) {
         let Some(member) = self.roster.get_mut(name) else { return };
+        // Oracle: gossip-completeness. The dead stay suspect for ever.
+        if planted!(self.faults, "suspicion-never-ends") {
+            if let Some(suspicion) = &mut member.suspicion {
+                let later = turn.now + self.config.push_pull_interval * 1000;
+                suspicion.timer = self.timers.set(later, Timer::Suspicion(name.clone()));
+            }
+            return;
+        }
         let Some(suspicion) = member.suspicion.take() else { return };
         let incarnation = member.node.incarnation;
         let confirmations = suspicion.confirmations();
