@@ -148,13 +148,7 @@ impl Client {
     /// Sends a request to the first server of the list, or holds it.
     fn route(&mut self, now: Instant, id: RequestId, out: &mut Vec<Output>) {
         let Some(pending) = self.pending.get(id) else { return };
-        let mut request = pending.request.clone();
-        if let (Request::Read { options, .. }, Some(until)) = (&mut request, pending.block_until) {
-            options.max_wait = until.since(now);
-            if options.max_wait.is_zero() {
-                options.min_index = 0;
-            }
-        }
+        let request = pending.remaining(now);
         let Some(server) = self.servers.first() else {
             // Consul does not hold a request that no server can be asked.
             self.answer(id, Err(Failure::NoServers), out);
@@ -198,12 +192,7 @@ impl Client {
                 self.hold(now, id, failure, out);
             }
             Err(failure) => {
-                let failure = match failure {
-                    Failure::Remote(text) if streamed => Failure::Refused(text),
-                    Failure::Remote(_) => failure,
-                    other => Failure::Remote(other.to_string()),
-                };
-                self.answer(id, Err(failure), out);
+                self.answer(id, Err(failure.heard_elsewhere(streamed)), out);
             }
             Ok(reply) => self.answer(id, Ok(reply), out),
         }

@@ -1,18 +1,15 @@
 //! What a server makes of what gossip tells it (spec cluster 3.5).
 
-use crate::base::{Duration, Instant, RequestId};
+use crate::base::{Duration, Instant};
 use crate::gossip::{self, MemberEventKind};
 
 use super::core::Agent;
 use super::io::Output;
-use super::members::{Heard, PoolId};
+use super::members::{Heard, OWN, PoolId};
 use super::membership::{Membership, NEW_LEADER};
 
 /// Between two looks for servers that are not in the WAN pool.
 pub(super) const FLOOD_INTERVAL: Duration = Duration::from_secs(60);
-
-/// Names own joins and events in the pools; nobody waits for their ends.
-const OWN: RequestId = RequestId(u64::MAX);
 
 impl Agent {
     /// Whatever follows from a step, until nothing more does.

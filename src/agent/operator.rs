@@ -56,7 +56,7 @@ impl Agent {
                 self.pending.wait(id, Waiting::Transfer);
                 self.raft_step(now, raft::Input::TransferLeadership { id, to }, out);
             }
-            request => self.forward_or_hold(now, id, request, out),
+            _ => self.forward_or_hold(now, id, out),
         }
     }
 

@@ -65,6 +65,19 @@ impl Pending {
         let (hold, waiting) = (Hold::default(), Waiting::Route);
         Self { request, since: now, block_until, hold, waiting }
     }
+
+    /// The request as another server is asked it: a blocking query that is routed again waits for what
+    /// is left of its time.
+    pub fn remaining(&self, now: Instant) -> Request {
+        let mut request = self.request.clone();
+        if let (Request::Read { options, .. }, Some(until)) = (&mut request, self.block_until) {
+            options.max_wait = until.since(now);
+            if options.max_wait.is_zero() {
+                options.min_index = 0;
+            }
+        }
+        request
+    }
 }
 
 /// All of them.

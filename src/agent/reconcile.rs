@@ -229,17 +229,17 @@ impl Agent {
         let name = member.name.as_str();
         let address = member.addr.ip().to_string();
         let service = server.as_ref().map(|server| consul_service_of(server, member));
-        let node = self.node(name);
-        let is_in_line = node.as_ref().is_some_and(|node| node.address == address)
+        let node = self.state.node(name);
+        let is_in_line = node.is_some_and(|node| node.address == address)
             && service.as_ref().is_none_or(|wanted| {
                 self.consul_service(name).is_some_and(|found| found.meta == wanted.meta)
             })
-            && self.serf_health(name).as_deref() == Some(PASSING);
+            && self.serf_health(name) == Some(PASSING);
         if is_in_line {
             return Step::Nothing;
         }
         let (tagged_addresses, meta) = match node {
-            Some(node) => (node.tagged_addresses, node.meta),
+            Some(node) => (node.tagged_addresses.clone(), node.meta.clone()),
             None => {
                 let build = member.tags.get("build").and_then(|build| build.split(':').next());
                 let version = build.unwrap_or_default().to_owned();
@@ -247,15 +247,7 @@ impl Agent {
             }
         };
         let register = Register {
-            node: Node {
-                id: member.tags.get("id").unwrap_or_default().to_owned(),
-                node: name.to_owned(),
-                address,
-                datacenter: self.config.datacenter.clone(),
-                tagged_addresses,
-                meta,
-                ..Node::default()
-            },
+            node: Node { tagged_addresses, meta, ..self.node_of(member) },
             service,
             checks: vec![serf_check(name, PASSING, "Agent alive and reachable")],
             skip_node_update: false,
@@ -266,19 +258,13 @@ impl Agent {
     fn step_for_failed(&self, member: &MemberView) -> Step {
         let name = member.name.as_str();
         // A member that was never registered is not made known by its failure.
-        let Some(node) = self.node(name) else { return Step::Nothing };
+        let Some(node) = self.state.node(name) else { return Step::Nothing };
         let address = member.addr.ip().to_string();
-        if node.address == address && self.serf_health(name).as_deref() == Some(CRITICAL) {
+        if node.address == address && self.serf_health(name) == Some(CRITICAL) {
             return Step::Nothing;
         }
         let register = Register {
-            node: Node {
-                id: member.tags.get("id").unwrap_or_default().to_owned(),
-                node: name.to_owned(),
-                address,
-                datacenter: self.config.datacenter.clone(),
-                ..Node::default()
-            },
+            node: self.node_of(member),
             service: None,
             checks: vec![serf_check(name, CRITICAL, "Agent not live or unreachable")],
             skip_node_update: true,
@@ -300,7 +286,7 @@ impl Agent {
                 return Step::Change(change, Reconciled::RemovedFromRaft);
             }
         }
-        if self.node(name).is_none() {
+        if self.state.node(name).is_none() {
             return Step::Nothing;
         }
         let deregister = Deregister { node: name.to_owned(), ..Deregister::default() };
@@ -355,16 +341,23 @@ impl Agent {
         servers.any(|other| other.bootstrap && other.name != server.name)
     }
 
-    fn node(&self, name: &str) -> Option<Node> {
-        self.state.node(name).cloned()
+    /// A member as a node of the catalog.
+    fn node_of(&self, member: &MemberView) -> Node {
+        Node {
+            id: member.tags.get("id").unwrap_or_default().to_owned(),
+            node: member.name.as_str().to_owned(),
+            address: member.addr.ip().to_string(),
+            datacenter: self.config.datacenter.clone(),
+            ..Node::default()
+        }
     }
 
-    fn consul_service(&self, node: &str) -> Option<NodeService> {
-        self.state.service_on(node, CONSUL).cloned()
+    fn consul_service(&self, node: &str) -> Option<&NodeService> {
+        self.state.service_on(node, CONSUL)
     }
 
-    fn serf_health(&self, node: &str) -> Option<String> {
-        self.state.check_on(node, SERF_HEALTH).map(|check| check.status.clone())
+    fn serf_health(&self, node: &str) -> Option<&str> {
+        self.state.check_on(node, SERF_HEALTH).map(|check| check.status.as_str())
     }
 }
 

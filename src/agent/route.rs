@@ -92,7 +92,7 @@ impl Agent {
                 }
             }
             Request::Read { .. } | Request::Write(_) => {
-                self.forward_or_hold(now, id, request, out);
+                self.forward_or_hold(now, id, out);
             }
             request => self.route_operator(now, id, request, out),
         }
@@ -115,35 +115,18 @@ impl Agent {
             && (self.raft.is_leader() || self.raft.last_contact().is_some())
     }
 
-    pub(super) fn forward_or_hold(
-        &mut self,
-        now: Instant,
-        id: RequestId,
-        request: Request,
-        out: &mut Vec<Output>,
-    ) {
+    pub(super) fn forward_or_hold(&mut self, now: Instant, id: RequestId, out: &mut Vec<Output>) {
         let leader = self.raft.leader().filter(|leader| **leader != self.config.raft.address);
         let Some(to) = leader.cloned() else {
             self.hold(now, id, Failure::NoLeader, out);
             return;
         };
+        let Some(request) = self.pending.get(id).map(|pending| pending.remaining(now)) else {
+            return;
+        };
         let call = self.pending.forward(id, to.clone());
         out.push(Output::Event(Event::Forwarded { to: to.clone() }));
-        let request = self.remaining_wait(now, id, request);
         out.push(Output::Forward { call, to, request });
-    }
-
-    /// A blocking query that is routed again waits for what is left of its time.
-    fn remaining_wait(&self, now: Instant, id: RequestId, mut request: Request) -> Request {
-        if let (Request::Read { options, .. }, Some(until)) =
-            (&mut request, self.pending.get(id).and_then(|pending| pending.block_until))
-        {
-            options.max_wait = until.since(now);
-            if options.max_wait.is_zero() {
-                options.min_index = 0;
-            }
-        }
-        request
     }
 
     /// Lets a request wait for a leader, or refuses it with `otherwise` once it has waited enough.
@@ -214,12 +197,7 @@ impl Agent {
             // The connection broke: only a read may be sent again.
             Err(failure @ Failure::Rpc(_)) if may_repeat => self.hold(now, id, failure, out),
             Err(failure) => {
-                let failure = match failure {
-                    Failure::Remote(text) if streamed => Failure::Refused(text),
-                    Failure::Rpc(_) | Failure::Remote(_) => failure,
-                    other => Failure::Remote(other.to_string()),
-                };
-                self.answer(id, Err(failure), out);
+                self.answer(id, Err(failure.heard_elsewhere(streamed)), out);
             }
             Ok(reply) => self.answer(id, Ok(reply), out),
         }

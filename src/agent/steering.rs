@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::{CallId, Duration, Instant, LogIndex, RequestId, ServerId};
+use crate::base::{CallId, Duration, Instant, LogIndex, ServerAddress, ServerId};
 use crate::gossip;
 use crate::raft::{Change, ChangeCommand};
 use crate::state::{AutopilotCommand, Command, Query, Rows};
@@ -18,7 +18,7 @@ use super::autopilot::{Action, Autopilot, Input, KnownServer, Picture, ServerSta
 use super::core::Agent;
 use super::duties::Duty;
 use super::io::Output;
-use super::members::{PoolId, ServerInfo};
+use super::members::{OWN, PoolId, ServerInfo};
 use super::membership::Membership;
 use super::types::{Failure, Reply, Request};
 
@@ -133,8 +133,7 @@ impl Agent {
             }
             Action::ForceLeave(node) => {
                 if let Some(members) = &mut self.members {
-                    let request = RequestId(u64::MAX);
-                    let input = gossip::Input::ForceLeave { request, node, prune: false };
+                    let input = gossip::Input::ForceLeave { request: OWN, node, prune: false };
                     members.step(now, PoolId::Lan, input, out);
                 }
             }
@@ -148,7 +147,7 @@ impl Agent {
         &mut self,
         now: Instant,
         command: ChangeCommand,
-        (id, address): (ServerId, crate::base::ServerAddress),
+        (id, address): (ServerId, ServerAddress),
         out: &mut Vec<Output>,
     ) {
         let change = Change { command, id, address, prev_index: LogIndex(0) };

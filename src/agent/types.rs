@@ -299,6 +299,18 @@ pub enum Failure {
     ShuttingDown,
 }
 
+impl Failure {
+    /// What the asker hears of a failure that another server told; `streamed`: over the stream for
+    /// snapshots, where errors are plain texts.
+    pub(super) fn heard_elsewhere(self, streamed: bool) -> Self {
+        match self {
+            Failure::Remote(text) if streamed => Failure::Refused(text),
+            Failure::Rpc(_) | Failure::Remote(_) => self,
+            other => Failure::Remote(other.to_string()),
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

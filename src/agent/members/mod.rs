@@ -29,6 +29,9 @@ pub use admission::{LanAdmission, WanAdmission};
 pub use directory::{Directory, ServerInfo};
 pub use tags::{Identity, Role};
 
+/// Names what an agent asks of its pools by itself; nobody waits for the end.
+pub(super) const OWN: RequestId = RequestId(u64::MAX);
+
 /// One of an agent's gossip pools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "the names say it")]

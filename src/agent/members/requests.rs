@@ -7,7 +7,7 @@ use crate::gossip;
 use super::super::io::Output;
 use super::super::membership::Membership;
 use super::super::types::{Failure, Reply, Request};
-use super::{Members, PoolId};
+use super::{Members, OWN, PoolId};
 
 impl Members {
     /// Serves a request about members. The request comes back when it is about something else.
@@ -37,9 +37,8 @@ impl Members {
                 self.step(now, pool, input, out);
             }
             Request::ForceLeave { node, prune, wan } => {
-                if self.pool(PoolId::Lan).and_then(|pool| pool.member(&node_name(&node))).is_none()
-                    && !wan
-                {
+                let name = NodeName::from(node.as_str());
+                if self.lan.member(&name).is_none() && !wan {
                     let text = format!("agent: No node found with name '{node}'");
                     out.push(Output::Answer(id, Err(Failure::Refused(text))));
                     return None;
@@ -47,32 +46,22 @@ impl Members {
                 out.push(Output::member(Membership::ForceLeave { node: node.clone() }));
                 self.asked.insert(id);
                 // A server takes it out of both pools; in the WAN it is called node.dc.
-                if self.wan.is_some() {
-                    let datacenter = &self.identity.datacenter;
-                    let known = wan || !node.contains('.');
-                    let name = if node.contains('.') {
-                        node.clone()
-                    } else {
-                        format!("{node}.{datacenter}")
-                    };
-                    if known {
-                        let (request, node) = (RequestId(u64::MAX), NodeName::from(name));
-                        let input = gossip::Input::ForceLeave { request, node, prune };
-                        self.step(now, PoolId::Wan, input, out);
-                    }
+                let in_wan = match node.contains('.') {
+                    true => wan.then_some(node),
+                    false => Some(format!("{node}.{}", self.identity.datacenter)),
+                };
+                if let Some(in_wan) = in_wan {
+                    let (request, node) = (OWN, NodeName::from(in_wan));
+                    let input = gossip::Input::ForceLeave { request, node, prune };
+                    self.step(now, PoolId::Wan, input, out);
                 }
-                let node = NodeName::from(node);
-                let input = gossip::Input::ForceLeave { request: id, node, prune };
+                let input = gossip::Input::ForceLeave { request: id, node: name, prune };
                 self.step(now, PoolId::Lan, input, out);
             }
             other => return Some(other),
         }
         None
     }
-}
-
-fn node_name(text: &str) -> NodeName {
-    NodeName::from(text)
 }
 
 fn pool_of(wan: bool) -> PoolId {

@@ -8,7 +8,7 @@ use crate::base::Duration;
 use crate::state::{Answer, Command, CommandResult, KvEntry, Query, Rows};
 
 use super::{Family, Method, catalog, operator};
-use crate::wire::catalog as form;
+use crate::wire::catalog::{self as form, nanos, write_list};
 use crate::wire::msgpack::{DecodeError, Reader, Writer};
 use crate::wire::{autopilot, command, kv};
 
@@ -16,11 +16,6 @@ use crate::wire::{autopilot, command, kv};
 const DEFAULT_WAIT: Duration = Duration::from_secs(300);
 /// And at most.
 const MAX_WAIT: Duration = Duration::from_secs(600);
-
-/// A span as Go has it: nanoseconds in 63 bits.
-pub(super) fn nanos(span: Duration) -> u64 {
-    i64::try_from(span.as_nanos()).unwrap_or(i64::MAX).unsigned_abs()
-}
 
 /// Writes the body of a request; nothing for one that is never forwarded.
 pub(super) fn write_request(request: &Request, datacenter: &str, writer: &mut Writer<'_>) {
@@ -179,30 +174,14 @@ fn write_answer(answer: &Answer, meta: &ReadMeta, writer: &mut Writer<'_>) {
     writer.map(5);
     writer.key("ConsistencyLevel").str("");
     if let Rows::Entries(entries) = &answer.rows {
-        write_rows(writer.key("Entries"), entries, kv::write_entry);
+        write_list(writer.key("Entries"), entries, kv::write_entry);
     }
     writer.key("Index").uint(meta.index);
     if let Rows::Keys(keys) = &answer.rows {
-        write_rows(writer.key("Keys"), keys, |key, writer| writer.str(key));
+        write_list(writer.key("Keys"), keys, |key, writer| writer.str(key));
     }
     writer.key("KnownLeader").bool(meta.known_leader);
     writer.key("LastContact").uint(nanos(meta.last_contact));
-}
-
-/// An array; nil when there is nothing in it, as Go's nil slice.
-pub(super) fn write_rows<T>(
-    writer: &mut Writer<'_>,
-    rows: &[T],
-    write: impl Fn(&T, &mut Writer<'_>),
-) {
-    if rows.is_empty() {
-        writer.nil();
-        return;
-    }
-    writer.array(rows.len());
-    for row in rows {
-        write(row, writer);
-    }
 }
 
 /// Reads the body of an answer.

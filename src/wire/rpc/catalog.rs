@@ -14,11 +14,11 @@
 //! when there are no others.
 
 use super::Method;
-use super::body::{QueryOptions, nanos, write_rows as write_list};
+use super::body::QueryOptions;
 use crate::agent::{ReadMeta, ReadOptions};
 use crate::base::Duration;
 use crate::state::{Answer, CheckServiceNode, NodeMeta, Query, Rows};
-use crate::wire::catalog as form;
+use crate::wire::catalog::{self as form, nanos, write_list};
 use crate::wire::coordinate;
 use crate::wire::msgpack::{DecodeError, Reader, Writer};
 

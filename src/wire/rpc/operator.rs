@@ -15,10 +15,10 @@
 use crate::agent::autopilot::ServerStats;
 use crate::agent::{PeerName, RaftServer, Reply, Request};
 use crate::base::{LogIndex, ServerAddress, ServerId, Term, go_duration};
+use crate::wire::catalog::write_list;
 use crate::wire::msgpack::{DecodeError, Fault, Reader, Writer};
 
 use super::Method;
-use super::body::write_rows;
 
 /// The contact of a server that never heard from a leader.
 const NEVER: &str = "never";
@@ -98,13 +98,13 @@ pub(super) fn write_reply(method: Method, reply: &Reply, writer: &mut Writer<'_>
         (Method::RaftGetConfiguration, Reply::RaftConfiguration { servers, index }) => {
             writer.map(2);
             writer.key("Index").uint(index.0);
-            write_rows(writer.key("Servers"), servers, write_server);
+            write_list(writer.key("Servers"), servers, write_server);
         }
         (Method::StatusLeader, Reply::Leader(leader)) => {
             writer.str(leader.as_ref().map_or("", ServerAddress::as_str));
         }
         (Method::StatusPeers, Reply::Peers(peers)) => {
-            write_rows(writer, peers, |peer, writer| writer.str(peer.as_str()));
+            write_list(writer, peers, |peer, writer| writer.str(peer.as_str()));
         }
         (Method::StatusRaftStats, Reply::RaftStats(stats)) => {
             let contact = stats.last_contact.map_or(NEVER.to_owned(), go_duration::format);

@@ -12,9 +12,8 @@
 
 use crate::agent::ReadMeta;
 use crate::base::Duration;
+use crate::wire::catalog::nanos;
 use crate::wire::msgpack::{DecodeError, Fault, Reader, Writer, streamed};
-
-use super::body::nanos;
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
