@@ -68,8 +68,8 @@ pub use core::{Agent, AgentConfig};
 pub use event::{Event, Speaker};
 pub use io::{Input, Output};
 pub use members::{
-    Directory, Identity, LanAdmission, Members, MembersConfig, PoolId, Role, ServerInfo,
-    WanAdmission,
+    Directory, Identity, LEGACY_BUILD, LanAdmission, Members, MembersConfig, PoolId, Role,
+    ServerInfo, WanAdmission,
 };
 pub use membership::{Membership, Reconciled};
 pub use types::*;

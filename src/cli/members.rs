@@ -59,6 +59,9 @@ const FORCE_LEAVE_FLAGS: &[Flag] = &[
     },
 ];
 
+/// Where the column `Segment` stands: last.
+const SEGMENT_COLUMN: usize = 7;
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Member {
@@ -100,6 +103,11 @@ impl Member {
             (_, "") => "<default>",
             (_, segment) => segment,
         }
+    }
+
+    /// An agent of the `legacy` profile.
+    fn is_legacy(&self) -> bool {
+        self.tag("build").starts_with("0.5.")
     }
 
     fn row(&self) -> Vec<String> {
@@ -157,9 +165,13 @@ pub(super) async fn members<R: Runtime>(
     } else {
         &["Node", "Address", "Status", "Type", "Build", "Protocol", "DC", "Segment"]
     };
-    let mut rows = vec![head.iter().map(|cell| (*cell).to_owned()).collect()];
+    let mut rows: Vec<Vec<String>> = vec![head.iter().map(|cell| (*cell).to_owned()).collect()];
     let row = if detailed { Member::detailed_row } else { Member::row };
     rows.extend(members.iter().map(row));
+    // 0.5.2 knows no segments, and no column for them.
+    if !detailed && members.iter().all(Member::is_legacy) {
+        rows.iter_mut().for_each(|row| row.truncate(SEGMENT_COLUMN));
+    }
     terminal.out(table(&rows));
     Ok(())
 }

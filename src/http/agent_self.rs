@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use axum::response::Response;
 use serde::Serialize;
 
-use crate::agent::{RaftInfo, Reply, Request, SelfInfo};
+use crate::agent::{LEGACY_BUILD, RaftInfo, Reply, Request, SelfInfo};
 use crate::base::go_duration;
 use crate::gossip::{Coordinate, Stats};
 use crate::http::endpoint::Call;
@@ -14,6 +14,7 @@ use crate::http::members::MemberJson;
 use crate::http::options::mismatch;
 use crate::http::reply::Refusal;
 use crate::http::{Backend, Identity};
+use crate::raft::Profile;
 
 type Section = BTreeMap<&'static str, String>;
 
@@ -96,7 +97,39 @@ fn stats(identity: &Identity, info: &SelfInfo) -> BTreeMap<&'static str, Section
     stats.extend(info.raft.as_ref().map(|info| ("raft", raft(info))));
     stats.extend(info.serf_lan.as_ref().map(|pool| ("serf_lan", serf(pool))));
     stats.extend(info.serf_wan.as_ref().map(|pool| ("serf_wan", serf(pool))));
+    if identity.profile == Profile::Legacy {
+        as_legacy(&mut stats);
+    }
     stats
+}
+
+/// The keys of 0.5.2: what came later is not there, and the build is that version's.
+fn as_legacy(stats: &mut BTreeMap<&'static str, Section>) {
+    const LATER: [(&str, &[&str]); 4] = [
+        ("consul", &["acl", "leader_addr"]),
+        (
+            "raft",
+            &[
+                "latest_configuration",
+                "latest_configuration_index",
+                "protocol_version",
+                "protocol_version_max",
+                "protocol_version_min",
+                "snapshot_version_max",
+                "snapshot_version_min",
+            ],
+        ),
+        ("serf_lan", &["health_score"]),
+        ("serf_wan", &["health_score"]),
+    ];
+    for (section, keys) in LATER {
+        if let Some(section) = stats.get_mut(section) {
+            section.retain(|key, _| !keys.contains(key));
+        }
+    }
+    let (version, revision) = LEGACY_BUILD;
+    let build = [("prerelease", ""), ("revision", revision), ("version", version)];
+    stats.insert("build", build.map(|(key, value)| (key, value.to_owned())).into());
 }
 
 fn consul(identity: &Identity, info: &SelfInfo) -> Section {

@@ -21,7 +21,7 @@ use crate::invariant;
 use crate::planted;
 use crate::raft::core::{Raft, State, Waiting};
 use crate::raft::event::{Event, StepDown};
-use crate::raft::progress::Progress;
+use crate::raft::progress::{Mode, Progress};
 use crate::raft::types::{Change, Entry, Lane, Output, Refusal, Request, Suffrage};
 
 impl Raft {
@@ -178,12 +178,17 @@ impl Raft {
                 continue;
             }
             let (address, next) = (follower.address.clone(), follower.next);
+            let pipelined = follower.mode == Mode::Pipeline;
             let (peer, index) = (address.clone(), self.membership.in_force().index);
             out.push(Output::Event(Event::PeerRemoved { peer, index }));
             // With a snapshot under way, or needed, there is no append to send.
             if self.log.term_at(LogIndex(next.0 - 1)).is_some() {
                 let request = Request::AppendEntries(self.append_from(next));
-                self.call(address, Lane::Replication, request, Waiting::Farewell, out);
+                let to = address.clone();
+                self.call(to, Lane::Replication, request, Waiting::Farewell, out);
+            }
+            if pipelined {
+                out.push(Output::Event(Event::PipelineAborted(address)));
             }
             self.forget_follower(position);
         }

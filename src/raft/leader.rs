@@ -125,6 +125,11 @@ impl Leadership {
     /// Leadership is over: what was appended may still commit, a read has had no confirmation, a
     /// change that waited was not begun, and whoever handed over has what they wanted.
     pub(super) fn end(mut self, out: &mut Vec<Output>) {
+        let pipelined = self.peers.iter().filter(|peer| peer.mode == Mode::Pipeline);
+        out.extend(pipelined.map(|peer| {
+            let peer = peer.address.clone();
+            Output::Event(Event::PipelineAborted(peer))
+        }));
         let transfer = self.transfer.take();
         out.extend(transfer.map(|it| Output::Transferred { id: it.id, result: Ok(()) }));
         let not_begun = Refusal::NotLeader;

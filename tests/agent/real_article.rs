@@ -90,6 +90,11 @@ fn the_last_but_one_server_that_leaves_as_leader_takes_the_cluster_with_it() {
             assert_eq!(info(agent, key), value);
         }
     }
+    let columns = tell(&n1, &["members"]).1.lines().next().map(str::to_owned).unwrap_or_default();
+    let words: Vec<&str> = columns.split_whitespace().collect();
+    assert_eq!(words, ["Node", "Address", "Status", "Type", "Build", "Protocol", "DC"]);
+    assert_eq!(info(&n1, "version"), "0.5.2");
+    assert_eq!(info(&n1, "latest_configuration"), "", "0.5.2 has no such key");
     told.step("before the join", &[(&n1, &setups[0]), (&n2, &setups[1])]);
 
     // 4, 5: they join, and one leads.
@@ -129,6 +134,7 @@ fn the_last_but_one_server_that_leaves_as_leader_takes_the_cluster_with_it() {
         &log,
         &[
             "consul: server starting leave",
+            "raft: aborting pipeline replication to peer 127.0.0.",
             "raft: Removed ourself, transitioning to follower",
             "[Follower] entering Follower state",
             "consul: cluster leadership lost",

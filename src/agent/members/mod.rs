@@ -27,7 +27,7 @@ use super::types::{Failure, Reply};
 
 pub use admission::{LanAdmission, WanAdmission};
 pub use directory::{Directory, ServerInfo};
-pub use tags::{Identity, Role};
+pub use tags::{Identity, LEGACY_BUILD, Role};
 
 /// Names what an agent asks of its pools by itself; nobody waits for the end.
 pub(super) const OWN: RequestId = RequestId(u64::MAX);

@@ -35,8 +35,8 @@ pub struct Identity {
     pub legacy: bool,
 }
 
-/// 0.5.2's build as it stands in `members`.
-const LEGACY_BUILD: &str = "0.5.2:9a9cc934";
+/// The build of the `legacy` profile, in `members` and `info`: version and revision.
+pub const LEGACY_BUILD: (&str, &str) = ("0.5.2", "9a9cc934");
 
 impl Identity {
     /// Whether it keeps the state.
@@ -67,11 +67,12 @@ impl Identity {
     }
 
     fn tags(&self, lan: bool) -> Tags {
-        let build = format!("{}:", crate::CONSUL_VERSION);
-        let (build, vsn_min, vsn_max) =
-            if self.legacy { (LEGACY_BUILD, "1", "2") } else { (build.as_str(), "2", "3") };
+        let ((version, revision), vsn_min, vsn_max) = match self.legacy {
+            true => (LEGACY_BUILD, "1", "2"),
+            false => ((crate::CONSUL_VERSION, ""), "2", "3"),
+        };
         let mut tags = vec![
-            ("build", build.to_owned()),
+            ("build", format!("{version}:{revision}")),
             ("dc", self.datacenter.clone()),
             ("vsn", "2".to_owned()),
             ("vsn_max", vsn_max.to_owned()),
