@@ -105,7 +105,7 @@ fn chaos_without_end_is_refused() {
 /// Every word of the language that is not built says so, and is not taken for a mistake.
 #[test]
 fn words_that_are_not_built_say_so() {
-    let verbs = "upgrade readdress dns register deregister service-down service-up";
+    let verbs = "upgrade dns register deregister service-down service-up";
     let kinds = "lock session catalog health dns watch txn";
     let properties = "catalog-unique catalog-matches-agents no-resurrection serf-health \
                       no-orphan-checks lock-exclusion session-lifetime index-monotonic \

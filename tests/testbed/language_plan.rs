@@ -290,6 +290,9 @@ do = "force-leave"
 target = "c2"
 via = "server:any"
 [[step]]
+do = "readdress"
+target = ["c1", "server:any"]
+[[step]]
 after = "last + 2s"
 do = "dns-fail"
 target = "not(leader)"

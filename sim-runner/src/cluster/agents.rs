@@ -108,6 +108,20 @@ impl Cluster {
         self.shared.fabric.kill(HostId(host.0), keep);
     }
 
+    /// Gives a host without power another address.
+    pub fn readdress(&self, host: Host) {
+        let times = {
+            let mut moves = self.shared.moves.lock().expect("a simulation has one thread");
+            let times = moves.entry(host).or_default();
+            *times += 1;
+            *times
+        };
+        let address = self.shared.recorder.moved(host, times);
+        let ip = address.parse().expect("addresses are made by hosts_of");
+        self.shared.fabric.set_ip(HostId(host.0), ip);
+        self.push(host, What::Readdressed { address });
+    }
+
     /// Sends a signal to the agent.
     pub fn signal(&self, host: Host, signal: Signal) {
         self.shared.recorder.expect_stop(host);

@@ -68,6 +68,8 @@ struct Shared {
     cuts: Mutex<BTreeMap<(Host, Host), u32>>,
     /// On which hosts name lookups fail, and by how many faults.
     lookups: Mutex<BTreeMap<Host, u32>>,
+    /// How often a host was given another address.
+    moves: Mutex<BTreeMap<Host, u32>>,
 }
 
 impl Cluster {
@@ -107,6 +109,7 @@ impl Cluster {
                 ailments: Mutex::default(),
                 cuts: Mutex::default(),
                 lookups: Mutex::default(),
+                moves: Mutex::default(),
                 outside,
                 plan,
                 fabric,
@@ -197,11 +200,10 @@ impl Cluster {
         &self.shared.hosts[usize::from(host.0)].name
     }
 
-    /// A host's IP address.
+    /// A host's IP address as it is now.
     #[must_use]
     pub fn ip(&self, host: Host) -> IpAddr {
-        let text = &self.shared.hosts[usize::from(host.0)].address;
-        text.parse().expect("addresses are made by hosts_of")
+        self.shared.fabric.ip(HostId(host.0))
     }
 
     /// Where an agent serves HTTP.

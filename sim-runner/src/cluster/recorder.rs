@@ -112,6 +112,12 @@ impl Recorder {
         self.lock().zero.unwrap_or(Instant::ZERO)
     }
 
+    /// What an agent's address is after so many changes of it.
+    #[must_use]
+    pub fn moved(&self, host: Host, times: u32) -> String {
+        self.lock().trace.header().moved(host, times)
+    }
+
     /// The host that stands for the testbed: the last.
     #[must_use]
     pub fn testbed(&self) -> Host {

@@ -243,6 +243,19 @@ impl Fabric {
         self.lock().host(host).ip
     }
 
+    /// Gives a host another address. What is on its way to the old one arrives nowhere.
+    ///
+    /// # Panics
+    /// When the address is another host's, or the host has power: the testbed's own mistake.
+    pub fn set_ip(&self, host: HostId, ip: IpAddr) {
+        let mut world = self.lock();
+        let machine = world.host_mut(host);
+        assert!(!machine.up, "{} is moved while it has power", machine.name);
+        let old = std::mem::replace(&mut machine.ip, ip);
+        world.by_ip.remove(&old);
+        assert!(world.by_ip.insert(ip, host).is_none(), "{ip} is another host's");
+    }
+
     /// The host's name.
     #[must_use]
     pub fn name(&self, host: HostId) -> String {

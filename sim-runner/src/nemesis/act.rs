@@ -146,7 +146,9 @@ impl Script {
             Action::Kill { target, .. } | Action::Stop { target, .. } => (target, Needs::Up),
             Action::Pause { target } => (target, Needs::Awake),
             Action::Resume { target } => (target, Needs::Paused),
-            Action::Restart { target, .. } => (target, Needs::Nothing),
+            Action::Restart { target, .. } | Action::Readdress { target } => {
+                (target, Needs::Nothing)
+            }
             _ => return false,
         };
         let Some(hosts) = self.resolve(index, step, target, needs) else { return false };
@@ -157,7 +159,9 @@ impl Script {
         for host in hosts {
             match &step.action {
                 Action::Stop { .. } => self.stopped(index, host).await,
-                Action::Start { .. } | Action::Restart { .. } => self.started(index, host).await,
+                Action::Start { .. } | Action::Restart { .. } | Action::Readdress { .. } => {
+                    self.started(index, host).await;
+                }
                 _ => {}
             }
         }
@@ -192,6 +196,12 @@ impl Script {
                     self.cluster.kill(host, Keep::Synced);
                 }
                 self.cluster.start(host, args, config.as_ref());
+                self.undone_by_hand(|undo| matches!(undo, Undo::Start(of) if *of == host));
+            }
+            Action::Readdress { .. } => {
+                self.cluster.kill(host, Keep::Synced);
+                self.cluster.readdress(host);
+                self.cluster.start(host, &[], None);
                 self.undone_by_hand(|undo| matches!(undo, Undo::Start(of) if *of == host));
             }
             Action::Pause { .. } => {

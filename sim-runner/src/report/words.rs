@@ -15,6 +15,7 @@ pub(super) fn kind(what: &What) -> Option<&'static str> {
         What::Ended { .. } => "stopped",
         What::Paused => "paused",
         What::Resumed => "resumed",
+        What::Readdressed { .. } => "readdressed",
         What::Recovered { .. } => "recovered",
         What::Voted { .. } => "voted",
         What::Leader { .. } => "leader-view",
@@ -84,8 +85,8 @@ pub(super) fn host(header: &Header, host: Host) -> String {
 /// The name of the host with this address (`10.0.0.1:8300` or `10.0.0.1`); otherwise the address.
 pub(super) fn host_at(header: &Header, address: &str) -> String {
     let ip = address.rsplit_once(':').map_or(address, |(ip, _)| ip);
-    let named = header.hosts.iter().find(|info| info.address == ip || info.address == address);
-    named.map_or_else(|| address.to_owned(), |info| info.name.clone())
+    let named = header.host_at(ip);
+    named.map_or_else(|| address.to_owned(), |it| host(header, it))
 }
 
 fn process(what: &What) -> Option<String> {
@@ -102,6 +103,7 @@ fn process(what: &What) -> Option<String> {
         }
         What::Paused => "is paused".to_owned(),
         What::Resumed => "is resumed".to_owned(),
+        What::Readdressed { address } => format!("has the address {address} from now on"),
         What::Recovered { term, vote_term, vote_for, snapshot, log, abstains } => {
             let vote = match vote_for.as_str() {
                 "" => "no vote".to_owned(),

@@ -245,6 +245,7 @@ impl Printer<'_> {
             | Action::Leave { target }
             | Action::ForceLeave { target, .. }
             | Action::DnsFail { target }
+            | Action::Readdress { target }
             | Action::Clock { target, .. }
             | Action::Disk { target, .. }
             | Action::Link { links: Links::Of(target), .. }
@@ -309,7 +310,8 @@ impl Printer<'_> {
             Action::Pause { target }
             | Action::Resume { target }
             | Action::Leave { target }
-            | Action::DnsFail { target } => self.target("target", target),
+            | Action::DnsFail { target }
+            | Action::Readdress { target } => self.target("target", target),
             Action::Join { target, to, wan } => {
                 self.target("target", target);
                 self.target("to", to);

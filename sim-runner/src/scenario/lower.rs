@@ -216,6 +216,7 @@ fn takes(step: &Step) -> Duration {
     let own = match &step.action {
         Action::Start { .. }
         | Action::Restart { .. }
+        | Action::Readdress { .. }
         | Action::Stop { .. }
         | Action::Leave { .. } => PROCESS,
         Action::Http(http) if http.retry => step.within,

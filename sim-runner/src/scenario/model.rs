@@ -365,6 +365,10 @@ pub enum Action {
     DnsFail {
         target: Target,
     },
+    /// The node comes back with another address.
+    Readdress {
+        target: Target,
+    },
     /// The nested steps, one after the other, so often.
     Repeat {
         times: u32,

@@ -33,6 +33,7 @@ pub fn action(
         | "refuse" | "blackhole" => link_verb::link(reader, table, verb),
         "join" | "leave" | "force-leave" => membership_verb::membership(reader, table, verb),
         "dns-fail" => Some(Action::DnsFail { target: target(reader, table, verb)? }),
+        "readdress" => Some(Action::Readdress { target: target(reader, table, verb)? }),
         "repeat" => {
             let example = "times = 3, and the steps as [[step.step]]";
             let item = required(reader, table, "times", "\"repeat\"", example);
@@ -375,6 +376,7 @@ impl Action {
             Action::Leave { .. } => "leave",
             Action::ForceLeave { .. } => "force-leave",
             Action::DnsFail { .. } => "dns-fail",
+            Action::Readdress { .. } => "readdress",
             Action::Repeat { .. } => "repeat",
             Action::Parallel => "parallel",
             Action::File(_) => "file",

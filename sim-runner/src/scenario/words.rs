@@ -127,6 +127,7 @@ pub const VERBS: Words = words(
         "refuse",
         "blackhole",
         "dns-fail",
+        "readdress",
         "skew",
         "drift",
         "jump",
@@ -147,7 +148,7 @@ pub const VERBS: Words = words(
         "parallel",
         "note",
     ],
-    &["upgrade", "readdress", "dns", "register", "deregister", "service-down", "service-up"],
+    &["upgrade", "dns", "register", "deregister", "service-down", "service-up"],
 );
 /// Verbs that can be undone (⟲).
 pub const UNDOABLE: &[&str] = &[
@@ -187,6 +188,7 @@ pub const WITH_TARGET: &[&str] = &[
     "leave",
     "force-leave",
     "dns-fail",
+    "readdress",
     "wipe",
     "pause",
     "resume",
@@ -231,7 +233,7 @@ pub fn verb_keys(verb: &str) -> &'static [&'static str] {
         "kill" => &["target", "disk"],
         "stop" => &["target", "signal"],
         "pause" | "resume" | "wipe" | "lose-unsynced" | "torn-write" | "fsync-lies" | "leave"
-        | "dns-fail" => &["target"],
+        | "dns-fail" | "readdress" => &["target"],
         "join" => &["target", "to", "wan"],
         "force-leave" => &["target", "via", "prune"],
         "repeat" => &["times", "step"],

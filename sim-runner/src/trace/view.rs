@@ -208,6 +208,9 @@ impl View {
 
     fn testbed(&mut self, event: &TraceEvent) -> bool {
         match &event.what {
+            What::Readdressed { address } => {
+                self.addresses.insert(raft_address(address), event.host);
+            }
             What::Cut { to } => {
                 self.cut.insert((event.host, *to));
             }
@@ -375,9 +378,16 @@ impl View {
 /// Raft addresses of all hosts.
 #[must_use]
 pub fn addresses(header: &Header) -> BTreeMap<String, Host> {
-    let by_address = |(host, address): (Host, &String)| match address.contains(':') {
-        true => (format!("[{address}]:{RAFT_PORT}"), host),
-        false => (format!("{address}:{RAFT_PORT}"), host),
-    };
-    (0..).map(Host).zip(header.hosts.iter().map(|info| &info.address)).map(by_address).collect()
+    (0..)
+        .map(Host)
+        .zip(&header.hosts)
+        .map(|(host, info)| (raft_address(&info.address), host))
+        .collect()
+}
+
+fn raft_address(ip: &str) -> String {
+    match ip.contains(':') {
+        true => format!("[{ip}]:{RAFT_PORT}"),
+        false => format!("{ip}:{RAFT_PORT}"),
+    }
 }
