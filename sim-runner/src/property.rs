@@ -26,6 +26,7 @@ pub const PROPERTIES: &[&str] = &[
     "incarnation-monotonic",
     "no-stale-resurrection",
     "views-converge",
+    "user-events",
 ];
 
 /// What came of judging one property.

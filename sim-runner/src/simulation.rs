@@ -170,7 +170,7 @@ impl Life {
                 runtime.spawn("user", user.run(kv.clone()));
             }
             WorkloadKind::Event(event) => {
-                let user = EventUser { cluster, runtime: runtime.clone(), name, plan, prng };
+                let user = EventUser { cluster, runtime: runtime.clone(), host, name, plan, prng };
                 runtime.spawn("user", user.run(*event));
             }
         }

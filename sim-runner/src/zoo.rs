@@ -295,6 +295,12 @@ pub const PLANTS: &[Plant] = &[
         story: "a member that left and came back is listed as left by others, and as alive by \
                 itself (akin to hashicorp/consul#3706)",
     },
+    Plant {
+        name: "event-kept-twice",
+        property: "user-events",
+        scenario: "scenarios/fast/user_events.toml",
+        story: "an agent adds each user event that it hears twice to those that it lists",
+    },
 ];
 
 /// The plant of this name.

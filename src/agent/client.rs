@@ -21,6 +21,7 @@ use super::membership::Membership;
 use super::operator::{is_snapshot, only_reads};
 use super::pending::{Pending, PendingTable, Waiting};
 use super::types::{Failure, Reply, Request, SelfInfo};
+use super::user_events::UserEvents;
 
 /// A server is used at least so long before another order is drawn …
 const REBALANCE_MIN: Duration = Duration::from_secs(120);
@@ -46,6 +47,7 @@ pub struct Client {
     pending: PendingTable,
     rpc_hold_timeout: Duration,
     leaving: Option<RequestId>,
+    user_events: UserEvents,
     prng: Prng,
 }
 
@@ -59,6 +61,7 @@ impl Client {
         now: Instant,
         out: &mut Vec<Output>,
     ) -> Self {
+        let user_events = UserEvents::new(&config.members.identity.name, prng, faults);
         let mut client = Self {
             members: Members::new(config.members, prng, faults, now, out),
             servers: Vec::new(),
@@ -66,6 +69,7 @@ impl Client {
             pending: PendingTable::new(),
             rpc_hold_timeout: config.rpc_hold_timeout,
             leaving: None,
+            user_events,
             prng: prng.fork("client"),
         };
         client.listen(now, out);
@@ -82,17 +86,20 @@ impl Client {
                     self.plan_rebalance(now);
                 }
                 self.on_deadlines(now, out);
+                self.user_events.wake(now, out);
             }
             Input::Gossip(pool, input) => self.members.step(now, pool, input, out),
             Input::Ask(id, request) => self.on_ask(now, id, request, out),
             Input::Forget(id) => {
                 self.pending.remove(id);
+                self.user_events.forget(id);
             }
             Input::Forwarded(call, result) => self.on_forwarded(now, call, result, out),
             Input::Stop => {
                 for id in self.pending.select(|_| true) {
                     self.answer(id, Err(Failure::ShuttingDown), out);
                 }
+                self.user_events.stop(out);
             }
             // No Raft here: nobody sends these to a client.
             Input::Bootstrap(_)
@@ -111,7 +118,7 @@ impl Client {
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         let timers = self.pending.deadline().into_iter().chain(self.members.deadline());
-        timers.chain(self.rebalance_at).min()
+        timers.chain(self.rebalance_at).chain(self.user_events.deadline()).min()
     }
 
     /// Its pools.
@@ -123,12 +130,18 @@ impl Client {
     /// Panics when an invariant does not hold.
     pub fn check_invariants(&self) {
         self.members.check_invariants();
+        self.user_events.check_invariants();
         self.pending.check_invariants();
     }
 
     fn on_ask(&mut self, now: Instant, id: RequestId, request: Request, out: &mut Vec<Output>) {
         let Some(request) = self.members.ask(now, id, request, out) else { return };
+        let Some(request) = self.user_events.ask(now, id, request, out) else { return };
         match request {
+            Request::Keyring(_) => {
+                let text = "keyring operations must run against a server node";
+                out.push(Output::Answer(id, Err(Failure::Refused(text.to_owned()))));
+            }
             Request::AgentSelf => {
                 let info = SelfInfo::of_pools(Some(&self.members));
                 out.push(Output::Answer(id, Ok(Reply::AgentSelf(Box::new(info)))));
@@ -224,6 +237,7 @@ impl Client {
 
     fn answer(&mut self, id: RequestId, result: Result<Reply, Failure>, out: &mut Vec<Output>) {
         if self.pending.remove(id) {
+            let result = self.user_events.answered(id, result);
             out.push(Output::Answer(id, result));
         }
     }
@@ -242,12 +256,17 @@ impl Client {
                 },
                 Heard::UserEvent(event) => {
                     out.extend(Membership::of_user_event(&event).map(Output::member));
+                    self.user_events.hear(&event, &[], out);
                 }
                 Heard::Left(PoolId::Lan) => {
                     out.extend(self.leaving.map(|id| Output::Answer(id, Ok(Reply::Done))));
                     out.push(Output::Exit);
                 }
-                Heard::Member(PoolId::Wan, _) | Heard::Left(PoolId::Wan) => {}
+                // Only servers have a WAN pool, and only they ask queries.
+                Heard::Member(PoolId::Wan, _)
+                | Heard::Left(PoolId::Wan)
+                | Heard::QueryAnswered(..)
+                | Heard::QueryEnded(..) => {}
             }
         }
     }

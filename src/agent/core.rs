@@ -12,6 +12,7 @@ use super::expecting::Expecting;
 use super::heard::FLOOD_INTERVAL;
 use super::images::Images;
 use super::io::{Input, Output};
+use super::keyring::KeyringOperations;
 use super::leave::Leave;
 use super::members::{Members, MembersConfig, PoolId};
 use super::pending::PendingTable;
@@ -19,6 +20,7 @@ use super::reconcile::Reconciliation;
 use super::steering::Steering;
 use super::told::Told;
 use super::types::Reply;
+use super::user_events::UserEvents;
 
 /// What an agent is told at construction.
 #[derive(Debug)]
@@ -70,6 +72,8 @@ pub struct Agent {
     /// None without a WAN pool.
     pub(super) next_flood: Option<Instant>,
     pub(super) steering: Option<Steering>,
+    pub(super) user_events: UserEvents,
+    pub(super) keyring: KeyringOperations,
 }
 
 impl Agent {
@@ -103,6 +107,7 @@ impl Agent {
         let mut config = config;
         let members =
             config.members.take().map(|members| Members::new(members, prng, &faults, now, out));
+        let user_events = UserEvents::new(&config.node_name, prng, &faults);
         let mut agent = Self {
             raft,
             state,
@@ -126,6 +131,8 @@ impl Agent {
             leave: None,
             next_flood: None,
             steering: None,
+            user_events,
+            keyring: KeyringOperations::default(),
         };
         let has_wan =
             agent.members.as_ref().is_some_and(|members| members.pool(PoolId::Wan).is_some());
@@ -155,6 +162,7 @@ impl Agent {
                 self.on_reconcile_deadline(now, out);
                 self.on_steering_deadline(now, out);
                 self.on_flood_deadline(now, out);
+                self.user_events.wake(now, out);
             }
             Input::Gossip(pool, input) => {
                 if let Some(members) = &mut self.members {
@@ -186,6 +194,8 @@ impl Agent {
             Input::Ask(id, request) => self.on_ask(now, id, request, out),
             Input::Forget(id) => {
                 self.pending.remove(id);
+                self.user_events.forget(id);
+                self.keyring.forget(id);
             }
             Input::Forwarded(call, result) => self.on_forwarded(now, call, result, out),
             Input::Bootstrap(servers) => self.bootstrap(now, servers, out),
@@ -205,6 +215,7 @@ impl Agent {
             self.leave.as_ref().and_then(Leave::deadline),
             self.next_flood,
             self.steering.as_ref().map(Steering::deadline),
+            self.user_events.deadline(),
         ];
         timers.into_iter().flatten().min()
     }
@@ -253,6 +264,7 @@ impl Agent {
             self.raft.commit_index()
         );
         self.pending.check_invariants();
+        self.user_events.check_invariants();
         if let Some(members) = &self.members {
             members.check_invariants();
         }

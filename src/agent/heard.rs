@@ -1,12 +1,16 @@
 //! What a server makes of what gossip tells it (spec cluster 3.5).
 
-use crate::base::{Duration, Instant};
+use bytes::Bytes;
+
+use crate::base::{Duration, Instant, RequestId};
 use crate::gossip::{self, MemberEventKind};
 
 use super::core::Agent;
 use super::io::Output;
 use super::members::{Heard, OWN, PoolId};
 use super::membership::{Membership, NEW_LEADER};
+use super::types::{Failure, Reply};
+use super::user_events::FiredEvent;
 
 /// Between two looks for servers that are not in the WAN pool.
 pub(super) const FLOOD_INTERVAL: Duration = Duration::from_secs(60);
@@ -42,6 +46,13 @@ impl Agent {
             }
             Heard::UserEvent(event) => {
                 out.extend(Membership::of_user_event(&event).map(Output::member));
+                self.user_events.hear(&event, &[], out);
+            }
+            Heard::QueryAnswered(pool, id, from, payload) => {
+                self.on_keys_answered(now, (pool, id), (&from, &payload), out);
+            }
+            Heard::QueryEnded(pool, id, result) => {
+                self.on_keys_ended(now, (pool, id), result, out);
             }
             Heard::Left(pool) => self.on_pool_left(now, pool, out),
             Heard::Member(PoolId::Wan, _) => {}
@@ -68,6 +79,28 @@ impl Agent {
             let input = gossip::Input::Join { request: OWN, addresses, ignore_old: true };
             members.step(now, PoolId::Wan, input, out);
         }
+    }
+
+    /// Hands a user event to Serf, as `Internal.EventFire` is asked to.
+    pub(super) fn fire_user_event(
+        &mut self,
+        now: Instant,
+        id: RequestId,
+        name: &str,
+        payload: Bytes,
+        out: &mut Vec<Output>,
+    ) {
+        let result = match &mut self.members {
+            Some(members) => members.fire(now, FiredEvent::serf_name(name), payload, out),
+            None => Err("this server takes no part in gossip".to_owned()),
+        };
+        // In the words of Go's list of errors, as one segment of the pool has refused it.
+        let result = result.map(|()| Reply::Done).map_err(|why| {
+            Failure::Refused(format!(
+                "1 error occurred:\n\t* error broadcasting event to segment \"\": {why}\n\n"
+            ))
+        });
+        self.answer(id, result, out);
     }
 
     /// Tells all that this server leads.

@@ -11,6 +11,7 @@ use super::autopilot;
 use super::event::Speaker;
 use super::members::{PoolId, ServerInfo};
 use super::membership::{Membership, Reconciled};
+use super::user_events::UserEventFact;
 
 /// Level, logger, text.
 type Line = (Level, &'static str, String);
@@ -18,6 +19,10 @@ type Line = (Level, &'static str, String);
 impl Membership {
     /// The line that Consul's users look for.
     pub(super) fn log_line(&self, speaker: &Speaker) -> Option<Line> {
+        if let Membership::UserEvents(fact) = self {
+            let (level, text) = user_event_line(fact, speaker.profile);
+            return Some((level, "agent", text));
+        }
         match speaker.profile {
             Profile::Modern => self.modern_line(speaker.server),
             Profile::Legacy => self.legacy_line(),
@@ -28,7 +33,7 @@ impl Membership {
         let own = if server { "agent.server" } else { "agent.client" };
         Some(match self {
             Membership::Gossip(pool, event) => return gossip_line(*pool, event, server),
-            Membership::UserEvent(_) => return None,
+            Membership::UserEvent(_) | Membership::UserEvents(_) => return None,
             Membership::ServerAdded(info) => {
                 let text = if server { "Adding LAN server" } else { "adding server" };
                 (Level::Info, own, format!("{text}: server=\"{}\"", shown(info)))
@@ -237,6 +242,32 @@ fn reconciled_line(node: &NodeName, how: Reconciled) -> Option<Line> {
         ),
     };
     Some((level, "agent.server", format!("{text}: member={node}")))
+}
+
+fn user_event_line(fact: &UserEventFact, profile: Profile) -> (Level, String) {
+    match fact {
+        UserEventFact::Kept { name, id } if profile == Profile::Legacy => {
+            (Level::Debug, format!("new event: {name} ({id})"))
+        }
+        UserEventFact::Kept { name, id } => {
+            (Level::Debug, format!("new event: event_name={name} event_id={id}"))
+        }
+        UserEventFact::RemoteExecution { id } => {
+            let text = "ignoring remote exec event, disabled.";
+            (Level::Info, format!("{text}: event_name=_rexec event_id={id}"))
+        }
+        UserEventFact::Newer { name, version } => {
+            let text = "Event version may have unsupported features";
+            (Level::Warn, format!("{text}: version={version} event={name}"))
+        }
+        UserEventFact::Unreadable(why) => {
+            (Level::Error, format!("Failed to decode event: error=\"{why}\""))
+        }
+        UserEventFact::BadFilter { kind, filter, name, why } => {
+            let text = format!("Failed to parse {kind} filter for event");
+            (Level::Error, format!("{text}: filter={filter} event={name} error=\"{why}\""))
+        }
+    }
 }
 
 fn gossip_line(pool: PoolId, event: &gossip::Event, server: bool) -> Option<Line> {

@@ -7,6 +7,7 @@ use crate::gossip::{self, JoinReport, MemberEventKind, UserEvent};
 
 use super::autopilot;
 use super::members::{PoolId, ServerInfo};
+use super::user_events::UserEventFact;
 
 /// The user event by which a leader tells of itself.
 pub(super) const NEW_LEADER: &str = "consul:new-leader";
@@ -81,6 +82,8 @@ pub enum Membership {
     },
     /// What the autopilot says.
     Autopilot(autopilot::Level, String),
+    /// Of Consul's user events.
+    UserEvents(UserEventFact),
     /// It could not.
     ReconcileFailed {
         /// Which.

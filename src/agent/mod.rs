@@ -46,6 +46,7 @@ mod heard;
 mod hold;
 mod images;
 mod io;
+mod keyring;
 mod leave;
 mod member_lines;
 mod members;
@@ -58,6 +59,7 @@ mod serve;
 mod steering;
 mod told;
 pub mod types;
+mod user_events;
 
 #[cfg(test)]
 mod tests;
@@ -67,9 +69,11 @@ pub use client::{Client, ClientConfig};
 pub use core::{Agent, AgentConfig};
 pub use event::{Event, Speaker};
 pub use io::{Input, Output};
+pub use keyring::{KeyringOperation, PoolKeys};
 pub use members::{
     Directory, Identity, LEGACY_BUILD, LanAdmission, Members, MembersConfig, PoolId, Role,
     ServerInfo, WanAdmission,
 };
 pub use membership::{Membership, Reconciled};
 pub use types::*;
+pub use user_events::{FiredEvent, KEPT as USER_EVENTS_KEPT, UserEventFact};

@@ -51,6 +51,9 @@ impl Agent {
             Request::SnapshotSave { stale: false } | Request::SnapshotRestore(_) if leads => {
                 self.verify(now, id, out);
             }
+            Request::EventFire { name, payload } if self.may_serve_stale(ReadMode::Stale) => {
+                self.fire_user_event(now, id, &name, payload, out);
+            }
             Request::RemoveRaftPeer(name) if leads => self.remove_peer(now, id, &name, out),
             Request::TransferLeadership { to } if leads => {
                 self.pending.wait(id, Waiting::Transfer);

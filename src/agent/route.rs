@@ -34,8 +34,10 @@ impl Agent {
             },
             None => request,
         };
+        let Some(request) = self.user_events.ask(now, id, request, out) else { return };
         match request {
             Request::Leave => self.on_leave(now, id, out),
+            Request::Keyring(operation) => self.begin_keyring(now, id, operation, out),
             Request::StatusLeader => {
                 // Oracle: script. Nobody notices but whoever asks and expects an answer.
                 let silent = planted!(self.faults, "status-names-nobody");
@@ -152,6 +154,7 @@ impl Agent {
     ) {
         // A request that its asker forgot has no entry any more; its answer goes nowhere.
         if self.pending.remove(id) {
+            let result = self.user_events.answered(id, result);
             let users = self.duties.end(id, result);
             out.extend(users.map(|result| Output::Answer(id, result)));
         }
@@ -259,6 +262,8 @@ impl Agent {
         for id in self.pending.select(|_| true) {
             self.answer(id, Err(Failure::ShuttingDown), out);
         }
+        self.user_events.stop(out);
+        self.keyring.stop(out);
     }
 }
 

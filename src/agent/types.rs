@@ -5,6 +5,9 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
 
 use crate::base::{Duration, LogIndex, NodeName, ServerAddress, ServerId, Term};
 use crate::gossip::{Coordinate, JoinReport, MemberView, Pool, Stats};
@@ -12,7 +15,9 @@ use crate::raft::{self, Configuration, SnapshotMeta};
 use crate::state::{Answer, Command, CommandResult, Query, StateStore};
 
 use super::autopilot::ServerStats;
+use super::keyring::{KeyringOperation, PoolKeys};
 use super::members::{Members, PoolId};
+use super::user_events::FiredEvent;
 
 /// How fresh a read must be (spec cluster 9.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -100,6 +105,26 @@ pub enum Request {
     },
     /// `PUT /v1/snapshot`: this state takes the place of the cluster's.
     SnapshotRestore(StateImage),
+    /// `PUT /v1/event/fire`: the agent names it, and asks for [`Request::EventFire`].
+    FireUserEvent(Box<FiredEvent>),
+    /// `/v1/event/list`: this agent's own; never forwarded.
+    UserEvents {
+        /// Only those of this name; empty: all.
+        name: String,
+        /// Waits while this is the list's index; 0 answers at once.
+        index: u64,
+        /// For how long at most.
+        max_wait: Duration,
+    },
+    /// `Internal.EventFire`: any server that knows of a leader hands it to Serf.
+    EventFire {
+        /// Without `consul:event:`.
+        name: String,
+        /// As it travels.
+        payload: Bytes,
+    },
+    /// `Internal.KeyringOperation`: any server asks its pools; never forwarded.
+    Keyring(KeyringOperation),
 }
 
 /// A state machine on its way: an O(1) copy, never compared, shown or copied deeply. Boxed, because
@@ -259,6 +284,17 @@ pub enum Reply {
     },
     /// Done; nothing to say.
     Done,
+    /// The event that was fired, with its id.
+    UserEventFired(Box<FiredEvent>),
+    /// The events that this agent remembers, the oldest first.
+    UserEvents {
+        /// They.
+        events: Vec<Arc<FiredEvent>>,
+        /// Of the list; never 0.
+        index: u64,
+    },
+    /// What the members of each pool said about their keys.
+    Keyring(Vec<PoolKeys>),
     /// A snapshot of the state.
     Snapshot {
         /// What it stands for; its size is not known yet.

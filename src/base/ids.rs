@@ -119,13 +119,24 @@ pub fn uuid(bytes: [u8; 16]) -> String {
     )
 }
 
+/// Whether a text has the form that [`uuid`] gives: lower-case, 8-4-4-4-12.
+#[must_use]
+pub fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte),
+        })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::uuid;
+    use super::{is_uuid, uuid};
 
     #[test]
     fn a_uuid_shows_every_byte_in_order() {
         let bytes = std::array::from_fn(|at| at as u8 * 17);
         assert_eq!(uuid(bytes), "00112233-4455-6677-8899-aabbccddeeff");
+        assert!(is_uuid(&uuid(bytes)) && !is_uuid(&uuid(bytes).to_uppercase()));
     }
 }

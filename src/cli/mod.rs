@@ -7,6 +7,8 @@
 
 mod agent;
 mod api;
+mod event;
+mod keyring;
 mod kv;
 mod kv_get;
 mod members;
@@ -62,9 +64,12 @@ pub trait NodeRunner<R: Runtime> {
 const COMMANDS: &str = "Usage: consul [--version] [--help] <command> [<args>]\n\n\
     Available commands are:\n    \
     agent          Runs a Consul agent\n    \
+    event          Fire a new event\n    \
     force-leave    Forces a member of the cluster to enter the \"left\" state\n    \
     info           Provides debugging information for operators.\n    \
     join           Tell Consul agent to join cluster\n    \
+    keygen         Generates a new encryption key\n    \
+    keyring        Manages gossip layer encryption keys\n    \
     kv             Interact with the key-value store\n    \
     leave          Gracefully leaves the Consul cluster and shuts down\n    \
     members        Lists the members of a Consul cluster\n    \
@@ -85,9 +90,12 @@ pub async fn run<R: Runtime, N: NodeRunner<R>>(
     };
     match command.as_str() {
         "agent" => agent::run(runtime, args, terminal, node).await,
+        "event" => code(event::run(&runtime, args, terminal).await),
         "force-leave" => code(members::force_leave(&runtime, args, terminal).await),
         "info" => code(members::info(&runtime, args, terminal).await),
         "join" => code(members::join(&runtime, args, terminal).await),
+        "keygen" => code(keyring::keygen(&runtime, args, terminal)),
+        "keyring" => code(keyring::keyring(&runtime, args, terminal).await),
         "kv" => kv::run(&runtime, args, terminal).await,
         "leave" => code(members::leave(&runtime, args, terminal).await),
         "members" => code(members::members(&runtime, args, terminal).await),

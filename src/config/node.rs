@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use crate::base::ids::uuid;
+use crate::base::ids::{is_uuid, uuid};
 use crate::base::runtime::{Disk, File, Runtime};
 use crate::config::AgentConfig;
 use crate::config::checked::refuse;
@@ -72,15 +72,6 @@ fn new_uuid<R: Runtime>(runtime: &R) -> String {
     let mut bytes = [0; 16];
     runtime.entropy(&mut bytes);
     uuid(bytes)
-}
-
-/// Lower-case 8-4-4-4-12.
-fn is_uuid(text: &str) -> bool {
-    text.len() == 36
-        && text.bytes().enumerate().all(|(at, byte)| match at {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte),
-        })
 }
 
 pub(super) fn name(said: &Settings, host_name: &str) -> Result<String, ConfigError> {

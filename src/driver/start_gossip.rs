@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use crate::agent::{Identity, LanAdmission, MembersConfig, PoolId, Role, WanAdmission};
 use crate::base::NodeName;
-use crate::base::runtime::{Disk, File, Runtime};
+use crate::base::runtime::Runtime;
 use crate::config::{self, GossipTiming};
 use crate::gossip::{Admission, PoolConfig, Tags};
 use crate::raft::Profile;
 use crate::wire::gossip::{CODEC, EncryptionVersion, Keyring};
 
-use super::gossip::{GossipPort, Secrets, Sockets, keep_snapshots, previous, snapshot_path};
+use super::gossip::{
+    GossipPort, KeyKeeper, Secrets, Sockets, keep_snapshots, previous, read_keyring, snapshot_path,
+    write_keyring,
+};
 use super::mailbox::Handle;
 use super::node::named_port;
 
@@ -53,7 +56,8 @@ impl<R: Runtime> BoundPool<R> {
             .as_ref()
             .map(|folder| keep_snapshots(runtime, runtime.disk(folder), self.id));
         let Self { id, sockets, secrets, .. } = self;
-        GossipPort::serve(runtime.clone(), id, sockets, secrets, snapshots, handle.clone())
+        let keeper = key_keeper(runtime, config, id);
+        GossipPort::serve(runtime.clone(), keeper, sockets, secrets, snapshots, handle.clone())
     }
 }
 
@@ -63,33 +67,49 @@ async fn keyring<R: Runtime>(
     config: &config::AgentConfig,
     id: PoolId,
 ) -> Result<Keyring, String> {
-    let path = match id {
-        PoolId::Lan => "serf/local.keyring",
-        PoolId::Wan => "serf/remote.keyring",
-    };
-    let folder = config.data_dir.as_ref().filter(|_| config.gossip.keyring_file);
-    let disk = folder.map(|folder| runtime.disk(folder));
+    let disk = keyring_disk(runtime, config);
     if let Some(disk) = &disk
-        && let Ok(bytes) = disk.read(path).await
+        && let Some(keyring) = read_keyring(disk, id).await?
     {
-        let text = String::from_utf8_lossy(&bytes);
-        return Keyring::from_file_text(&text).map_err(|error| format!("{path}: {error}"));
+        return Ok(keyring);
     }
     let mut keyring = Keyring::new();
     let Some(key) = &config.gossip.key else { return Ok(keyring) };
     keyring.add(key).map_err(|error| error.to_string())?;
     if let Some(disk) = disk {
-        let written = async {
-            disk.create_dir_all("serf").await?;
-            let file = disk.open(path, true).await?;
-            file.set_len(0).await?;
-            file.write_at(0, keyring.to_file_text().as_bytes()).await?;
-            file.sync().await?;
-            disk.sync_dir("serf").await
-        };
-        written.await.map_err(|error| format!("cannot write {path}: {error}"))?;
+        let written = write_keyring(&disk, id, &keyring).await;
+        written.map_err(|error| format!("cannot write the keyring file: {error}"))?;
     }
     Ok(keyring)
+}
+
+/// Where keyring files are; none when they are not kept.
+fn keyring_disk<R: Runtime>(runtime: &R, config: &config::AgentConfig) -> Option<R::Disk> {
+    let folder = config.data_dir.as_ref().filter(|_| config.gossip.keyring_file);
+    folder.map(|folder| runtime.disk(folder))
+}
+
+/// What the member of a pool needs to answer for its keys.
+fn key_keeper<R: Runtime>(
+    runtime: &R,
+    config: &config::AgentConfig,
+    pool: PoolId,
+) -> KeyKeeper<R::Disk> {
+    let node = match pool {
+        PoolId::Lan => NodeName::from(config.node_name.as_str()),
+        PoolId::Wan => wan_name(&config.node_name, &config.datacenter),
+    };
+    let logger = match (config.profile, config.server, pool) {
+        (Profile::Legacy, ..) => "serf",
+        (_, true, PoolId::Lan) => "agent.server.serf.lan",
+        (_, true, PoolId::Wan) => "agent.server.serf.wan",
+        (_, false, _) => "agent.client.serf.lan",
+    };
+    KeyKeeper { node, pool, disk: keyring_disk(runtime, config), logger }
+}
+
+fn wan_name(node: &str, datacenter: &str) -> NodeName {
+    NodeName::from(format!("{node}.{datacenter}"))
 }
 
 /// Who this agent is to the others.
@@ -139,7 +159,7 @@ pub(super) async fn members_config<R: Runtime>(
     let tags = identity.lan_tags();
     let lan = pool_config(config, &config.gossip.lan, (name, tags, admission), lan);
     let wan = wan.zip(config.gossip.wan.as_ref()).map(|(bound, pool)| {
-        let name = NodeName::from(format!("{}.{}", identity.name, identity.datacenter));
+        let name = wan_name(&identity.name, &identity.datacenter);
         let who: Who = (name, identity.wan_tags(), Box::new(WanAdmission));
         (pool_config(config, pool, who, bound), wan_previous)
     });

@@ -12,7 +12,7 @@ use crate::gossip::{MemberView, Status};
 use crate::http::Backend;
 use crate::http::endpoint::Call;
 use crate::http::options::mismatch;
-use crate::http::reply::{self, Refusal};
+use crate::http::reply::{self, Refusal, listed};
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -88,15 +88,6 @@ pub(super) async fn join<B: Backend>(call: Call<B>) -> Result<Response, Refusal>
         Ok(report) => Err(Refusal::internal(listed(&report.errors))),
         Err(failure) => Err(failure.into()),
     }
-}
-
-/// Errors as Go's multierror prints them.
-fn listed(errors: &[String]) -> String {
-    let noun = if errors.len() == 1 { "error" } else { "errors" };
-    let mut text = format!("{} {noun} occurred:\n", errors.len());
-    errors.iter().for_each(|error| text.push_str(&format!("\t* {error}\n")));
-    text.push('\n');
-    text
 }
 
 /// PUT `leave`: the agent stops after the answer.

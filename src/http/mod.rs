@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   ByteStream ─► serve (hyper) ─► Router (axum) ─► endpoint: path, query, method
-//!                                  kv │ status │ agent │ operator │ snapshot ◄─┘ └─► Backend::ask
+//!                          kv │ event │ status │ agent │ operator │ snapshot ◄─┘ └─► Backend::ask
 //! ```
 //!
 //! Translation only: requests become [`agent::Request`](crate::agent::Request)s, replies become JSON
@@ -18,7 +18,9 @@ mod body;
 pub mod client;
 mod endpoint;
 pub(crate) mod escape;
+mod event;
 mod json;
+mod keyring;
 mod kv;
 mod members;
 mod operator;
@@ -129,6 +131,12 @@ pub fn router<B: Backend>(backend: &B) -> Router {
         .route("/v1/operator/raft/transfer-leader", {
             endpoint::route(backend, &["POST"], operator::transfer_leader)
         })
+        .route("/v1/operator/keyring", {
+            endpoint::route(backend, &["GET", "POST", "PUT", "DELETE"], keyring::handle)
+        })
+        .route("/v1/event/fire/", endpoint::route(backend, WRITE, event::fire))
+        .route("/v1/event/fire/{*name}", endpoint::route(backend, WRITE, event::fire))
+        .route("/v1/event/list", endpoint::route(backend, READ, event::list))
         .route("/v1/snapshot", endpoint::route(backend, &["GET", "PUT"], snapshot::handle))
         .route("/v1/agent/self", endpoint::route(backend, READ, agent_self::handle))
         .route("/v1/agent/members", endpoint::route(backend, READ, members::members))

@@ -164,17 +164,27 @@ fn check_cache_control(headers: &HeaderMap) -> Result<(), Refusal> {
 }
 
 fn parse_wait(params: &Params, identity: &Identity) -> Result<(u64, Duration), Refusal> {
-    let wait = match params.get("wait") {
-        "" => Duration::ZERO,
-        text => go_duration::parse_span(text)
-            .ok_or_else(|| Refusal::bad_request("Invalid wait time"))?,
-    };
+    let wait = parse_wait_time(params)?;
     let wait = if wait.is_zero() { identity.default_query_time } else { wait };
-    let index = match params.get("index") {
-        "" => 0,
-        text => parse_unsigned(text).map_err(|_| Refusal::bad_request("Invalid index"))?,
-    };
-    Ok((index, wait.min(identity.max_query_time)))
+    Ok((parse_index(params)?, wait.min(identity.max_query_time)))
+}
+
+/// `wait`; zero when it is not said.
+pub(super) fn parse_wait_time(params: &Params) -> Result<Duration, Refusal> {
+    match params.get("wait") {
+        "" => Ok(Duration::ZERO),
+        text => {
+            go_duration::parse_span(text).ok_or_else(|| Refusal::bad_request("Invalid wait time"))
+        }
+    }
+}
+
+/// `index`; 0 when it is not said.
+pub(super) fn parse_index(params: &Params) -> Result<u64, Refusal> {
+    match params.get("index") {
+        "" => Ok(0),
+        text => parse_unsigned(text).map_err(|_| Refusal::bad_request("Invalid index")),
+    }
 }
 
 /// Why a number was not read, in the words of Go's strconv.

@@ -83,7 +83,21 @@ fn with_body(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Resp
 pub(super) fn set_read_meta(headers: &mut HeaderMap, meta: &ReadMeta) {
     let last_contact_ms = u64::try_from(meta.last_contact.as_millis()).unwrap_or(u64::MAX);
     let known = if meta.known_leader { "true" } else { "false" };
-    headers.insert(X_CONSUL_INDEX, HeaderValue::from(meta.index.max(1)));
+    set_index(headers, meta.index);
     headers.insert(X_CONSUL_KNOWN_LEADER, HeaderValue::from_static(known));
     headers.insert(X_CONSUL_LAST_CONTACT, HeaderValue::from(last_contact_ms));
+}
+
+/// The index of an answer that says nothing else of itself; never 0.
+pub(super) fn set_index(headers: &mut HeaderMap, index: u64) {
+    headers.insert(X_CONSUL_INDEX, HeaderValue::from(index.max(1)));
+}
+
+/// Errors as Go's multierror prints them.
+pub(super) fn listed(errors: &[String]) -> String {
+    let noun = if errors.len() == 1 { "error" } else { "errors" };
+    let mut text = format!("{} {noun} occurred:\n", errors.len());
+    errors.iter().for_each(|error| text.push_str(&format!("\t* {error}\n")));
+    text.push('\n');
+    text
 }

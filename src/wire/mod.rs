@@ -34,6 +34,7 @@ pub mod multiplex;
 pub mod raft;
 pub mod rpc;
 pub mod snapshot;
+pub mod user_event;
 pub mod yamux;
 
 pub use msgpack::{DecodeError, Fault, MAX_MESSAGE};

@@ -284,7 +284,11 @@ fn answer(result: &Result<Reply, Failure>) -> String {
             format!("peers {:?}", peers.iter().map(name).collect::<Vec<_>>())
         }
         Ok(Reply::RaftStats(stats)) => format!("{stats:?}"),
-        Ok(Reply::Members(_) | Reply::Joined(_)) => unreachable!("it is in no pool"),
+        Ok(Reply::Members(_) | Reply::Joined(_) | Reply::Keyring(_)) => {
+            unreachable!("it is in no pool")
+        }
+        Ok(Reply::UserEventFired(event)) => format!("fired {event:?}"),
+        Ok(Reply::UserEvents { events, index }) => format!("events {events:?} index={index}"),
         Ok(Reply::AgentSelf(info)) => {
             let raft = info.raft.as_ref().expect("a server");
             format!("self {} term={} applied={}", raft.raft_state, raft.term, raft.applied_index)

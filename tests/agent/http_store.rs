@@ -164,6 +164,10 @@ impl Backend for StoreBackend {
             Request::Members { .. } => Reply::Members(Some(Vec::new())),
             // What needs a pool is asked of real agents.
             Request::Join { .. } | Request::ForceLeave { .. } | Request::Leave => Reply::Done,
+            Request::FireUserEvent(event) => Reply::UserEventFired(event),
+            Request::UserEvents { .. } => Reply::UserEvents { events: Vec::new(), index: 1 },
+            Request::EventFire { .. } => Reply::Done,
+            Request::Keyring(_) => Reply::Keyring(Vec::new()),
             Request::RaftConfiguration { .. } => self.peers(),
             Request::RemoveRaftPeer(name) => return removed(&name),
             Request::TransferLeadership { to: None } => Reply::Done,

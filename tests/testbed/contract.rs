@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::runner::{Desk, Done, THREE, root};
 
 /// Every property that a run of this version judges, in the order of the language.
-const PROPERTIES: [&str; 19] = [
+const PROPERTIES: [&str; 20] = [
     "script",
     "boot",
     "determinism",
@@ -27,6 +27,7 @@ const PROPERTIES: [&str; 19] = [
     "incarnation-monotonic",
     "no-stale-resurrection",
     "views-converge",
+    "user-events",
 ];
 
 const FILES: [&str; 5] =

@@ -64,7 +64,7 @@ impl Store {
                     _ => Output::Swapped(true),
                 }
             }
-            Call::CasValue { .. } | Call::Append { .. } => Output::Done,
+            _ => Output::Done,
         }
     }
 }

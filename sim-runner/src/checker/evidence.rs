@@ -32,6 +32,7 @@ use super::oracle::{Oracle, pass};
 use super::script::Script;
 use super::state_machine_safety::StateMachineSafety;
 use super::storage_recovery::StorageRecovery;
+use super::user_events::UserEvents;
 use super::views_converge::ViewsConverge;
 use super::vote_durability::VoteDurability;
 use super::windows::{ReadWindow, stale_reads};
@@ -115,6 +116,7 @@ fn oracles(plan: &Plan, header: &Header) -> Vec<Box<dyn Oracle>> {
         Box::new(IncarnationMonotonic::new()),
         Box::new(NoStaleResurrection::new()),
         Box::new(ViewsConverge::new(plan, header)),
+        Box::new(UserEvents),
     ]
 }
 

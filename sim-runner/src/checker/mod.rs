@@ -36,6 +36,7 @@ mod script;
 mod state_machine_safety;
 mod storage_recovery;
 mod swim_memory;
+mod user_events;
 mod views_converge;
 mod vote_durability;
 pub mod windows;

@@ -7,7 +7,7 @@
 //!
 //! | field | meaning |
 //! |---|---|
-//! | `op` | `get put delete list`, `cas` (by `from` and `to`, or by `if_index` and `value`), `append` |
+//! | `op` | `get put delete list`, `cas` (by `from` and `to`, or by `if_index` and `value`), `append`; of user events: `fire`, `events` |
 //! | `call`, `return` | ns, or positions in a log without a clock; `return` is null when no answer came |
 //! | `ended` | when the user gave up on an operation with unknown outcome |
 //! | `outcome` | `ok`, `fail` (no effect, nothing observed), `unknown` |
@@ -170,6 +170,8 @@ fn call(row: &mut Row, quote: bool) -> Result<Call, String> {
         "put" => Call::Put { value: need(row.value.take(), "value")? },
         "append" => Call::Append { value: need(row.value.take(), "value")? },
         "delete" => Call::Delete,
+        "fire" => Call::Fire { payload: need(row.value.take(), "value")? },
+        "events" => Call::Events { index: row.if_index.take().unwrap_or(0) },
         "cas" => match row.if_index.take() {
             Some(index) => Call::CasIndex { index, value: need(row.value.take(), "value")? },
             None => Call::CasValue {
@@ -179,7 +181,8 @@ fn call(row: &mut Row, quote: bool) -> Result<Call, String> {
         },
         other => {
             return Err(format!(
-                "unknown operation `{other}`; known are get, put, cas, delete, append, list"
+                "unknown operation `{other}`; known are get, put, cas, delete, append, list, fire, \
+                 events"
             ));
         }
     })
@@ -197,6 +200,17 @@ fn output(call: &Call, row: &Row, answer: Option<Answer>, quote: bool) -> Result
         (Call::Get { .. }, _) => return Err("`get` needs `output`: a value, or null".to_owned()),
         (Call::List { .. }, Some(Answer::Rows(rows))) => {
             Output::Values(seen(rows, &row.key, quote)?)
+        }
+        (Call::Events { .. }, Some(Answer::Rows(rows))) => {
+            let event = |row: SeenRow| Seen {
+                key: row.key,
+                value: text(row.value, quote),
+                modify_index: row.modify_index,
+            };
+            Output::Values(rows.into_iter().map(event).collect())
+        }
+        (Call::Events { .. }, _) => {
+            return Err("`events` needs `output`: a list of events".to_owned());
         }
         (Call::List { .. }, _) => return Err("`list` needs `output`: a list of keys".to_owned()),
         (Call::CasIndex { .. } | Call::CasValue { .. }, Some(Answer::Flag(held))) => {
@@ -298,6 +312,14 @@ fn row(operation: &Operation) -> Row {
             "cas"
         }
         Call::Delete => "delete",
+        Call::Fire { payload } => {
+            row.value = value(payload);
+            "fire"
+        }
+        Call::Events { index } => {
+            row.if_index = Some(*index);
+            "events"
+        }
     };
     row.op = kind.to_owned();
     answer(&mut row, operation.output.as_ref());

@@ -63,6 +63,24 @@ pub enum Call {
         /// How fresh.
         mode: Mode,
     },
+    /// Fire a user event; its name is this operation's `key`.
+    Fire {
+        /// What it carries.
+        payload: String,
+    },
+    /// List an agent's user events, once that list has another index than this.
+    Events {
+        /// The index last seen; 0: at once.
+        index: u64,
+    },
+}
+
+impl Call {
+    /// Whether it is about user events, which are no keys and follow no log.
+    #[must_use]
+    pub fn is_of_events(&self) -> bool {
+        matches!(self, Call::Fire { .. } | Call::Events { .. })
+    }
 }
 
 /// A key with what a read saw of it.
@@ -85,7 +103,7 @@ pub enum Output {
     Swapped(bool),
     /// get: none when absent.
     Value(Option<Seen>),
-    /// list.
+    /// list; of events: the oldest first, by name.
     Values(Vec<Seen>),
 }
 

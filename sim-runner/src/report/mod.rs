@@ -203,6 +203,7 @@ pub fn promise(property: &str) -> &'static str {
         "incarnation-monotonic" => "what a member says of itself is never taken back",
         "no-stale-resurrection" => "nobody comes back to life by old word",
         "views-converge" => "once all faults are undone, all agents list the same members",
+        "user-events" => "an event that is listed was fired, with that payload, and is listed once",
         _ => "as the scenario states it",
     }
 }

@@ -102,6 +102,7 @@ fn encode(key: &str, call: &Call) -> (Method, String, Bytes) {
         Call::CasValue { .. } | Call::Append { .. } => {
             unreachable!("only histories of other systems have these")
         }
+        Call::Fire { .. } | Call::Events { .. } => unreachable!("these are no operations on keys"),
     }
 }
 

@@ -17,6 +17,8 @@ mod tags;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
+use bytes::Bytes;
+
 use crate::base::{Faults, Instant, NodeName, Prng, RequestId};
 use crate::gossip::serf::Previous;
 use crate::gossip::{self, MemberEvent, Pool, UserEvent};
@@ -31,6 +33,8 @@ pub use tags::{Identity, LEGACY_BUILD, Role};
 
 /// Names what an agent asks of its pools by itself; nobody waits for the end.
 pub(super) const OWN: RequestId = RequestId(u64::MAX);
+/// Names the one user event that is being fired.
+const FIRING: RequestId = RequestId(u64::MAX - 1);
 
 /// One of an agent's gossip pools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,6 +62,10 @@ pub struct MembersConfig {
 pub(super) enum Heard {
     Member(PoolId, MemberEvent),
     UserEvent(UserEvent),
+    /// A member has answered a query of ours.
+    QueryAnswered(PoolId, RequestId, NodeName, Bytes),
+    /// Its time is up, or it could not be asked.
+    QueryEnded(PoolId, RequestId, Result<(), String>),
     Left(PoolId),
 }
 
@@ -70,6 +78,10 @@ pub struct Members {
     pub(super) directory: Directory,
     /// Requests of users that a pool has under way.
     asked: BTreeSet<RequestId>,
+    /// Queries whose answers are taken.
+    queries: BTreeSet<(PoolId, RequestId)>,
+    /// How the firing of a user event ended.
+    fired: Option<Result<(), String>>,
     pool_out: Vec<gossip::Output>,
     heard: Vec<Heard>,
 }
@@ -92,6 +104,8 @@ impl Members {
             wan: None,
             directory: Directory::default(),
             asked: BTreeSet::new(),
+            queries: BTreeSet::new(),
+            fired: None,
             pool_out,
             heard: Vec::new(),
         };
@@ -121,6 +135,41 @@ impl Members {
             (PoolId::Wan, None) => return,
         }
         self.sort_out(pool, out);
+    }
+
+    /// Fires a user event in the datacenter's pool.
+    ///
+    /// # Errors
+    /// Serf's text.
+    pub(super) fn fire(
+        &mut self,
+        now: Instant,
+        name: String,
+        payload: Bytes,
+        out: &mut Vec<Output>,
+    ) -> Result<(), String> {
+        let input = gossip::Input::UserEvent { request: FIRING, name, payload, coalesce: false };
+        self.step(now, PoolId::Lan, input, out);
+        let fired = self.fired.take();
+        crate::invariant!(fired.is_some(), "Serf has not said how an event's firing ended");
+        fired.unwrap_or(Ok(()))
+    }
+
+    /// Asks all members of a pool: [`Heard::QueryAnswered`], and in the end [`Heard::QueryEnded`].
+    pub(super) fn query(
+        &mut self,
+        now: Instant,
+        pool: PoolId,
+        request: RequestId,
+        (name, payload): (&str, Bytes),
+        relay_factor: u8,
+        out: &mut Vec<Output>,
+    ) {
+        self.queries.insert((pool, request));
+        let (name, filters, acks, timeout) = (name.to_owned(), Vec::new(), false, None);
+        let input =
+            gossip::Input::Query { request, name, payload, filters, acks, relay_factor, timeout };
+        self.step(now, pool, input, out);
     }
 
     /// The deadline has come for those pools for which it has.
@@ -200,8 +249,11 @@ impl Members {
                         out.push(Output::Answer(request, Ok(Reply::Joined(report))));
                     }
                 }
+                gossip::Output::Done { request: FIRING, result } => self.fired = Some(result),
                 gossip::Output::Done { request, result } => {
-                    if self.asked.remove(&request) {
+                    if self.queries.remove(&(pool, request)) {
+                        self.heard.push(Heard::QueryEnded(pool, request, result));
+                    } else if self.asked.remove(&request) {
                         let answer = result.map(|()| Reply::Done).map_err(Failure::Refused);
                         out.push(Output::Answer(request, answer));
                     }
@@ -210,8 +262,13 @@ impl Members {
                 gossip::Output::Event(event) => {
                     out.push(Output::member(Membership::Gossip(pool, event)));
                 }
-                // Consul fires no events in the WAN pool, and asks nothing of its members.
+                // Consul fires no events in the WAN pool.
                 gossip::Output::UserEvent(_) => {}
+                gossip::Output::QueryAnswer { request, from, payload } => {
+                    // Without a payload it is an ack, for which Consul does not ask.
+                    let heard = payload.map(|it| Heard::QueryAnswered(pool, request, from, it));
+                    self.heard.extend(heard);
+                }
                 io => out.push(Output::Gossip(pool, io)),
             }
         }

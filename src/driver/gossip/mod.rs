@@ -11,6 +11,7 @@
 //! more than so many are read at once. Nothing here knows what a message means.
 
 mod datagrams;
+mod keys;
 mod secrets;
 mod snapshot_file;
 mod streams;
@@ -25,11 +26,13 @@ use crate::agent::{Input, PoolId};
 use crate::base::Duration;
 use crate::base::runtime::{Disk, Runtime};
 use crate::gossip::{self, ExchangeId};
-use crate::wire::gossip::StreamMessage;
+use crate::wire::gossip::{KeyAction, StreamMessage};
 
 use super::mailbox::{Handle, Message};
+use keys::{KeyQuery, answer_key_queries};
 use streams::Broken;
 
+pub(super) use keys::{KeyKeeper, read_keyring, write_keyring};
 pub(super) use secrets::Secrets;
 pub(super) use snapshot_file::{previous, write_snapshots};
 
@@ -49,6 +52,9 @@ pub(super) struct GossipPort<R: Runtime> {
     runtime: R,
     pool: PoolId,
     secrets: Arc<Secrets>,
+    keeper: KeyKeeper<R::Disk>,
+    /// The task that answers for the keys, once somebody has asked about them.
+    key_queries: Option<mpsc::UnboundedSender<KeyQuery>>,
     handle: Handle,
     outbox: mpsc::UnboundedSender<(SocketAddr, Vec<u8>)>,
     snapshots: Option<mpsc::UnboundedSender<gossip::SnapshotWrite>>,
@@ -66,12 +72,13 @@ impl<R: Runtime> GossipPort<R> {
     /// without a disk.
     pub fn serve(
         runtime: R,
-        pool: PoolId,
+        keeper: KeyKeeper<R::Disk>,
         sockets: Sockets<R>,
         secrets: Arc<Secrets>,
         snapshots: Option<mpsc::UnboundedSender<gossip::SnapshotWrite>>,
         handle: Handle,
     ) -> Self {
+        let pool = keeper.pool;
         let (outbox, outgoing) = mpsc::unbounded_channel();
         let socket = Arc::new(sockets.datagrams);
         let receiving = datagrams::receive(
@@ -91,7 +98,8 @@ impl<R: Runtime> GossipPort<R> {
             handle.clone(),
         );
         runtime.spawn("gossip streams", accepting);
-        Self { runtime, pool, secrets, handle, outbox, snapshots, replies: BTreeMap::new() }
+        let (key_queries, replies) = (None, BTreeMap::new());
+        Self { runtime, pool, secrets, keeper, key_queries, handle, outbox, snapshots, replies }
     }
 
     /// Somebody's stream waits for what the core says under this name.
@@ -158,16 +166,33 @@ impl<R: Runtime> GossipPort<R> {
                     let _ = snapshots.send(write);
                 }
             }
+            gossip::Output::Query { query, name, payload, .. } => {
+                if let Some(action) = KeyAction::of_query(&name) {
+                    self.ask_about_keys(KeyQuery { query, action, payload });
+                }
+            }
             // Kept by the agent.
             gossip::Output::Joined { .. }
             | gossip::Output::Left
             | gossip::Output::Done { .. }
             | gossip::Output::Member(_)
             | gossip::Output::UserEvent(_)
-            | gossip::Output::Query { .. }
             | gossip::Output::QueryAnswer { .. }
             | gossip::Output::Event(_) => {}
         }
+    }
+
+    fn ask_about_keys(&mut self, query: KeyQuery) {
+        let queries = self.key_queries.get_or_insert_with(|| {
+            let (sender, queries) = mpsc::unbounded_channel();
+            let (runtime, keeper) = (self.runtime.clone(), self.keeper.clone());
+            let (secrets, handle) = (self.secrets.clone(), self.handle.clone());
+            let answering = answer_key_queries(runtime, keeper, secrets, queries, handle);
+            self.runtime.spawn("gossip keys", answering);
+            sender
+        });
+        // The task ends with the process.
+        let _ = queries.send(query);
     }
 
     fn reply(&mut self, exchange: ExchangeId, answer: Option<StreamMessage>) {

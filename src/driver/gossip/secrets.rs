@@ -57,6 +57,11 @@ impl Secrets {
         self.received(|reception| decoder.decode(bytes, reception))
     }
 
+    /// Changes the keys, or looks at them.
+    pub fn change<T>(&self, change: impl FnOnce(&mut Keyring) -> T) -> T {
+        change(&mut self.keyring.lock().expect("nothing panics while it holds the keys"))
+    }
+
     fn received<T>(&self, read: impl FnOnce(&Reception<'_>) -> T) -> T {
         let keyring = self.keyring.lock().expect("nothing panics while it holds the keys");
         read(&Reception { keyring: &keyring, verify_incoming: self.verify_incoming })

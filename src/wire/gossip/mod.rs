@@ -8,7 +8,7 @@
 //!                  bodies: memberlist's ───────┼─── message.rs, state.rs (push/pull)
 //!                          Serf's ─────────────┴─── serf.rs, internal.rs (payloads of its own queries)
 //!                          opaque to memberlist ─── tags.rs (tags, coordinates)
-//!   keys: crypto.rs (AES-GCM), keyring.rs (which of them, and the file)
+//!   keys: crypto.rs (AES-GCM), keyring.rs (which of them, and the file), key_queries.rs (their rotation)
 //! ```
 //!
 //! Contract:
@@ -26,6 +26,7 @@
 mod compress;
 mod crypto;
 mod internal;
+mod key_queries;
 mod keyring;
 mod message;
 mod packet;
@@ -42,6 +43,7 @@ pub use internal::{
     KeyRequest, KeyResponse, decode_conflict_response, decode_key_request, decode_key_response,
     encode_conflict_response, encode_key_request, encode_key_response,
 };
+pub use key_queries::{KeyAction, apply_key_query, encode_key_answer};
 pub use keyring::{Keyring, KeyringError, KeyringFileError};
 pub use packet::{PacketOptions, Unpacked, decode_packet, encode_packet};
 pub use serf::{decode_serf, encode_serf};

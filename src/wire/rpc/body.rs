@@ -7,7 +7,7 @@ use crate::agent::{ReadMeta, ReadMode, ReadOptions, Reply, Request};
 use crate::base::Duration;
 use crate::state::{Answer, Command, CommandResult, KvEntry, Query, Rows};
 
-use super::{Family, Method, catalog, operator};
+use super::{Family, Method, catalog, internal, operator};
 use crate::wire::catalog::{self as form, nanos, write_list};
 use crate::wire::msgpack::{DecodeError, Reader, Writer};
 use crate::wire::{autopilot, command, kv};
@@ -33,11 +33,16 @@ pub(super) fn write_request(request: &Request, datacenter: &str, writer: &mut Wr
         | Request::TransferLeadership { .. } => {
             operator::write_request(request, datacenter, writer);
         }
+        Request::EventFire { .. } | Request::Keyring(_) => {
+            internal::write_request(request, datacenter, writer);
+        }
         Request::AgentSelf
         | Request::Members { .. }
         | Request::Join { .. }
         | Request::ForceLeave { .. }
         | Request::Leave
+        | Request::FireUserEvent(_)
+        | Request::UserEvents { .. }
         | Request::SnapshotSave { .. }
         | Request::SnapshotRestore(_) => {}
     }
@@ -81,6 +86,7 @@ pub(super) fn read_request(
             let (query, options) = catalog::read_query(method, reader)?;
             Ok(Request::Read { query, options })
         }
+        Family::Internal => internal::read_request(method, reader),
         Family::Operator => operator::read_request(method, reader),
     }
 }
@@ -166,6 +172,7 @@ pub(super) fn write_reply(method: Method, reply: &Reply, writer: &mut Writer<'_>
             }
             _ => catalog::write_answer(answer, meta, writer),
         },
+        _ if method.family() == Family::Internal => internal::write_reply(reply, writer),
         _ => operator::write_reply(method, reply, writer),
     }
 }
@@ -205,6 +212,7 @@ pub(super) fn read_reply(method: Method, reader: &mut Reader<'_>) -> Result<Repl
             let (answer, meta) = catalog::read_answer(method, reader)?;
             Ok(Reply::Read { answer, meta })
         }
+        (_, Family::Internal) => internal::read_reply(method, reader),
         (_, Family::Operator) => operator::read_reply(method, reader),
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //!   request     { ServiceMethod, Seq }          │ body: KVSRequest, KeyRequest, KeyListRequest … body.rs
 //!   response    { Error, Seq, ServiceMethod }   │ body: bool, IndexedDirEntries …            catalog.rs
-//!                                                                                            operator.rs
+//!                                                                              internal.rs, operator.rs
 //!               with an Error: any value, not looked at
 //! ```
 //!
@@ -21,6 +21,7 @@
 
 mod body;
 mod catalog;
+mod internal;
 mod operator;
 pub mod snapshot;
 
@@ -29,7 +30,8 @@ use crate::agent::{Failure, PeerName, Reply, Request};
 use crate::state::{Command, CommandResult, Query};
 
 /// The services of which some methods are known.
-const SERVICES: [&str; 6] = ["Catalog.", "Coordinate.", "Health.", "KVS.", "Operator.", "Status."];
+const SERVICES: [&str; 7] =
+    ["Catalog.", "Coordinate.", "Health.", "Internal.", "KVS.", "Operator.", "Status."];
 
 /// What one server may ask another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +48,8 @@ pub enum Method {
     HealthNodeChecks,
     HealthServiceChecks,
     HealthServiceNodes,
+    InternalEventFire,
+    InternalKeyringOperation,
     OperatorAutopilotGetConfiguration,
     OperatorAutopilotSetConfiguration,
     KvsApply,
@@ -63,7 +67,7 @@ pub enum Method {
 }
 
 impl Method {
-    const ALL: [Method; 24] = [
+    const ALL: [Method; 26] = [
         Method::CatalogDeregister,
         Method::CatalogListNodes,
         Method::CatalogListServices,
@@ -75,6 +79,8 @@ impl Method {
         Method::HealthNodeChecks,
         Method::HealthServiceChecks,
         Method::HealthServiceNodes,
+        Method::InternalEventFire,
+        Method::InternalKeyringOperation,
         Method::OperatorAutopilotGetConfiguration,
         Method::OperatorAutopilotSetConfiguration,
         Method::KvsApply,
@@ -108,6 +114,7 @@ impl Method {
             | Method::HealthServiceChecks
             | Method::HealthServiceNodes
             | Method::OperatorAutopilotGetConfiguration => Family::Catalog,
+            Method::InternalEventFire | Method::InternalKeyringOperation => Family::Internal,
             Method::RaftGetConfiguration
             | Method::RaftRemovePeerByAddress
             | Method::RaftRemovePeerById
@@ -133,6 +140,8 @@ impl Method {
             Method::HealthNodeChecks => "Health.NodeChecks",
             Method::HealthServiceChecks => "Health.ServiceChecks",
             Method::HealthServiceNodes => "Health.ServiceNodes",
+            Method::InternalEventFire => "Internal.EventFire",
+            Method::InternalKeyringOperation => "Internal.KeyringOperation",
             Method::OperatorAutopilotGetConfiguration => "Operator.AutopilotGetConfiguration",
             Method::OperatorAutopilotSetConfiguration => "Operator.AutopilotSetConfiguration",
             Method::KvsApply => "KVS.Apply",
@@ -169,11 +178,15 @@ impl Method {
             Request::RemoveRaftPeer(PeerName::Id(_)) => Some(Method::RaftRemovePeerById),
             Request::RemoveRaftPeer(PeerName::Address(_)) => Some(Method::RaftRemovePeerByAddress),
             Request::TransferLeadership { .. } => Some(Method::RaftTransferLeader),
+            Request::EventFire { .. } => Some(Method::InternalEventFire),
+            Request::Keyring(_) => Some(Method::InternalKeyringOperation),
             Request::AgentSelf
             | Request::Members { .. }
             | Request::Join { .. }
             | Request::ForceLeave { .. }
             | Request::Leave
+            | Request::FireUserEvent(_)
+            | Request::UserEvents { .. }
             | Request::SnapshotSave { .. }
             | Request::SnapshotRestore(_) => None,
         }
@@ -220,6 +233,8 @@ enum Family {
     KeyValue,
     /// Reads of the rest of the store.
     Catalog,
+    /// Of gossip.
+    Internal,
     /// Of the set of servers.
     Operator,
 }
@@ -305,7 +320,7 @@ pub fn encode_response(seq: u64, method: &str, result: &Result<Reply, Failure>, 
             method.family() == Family::Write
         }
         (Ok(Reply::Read { answer, .. }), Some(method)) => catalog::fits(method, &answer.rows),
-        (Ok(reply), Some(method)) => operator::fits(method, reply),
+        (Ok(reply), Some(method)) => operator::fits(method, reply) || internal::fits(method, reply),
         _ => false,
     };
     match (result, Method::from_name(method)) {

@@ -290,11 +290,12 @@ impl Checker<'_> {
             ([], Some(_)) => Verdict::Undecided,
             ([], None) => Verdict::Holds,
         };
+        let of_keys = self.history.operations().iter().filter(|it| !it.call.is_of_events());
         LinearizableReport {
             judgement: Judgement {
                 property: PROPERTY.to_owned(),
                 verdict,
-                judged: self.history.operations().len() as u64,
+                judged: of_keys.count() as u64,
                 because: self.undecided.filter(|_| verdict == Verdict::Undecided),
                 violations: self.violations,
             },

@@ -39,6 +39,8 @@ pub(super) fn asked(operation: &Operation) -> String {
         Call::CasValue { from, to } => format!("compare-and-set of {key} from {from:?} to {to:?}"),
         Call::Append { value } => format!("append of {value:?} to {key}"),
         Call::Delete => format!("delete of {key}"),
+        Call::Fire { payload } => format!("firing of event {key} with {payload:?}"),
+        Call::Events { index } => format!("list of events after index {index}"),
     }
 }
 

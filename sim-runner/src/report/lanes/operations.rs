@@ -120,6 +120,8 @@ fn call_word(call: &Call) -> &'static str {
         Call::Append { .. } => "append",
         Call::Delete => "delete",
         Call::List { .. } => "list",
+        Call::Fire { .. } => "fire",
+        Call::Events { .. } => "events",
     }
 }
 
@@ -136,6 +138,9 @@ fn input(call: &Call) -> String {
     match call {
         Call::Get { .. } | Call::List { .. } | Call::Delete => String::new(),
         Call::Put { value } | Call::Append { value } => quoted(value),
+        Call::Fire { payload } => quoted(payload),
+        Call::Events { index: 0 } => String::new(),
+        Call::Events { index } => format!("after index {index}"),
         Call::CasIndex { index: 0, value } => format!("{} if absent", quoted(value)),
         Call::CasIndex { index, value } => format!("{} if at version {index}", quoted(value)),
         Call::CasValue { from, to } => format!("{} if {}", quoted(to), quoted(from)),
