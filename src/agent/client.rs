@@ -14,6 +14,8 @@
 use crate::base::{CallId, Duration, Faults, Instant, NodeName, Prng, RequestId, ServerAddress};
 use crate::gossip::MemberEventKind;
 
+use super::coordinates::{self, Sender};
+use super::duties::{is_own, own};
 use super::event::Event;
 use super::io::{Input, Output};
 use super::members::{Heard, Members, MembersConfig, PoolId, ServerInfo};
@@ -35,6 +37,8 @@ pub struct ClientConfig {
     pub members: MembersConfig,
     /// How long a request waits for a server (`performance.rpc_hold_timeout`, 7 s).
     pub rpc_hold_timeout: Duration,
+    /// Whether it tells where it is.
+    pub coordinates: bool,
 }
 
 /// A client agent.
@@ -48,6 +52,10 @@ pub struct Client {
     rpc_hold_timeout: Duration,
     leaving: Option<RequestId>,
     user_events: UserEvents,
+    /// None: it does not tell where it is.
+    coordinates: Option<Sender>,
+    /// How many requests of its own it has made.
+    own_requests: u64,
     prng: Prng,
 }
 
@@ -70,8 +78,12 @@ impl Client {
             rpc_hold_timeout: config.rpc_hold_timeout,
             leaving: None,
             user_events,
+            coordinates: None,
+            own_requests: 0,
             prng: prng.fork("client"),
         };
+        let sender = Sender::new(now, &client.members, &client.prng);
+        client.coordinates = config.coordinates.then_some(sender);
         client.listen(now, out);
         client
     }
@@ -87,6 +99,7 @@ impl Client {
                 }
                 self.on_deadlines(now, out);
                 self.user_events.wake(now, out);
+                self.send_coordinate(now, out);
             }
             Input::Gossip(pool, input) => self.members.step(now, pool, input, out),
             Input::Ask(id, request) => self.on_ask(now, id, request, out),
@@ -118,7 +131,9 @@ impl Client {
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         let timers = self.pending.deadline().into_iter().chain(self.members.deadline());
-        timers.chain(self.rebalance_at).chain(self.user_events.deadline()).min()
+        let update = self.coordinates.as_ref().map(Sender::deadline);
+        let timers = timers.chain(self.rebalance_at).chain(update);
+        timers.chain(self.user_events.deadline()).min()
     }
 
     /// Its pools.
@@ -236,9 +251,23 @@ impl Client {
     }
 
     fn answer(&mut self, id: RequestId, result: Result<Reply, Failure>, out: &mut Vec<Output>) {
-        if self.pending.remove(id) {
-            let result = self.user_events.answered(id, result);
-            out.push(Output::Answer(id, result));
+        if !self.pending.remove(id) {
+            return;
+        }
+        // Its only own requests are the updates of its coordinate.
+        if is_own(id) {
+            out.extend(coordinates::sent(result).map(Output::member));
+            return;
+        }
+        let result = self.user_events.answered(id, result);
+        out.push(Output::Answer(id, result));
+    }
+
+    fn send_coordinate(&mut self, now: Instant, out: &mut Vec<Output>) {
+        let sender = self.coordinates.as_mut();
+        if let Some(update) = sender.and_then(|sender| sender.due(now, &self.members)) {
+            self.own_requests += 1;
+            self.on_ask(now, own(self.own_requests), update, out);
         }
     }
 

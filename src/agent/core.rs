@@ -1,11 +1,12 @@
 //! [`Agent`]: the one way in, and what connects Raft's outputs to the state machine.
 
-use crate::base::{Duration, Faults, Instant, LogIndex, Prng, Term};
+use crate::base::{Duration, Faults, Instant, LogIndex, Prng, Term, WallTime};
 use crate::raft::{self, EntryKind, Profile, Raft, RaftConfig, Restored};
 use crate::state::{AutopilotConfiguration, StateStore};
 use crate::wire;
 
 use super::begin;
+use super::coordinates::{self, CoordinateConfig};
 use super::duties::Duties;
 use super::event::Event;
 use super::expecting::Expecting;
@@ -41,6 +42,10 @@ pub struct AgentConfig {
     pub members: Option<MembersConfig>,
     /// What a new cluster's autopilot begins with.
     pub autopilot: AutopilotConfiguration,
+    /// The moment of construction on both clocks: what is told to other machines is in wall time.
+    pub began: (Instant, WallTime),
+    /// How nodes' coordinates are told; none: they are not.
+    pub coordinates: Option<CoordinateConfig>,
     /// A server that leaves serves reads for so long after it has left gossip (`leave_drain_time`).
     pub leave_drain: Duration,
 }
@@ -74,6 +79,8 @@ pub struct Agent {
     pub(super) steering: Option<Steering>,
     pub(super) user_events: UserEvents,
     pub(super) keyring: KeyringOperations,
+    /// What this server sends, if it is in a pool, and what it was told.
+    pub(super) coordinates: Option<(Option<coordinates::Sender>, coordinates::Told)>,
 }
 
 impl Agent {
@@ -133,7 +140,12 @@ impl Agent {
             steering: None,
             user_events,
             keyring: KeyringOperations::default(),
+            coordinates: None,
         };
+        let sender = |it: &Members| coordinates::Sender::new(now, it, &agent.prng);
+        agent.coordinates = agent.config.coordinates.map(|config| {
+            (agent.members.as_ref().map(sender), coordinates::Told::new(now, config))
+        });
         let has_wan =
             agent.members.as_ref().is_some_and(|members| members.pool(PoolId::Wan).is_some());
         agent.next_flood = has_wan.then(|| now + FLOOD_INTERVAL);
@@ -161,6 +173,7 @@ impl Agent {
                 self.on_peers_deadline(now, out);
                 self.on_reconcile_deadline(now, out);
                 self.on_steering_deadline(now, out);
+                self.on_coordinates_deadline(now, out);
                 self.on_flood_deadline(now, out);
                 self.user_events.wake(now, out);
             }
@@ -206,7 +219,12 @@ impl Agent {
     /// When [`Input::Wake`] is due.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
+        let (sender, told) = self.coordinates.as_ref().map_or((None, None), |(sender, told)| {
+            (sender.as_ref().map(coordinates::Sender::deadline), told.deadline())
+        });
         let timers = [
+            sender,
+            told,
             self.pending.deadline(),
             self.raft.deadline(),
             self.members.as_ref().and_then(Members::deadline),
@@ -265,6 +283,9 @@ impl Agent {
         );
         self.pending.check_invariants();
         self.user_events.check_invariants();
+        if let Some((_, told)) = &self.coordinates {
+            told.check_invariants();
+        }
         if let Some(members) = &self.members {
             members.check_invariants();
         }

@@ -2,15 +2,18 @@
 //!
 //! A leader registers members in the catalog and changes the set of servers; a server that leaves hands
 //! leadership over. Each such request goes the way of a user's, under an id from a range of its own, and
-//! its end comes back here as a [`Duty`] instead of going out as an answer. It is never forwarded and
-//! never held: what a server owes as the leader, the next leader owes in its place.
+//! its end comes back here as a [`Duty`] instead of going out as an answer. It is never held: what a server
+//! owes as the leader, the next leader owes in its place. Only an agent's own coordinate is forwarded, which every
+//! agent owes.
 
 use std::collections::BTreeMap;
 
 use crate::base::{Instant, RequestId};
 
+use super::coordinates;
 use super::core::Agent;
 use super::io::Output;
+use super::membership::Membership;
 use super::types::{Failure, Reply};
 
 /// Own requests have ids from here on; front ends count up from zero.
@@ -27,6 +30,10 @@ pub(super) enum Duty {
     RemoveItself,
     /// Autopilot's.
     Autopilot,
+    /// This agent's own coordinate goes to the leader.
+    SendCoordinate,
+    /// A leader writes the coordinates that it was told.
+    StoreCoordinates,
 }
 
 /// The own requests that have no end yet.
@@ -54,6 +61,11 @@ impl Duties {
     }
 }
 
+/// The name of an agent's own request.
+pub(super) fn own(number: u64) -> RequestId {
+    RequestId(FIRST + number)
+}
+
 /// Whether a request is an agent's own.
 pub(super) fn is_own(id: RequestId) -> bool {
     id.0 >= FIRST
@@ -63,7 +75,7 @@ impl Agent {
     /// A name for a request of this agent's own.
     pub(super) fn begin(&mut self, duty: Duty) -> RequestId {
         self.duties.last += 1;
-        let id = RequestId(FIRST + self.duties.last);
+        let id = own(self.duties.last);
         self.duties.under_way.insert(id, duty);
         id
     }
@@ -78,6 +90,14 @@ impl Agent {
                     Duty::RemoveItself => self.leave_wan(now, out),
                     // What came of it shows in the servers that it looks at next.
                     Duty::Autopilot => {}
+                    Duty::SendCoordinate => {
+                        out.extend(coordinates::sent(result).map(Output::member));
+                    }
+                    Duty::StoreCoordinates => {
+                        let failed = result.err().map(|why| why.to_string());
+                        let failed = failed.map(Membership::CoordinatesNotStored);
+                        out.extend(failed.map(Output::member));
+                    }
                 }
             }
         }

@@ -114,6 +114,13 @@ impl Membership {
                 let text = "Found expected number of peers, attempting bootstrap";
                 (Level::Info, own, format!("{text}: peers={}", listed(peers, ",")))
             }
+            _ => return self.upkeep_line(),
+        })
+    }
+
+    /// Of what agents do by themselves, without end.
+    fn upkeep_line(&self) -> Option<Line> {
+        Some(match self {
             Membership::Autopilot(level, text) => {
                 let level = match level {
                     autopilot::Level::Debug => Level::Debug,
@@ -122,11 +129,23 @@ impl Membership {
                 };
                 (level, "agent.server.autopilot", text.clone())
             }
+            Membership::CoordinateNotSent(why) => {
+                (Level::Error, "agent", format!("Coordinate update error: error=\"{why}\""))
+            }
+            Membership::CoordinatesDiscarded(count) => {
+                let text = format!("Discarded coordinate updates: number_discarded={count}");
+                (Level::Warn, "agent.server.coordinate", text)
+            }
+            Membership::CoordinatesNotStored(why) => {
+                let text = format!("Batch update failed: error=\"{why}\"");
+                (Level::Warn, "agent.server.coordinate", text)
+            }
             Membership::MemberReconciled { node, how } => return reconciled_line(node, *how),
             Membership::ReconcileFailed { node, why } => {
                 let text = format!("failed to reconcile member: member={node} error=\"{why}\"");
                 (Level::Error, "agent.server", text)
             }
+            _ => return None,
         })
     }
 

@@ -84,6 +84,12 @@ pub enum Membership {
     Autopilot(autopilot::Level, String),
     /// Of Consul's user events.
     UserEvents(UserEventFact),
+    /// This agent's coordinate did not reach the leader.
+    CoordinateNotSent(String),
+    /// So many coordinates were told that a leader dropped some.
+    CoordinatesDiscarded(usize),
+    /// A leader could not write the coordinates that it was told.
+    CoordinatesNotStored(String),
     /// It could not.
     ReconcileFailed {
         /// Which.

@@ -38,6 +38,7 @@ mod any;
 pub mod autopilot;
 mod begin;
 mod client;
+mod coordinates;
 mod core;
 mod duties;
 mod event;
@@ -66,6 +67,7 @@ mod tests;
 
 pub use any::AnyAgent;
 pub use client::{Client, ClientConfig};
+pub use coordinates::CoordinateConfig;
 pub use core::{Agent, AgentConfig};
 pub use event::{Event, Speaker};
 pub use io::{Input, Output};

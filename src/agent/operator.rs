@@ -3,13 +3,14 @@
 //!
 //! ```text
 //!   RaftConfiguration   leader, or with stale whoever is asked: answered at once
+//!   AutopilotHealth     leader: what its autopilot last saw, answered at once
 //!   RemoveRaftPeer      leader: looked up, then a change of the configuration, answered when committed
 //!   TransferLeadership  leader: handed to Raft, answered when it has ended
 //!   SnapshotSave        leader: confirmed by a quorum as a consistent read; with stale at once
 //!   SnapshotRestore     leader: handed to Raft, answered when the Noop after it is committed
 //! ```
 //!
-//! All others are forwarded or held like reads and writes. The two that only read may be sent again
+//! All others are forwarded or held like reads and writes. Those that only read may be sent again
 //! when a connection broke; the three that change something may not, as their outcome is unknown then.
 //!
 //! Only committed entries are in a snapshot: it is taken between two of them, from a state that is an
@@ -53,6 +54,13 @@ impl Agent {
             }
             Request::EventFire { name, payload } if self.may_serve_stale(ReadMode::Stale) => {
                 self.fire_user_event(now, id, &name, payload, out);
+            }
+            Request::AutopilotHealth if leads => {
+                let report = self.health_report(now);
+                self.answer(id, Ok(Reply::AutopilotHealth(report)), out);
+            }
+            Request::CoordinateUpdate(told) if leads => {
+                self.take_coordinate(now, id, *told, out);
             }
             Request::RemoveRaftPeer(name) if leads => self.remove_peer(now, id, &name, out),
             Request::TransferLeadership { to } if leads => {
@@ -229,7 +237,11 @@ impl Agent {
 pub(super) fn only_reads(request: &Request) -> bool {
     matches!(
         request,
-        Request::Read { .. } | Request::RaftConfiguration { .. } | Request::SnapshotSave { .. }
+        Request::Read { .. }
+            | Request::RaftConfiguration { .. }
+            | Request::AutopilotHealth
+            | Request::CoordinateDatacenters
+            | Request::SnapshotSave { .. }
     )
 }
 

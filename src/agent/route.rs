@@ -53,6 +53,10 @@ impl Agent {
                 let reply = Reply::RaftStats(self.raft_stats(now));
                 out.push(Output::Answer(id, Ok(reply)));
             }
+            Request::CoordinateDatacenters => {
+                let maps = Reply::DatacenterMaps(self.datacenter_maps());
+                out.push(Output::Answer(id, Ok(maps)));
+            }
             Request::AgentSelf => {
                 let info = Box::new(self.self_info(now));
                 out.push(Output::Answer(id, Ok(Reply::AgentSelf(info))));

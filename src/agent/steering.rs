@@ -9,12 +9,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::{CallId, Duration, Instant, LogIndex, ServerAddress, ServerId};
+use crate::base::{CallId, Duration, Instant, LogIndex, ServerAddress, ServerId, WallTime};
 use crate::gossip;
 use crate::raft::{Change, ChangeCommand};
 use crate::state::{AutopilotCommand, Command, Query, Rows};
 
-use super::autopilot::{Action, Autopilot, Input, KnownServer, Picture, ServerStats};
+use super::autopilot::{Action, Autopilot, HealthReport, Input, KnownServer, Picture, ServerStats};
 use super::core::Agent;
 use super::duties::Duty;
 use super::io::Output;
@@ -185,6 +185,15 @@ impl Agent {
         if let Some(asking) = asking {
             self.steer(now, Input::Stats(asking.answers), out);
         }
+    }
+
+    /// The servers' health, as this server's autopilot last saw it; nothing before it has looked.
+    pub(super) fn health_report(&self, now: Instant) -> HealthReport {
+        let began = self.config.began;
+        let nanos = |at: Instant| i64::try_from(at.since(began.0).as_nanos()).unwrap_or(i64::MAX);
+        let wall = |at: Instant| WallTime(began.1.0.saturating_add(nanos(at.min(now))));
+        let health = self.steering.as_ref().map(|steering| steering.autopilot.health());
+        health.map_or_else(HealthReport::default, |health| HealthReport::of(health, wall))
     }
 
     /// How far this server's log is.

@@ -8,7 +8,7 @@ use super::io::{Input, Output};
 use super::pending::{Pending, Waiting};
 use super::types::{Failure, ReadMode, ReadOptions, Reply, Request, StateImage};
 use crate::base::{
-    Duration, Faults, Instant, LogIndex, PersistId, Prng, ReplyToken, RequestId, Term,
+    Duration, Faults, Instant, LogIndex, PersistId, Prng, ReplyToken, RequestId, Term, WallTime,
 };
 use crate::raft::{
     self, Committed, Configuration, Entry, EntryKind, Install, InstallSnapshot,
@@ -39,7 +39,9 @@ impl Scene {
             enable_single_node: false,
             rpc_hold_timeout: Duration::from_secs(7),
             members: None,
+            coordinates: None,
             leave_drain: Duration::ZERO,
+            began: (Instant::ZERO, WallTime(0)),
             autopilot: Default::default(),
         };
         let restored = Restored { hard_state, entries, ..Restored::default() };

@@ -12,9 +12,9 @@ use bytes::Bytes;
 use crate::base::{Duration, LogIndex, NodeName, ServerAddress, ServerId, Term};
 use crate::gossip::{Coordinate, JoinReport, MemberView, Pool, Stats};
 use crate::raft::{self, Configuration, SnapshotMeta};
-use crate::state::{Answer, Command, CommandResult, Query, StateStore};
+use crate::state::{Answer, Command, CommandResult, NodeCoordinate, Query, StateStore};
 
-use super::autopilot::ServerStats;
+use super::autopilot::{HealthReport, ServerStats};
 use super::keyring::{KeyringOperation, PoolKeys};
 use super::members::{Members, PoolId};
 use super::user_events::FiredEvent;
@@ -91,8 +91,14 @@ pub enum Request {
         /// Any server may answer.
         stale: bool,
     },
+    /// `Operator.ServerHealth`: what the leader's autopilot makes of the servers.
+    AutopilotHealth,
     /// `Operator.RaftRemovePeerByID`, `Operator.RaftRemovePeerByAddress`.
     RemoveRaftPeer(PeerName),
+    /// `Coordinate.Update`: where a node is; the leader writes it with others a little later.
+    CoordinateUpdate(Box<NodeCoordinate>),
+    /// `Coordinate.ListDatacenters`: where the servers are, as whichever is asked sees them.
+    CoordinateDatacenters,
     /// Leadership goes to another server; none: to the one that is furthest.
     TransferLeadership {
         /// To whom.
@@ -170,6 +176,17 @@ pub struct RaftServer {
     pub protocol_version: String,
     /// Whether it votes.
     pub voter: bool,
+}
+
+/// The servers of one datacenter, of [`Reply::DatacenterMaps`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DatacenterMap {
+    /// Its name.
+    pub datacenter: String,
+    /// The pool in which they were measured: `wan`.
+    pub area: String,
+    /// Node names without the datacenter, and where they are.
+    pub coordinates: Vec<NodeCoordinate>,
 }
 
 /// What an answer to a read says about itself: the `X-Consul-*` headers (spec cluster 9.5).
@@ -282,6 +299,10 @@ pub enum Reply {
         /// The entry that carries it.
         index: LogIndex,
     },
+    /// Where the servers are.
+    DatacenterMaps(Vec<DatacenterMap>),
+    /// The servers' health.
+    AutopilotHealth(HealthReport),
     /// Done; nothing to say.
     Done,
     /// The event that was fired, with its id.

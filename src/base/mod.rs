@@ -1,10 +1,14 @@
 //! L0: the vocabulary that everything else speaks. Standard library only, but for the random
 //! stream's cipher and a hash function.
 
+pub mod calendar;
 pub mod faults;
 pub mod go_duration;
 pub mod ids;
 pub mod invariant;
+pub mod log_tap;
+pub mod machine;
+pub mod metrics;
 pub mod prng;
 pub mod quorum;
 pub mod runtime;

@@ -23,6 +23,8 @@ use std::path::Path;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
+use crate::base::log_tap::LogTaps;
+use crate::base::machine::{Machine, Usage};
 use crate::base::time::{Duration, Instant, WallTime};
 
 /// A Unix signal that reaches the agent.
@@ -124,6 +126,12 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     fn entropy(&self, bytes: &mut [u8]);
     /// Takes one rendered log line. `module` is Consul's logger name (`agent.server.raft`).
     fn log(&self, level: Level, module: &str, message: fmt::Arguments<'_>);
+    /// Where the lines that this process logs can be listened to.
+    fn log_taps(&self) -> &LogTaps;
+    /// What this process takes of its machine.
+    fn usage(&self) -> Usage;
+    /// The machine.
+    fn machine(&self) -> Machine;
     /// Waits for the next signal.
     fn signal(&self) -> impl Future<Output = Signal> + Send;
     /// Runs a child process to its end; dropping the future kills it.

@@ -10,7 +10,7 @@ use hyper::Method;
 use crate::base::runtime::Runtime;
 use crate::cli::Terminal;
 use crate::config::flags::{Flag, Parsed, Takes};
-use crate::http::client::{self, Answer};
+use crate::http::client::{self, Answer, Client};
 use crate::http::escape::{escape_path, escape_query};
 
 /// The flags of every command that talks to an agent.
@@ -111,6 +111,22 @@ impl<'a, R: Runtime> Api<'a, R> {
         expect_ok(self.exchange(method, path, params, body).await?)
     }
 
+    /// Asks for a body that may have no end; its pieces go to `take`.
+    pub(super) async fn follow(
+        &self,
+        path: &str,
+        params: &[(&str, &str)],
+        mut take: impl FnMut(&[u8]) + Send,
+    ) -> Result<(), String> {
+        let target = self.target(&Method::GET, path, params);
+        let failed =
+            |why: String| format!("Get \"http://{}:{}{target}\": {why}", self.host, self.port);
+        let stream = self.connect().await.map_err(&failed)?;
+        let mut client = Client::new(stream).await.map_err(|error| failed(error.to_string()))?;
+        let answer = client.follow(&target, &mut take).await;
+        expect_ok(answer.map_err(|error| failed(error.to_string()))?).map(|_| ())
+    }
+
     async fn exchange(
         &self,
         method: Method,
@@ -118,17 +134,7 @@ impl<'a, R: Runtime> Api<'a, R> {
         params: &[(&str, &str)],
         body: Bytes,
     ) -> Result<Answer, String> {
-        let mut target = path.to_owned();
-        // How fresh an answer must be is a matter of reads.
-        let common =
-            self.common.iter().filter(|(name, _)| *name != "stale" || method == Method::GET);
-        let common = common.map(|(name, value)| (*name, value.as_str()));
-        for (at, (name, value)) in params.iter().copied().chain(common).enumerate() {
-            target.push(if at == 0 { '?' } else { '&' });
-            target.push_str(name);
-            target.push('=');
-            escape_query(value, &mut target);
-        }
+        let target = self.target(&method, path, params);
         let verb = match method {
             Method::GET => "Get",
             Method::PUT => "Put",
@@ -140,6 +146,21 @@ impl<'a, R: Runtime> Api<'a, R> {
         let stream = self.connect().await.map_err(&failed)?;
         let answer = client::request(stream, method, &target, &[], body).await;
         answer.map_err(|error| failed(error.to_string()))
+    }
+
+    fn target(&self, method: &Method, path: &str, params: &[(&str, &str)]) -> String {
+        let mut target = path.to_owned();
+        // How fresh an answer must be is a matter of reads.
+        let common =
+            self.common.iter().filter(|(name, _)| *name != "stale" || *method == Method::GET);
+        let common = common.map(|(name, value)| (*name, value.as_str()));
+        for (at, (name, value)) in params.iter().copied().chain(common).enumerate() {
+            target.push(if at == 0 { '?' } else { '&' });
+            target.push_str(name);
+            target.push('=');
+            escape_query(value, &mut target);
+        }
+        target
     }
 
     async fn connect(&self) -> Result<R::Stream, String> {

@@ -7,12 +7,15 @@
 
 mod agent;
 mod api;
+mod autopilot;
 mod event;
 mod keyring;
 mod kv;
 mod kv_get;
 mod members;
+mod monitor;
 mod operator;
+mod rtt;
 mod snapshot;
 mod snapshot_inspect;
 
@@ -73,7 +76,9 @@ const COMMANDS: &str = "Usage: consul [--version] [--help] <command> [<args>]\n\
     kv             Interact with the key-value store\n    \
     leave          Gracefully leaves the Consul cluster and shuts down\n    \
     members        Lists the members of a Consul cluster\n    \
+    monitor        Stream logs from a Consul agent\n    \
     operator       Provides cluster-level tools for Consul operators\n    \
+    rtt            Estimates network round trip time between nodes\n    \
     snapshot       Saves, restores and inspects snapshots of Consul server state\n    \
     version        Prints the Consul version\n";
 
@@ -99,7 +104,9 @@ pub async fn run<R: Runtime, N: NodeRunner<R>>(
         "kv" => kv::run(&runtime, args, terminal).await,
         "leave" => code(members::leave(&runtime, args, terminal).await),
         "members" => code(members::members(&runtime, args, terminal).await),
+        "monitor" => code(monitor::monitor(&runtime, args, terminal).await),
         "operator" => operator::run(&runtime, args, terminal).await,
+        "rtt" => code(rtt::rtt(&runtime, args, terminal).await),
         "snapshot" => snapshot::run(&runtime, args, terminal).await,
         "version" | "-v" | "-version" | "--version" => {
             terminal.out(version_text());

@@ -8,14 +8,15 @@ use serde::Deserialize;
 use crate::base::runtime::Runtime;
 use crate::cli::api::Api;
 use crate::cli::kv::with_http;
-use crate::cli::{Terminal, parse_flags, table};
+use crate::cli::{Terminal, autopilot, parse_flags, table};
 use crate::config::flags::{Flag, Takes};
 
 const USAGE: &str = "Usage: consul operator <subcommand> [options]\n\n  \
     Provides cluster-level tools for Consul operators, such as interacting with\n  \
     the Raft subsystem.\n\n\
     Subcommands:\n    \
-    raft    Provides cluster-level tools for Consul operators";
+    autopilot    Provides tools for modifying Autopilot configuration\n    \
+    raft         Provides cluster-level tools for Consul operators";
 
 const RAFT_USAGE: &str = "Usage: consul operator raft <subcommand> [options]\n\n  \
     Shows and repairs the set of Raft servers. A wrong repair can cost the cluster\n  \
@@ -47,6 +48,12 @@ pub(super) async fn run<R: Runtime>(
         ["raft", "list-peers"] => list_peers(runtime, rest, terminal).await,
         ["raft", "remove-peer"] => remove_peer(runtime, rest, terminal).await,
         ["raft", "transfer-leader"] => transfer_leader(runtime, rest, terminal).await,
+        ["autopilot", "get-config"] => autopilot::get_config(runtime, rest, terminal).await,
+        ["autopilot", "set-config"] => autopilot::set_config(runtime, rest, terminal).await,
+        ["autopilot", "-h" | "-help" | "--help"] => {
+            terminal.line(autopilot::USAGE);
+            Ok(())
+        }
         ["raft", "-h" | "-help" | "--help"] => {
             terminal.line(RAFT_USAGE);
             Ok(())
@@ -55,6 +62,7 @@ pub(super) async fn run<R: Runtime>(
             terminal.line(USAGE);
             Ok(())
         }
+        ["autopilot", ..] => Err(terminal.fail(autopilot::USAGE)),
         ["raft", ..] => Err(terminal.fail(RAFT_USAGE)),
         _ => Err(terminal.fail(USAGE)),
     };

@@ -14,6 +14,7 @@ use crate::raft::{Install, SnapshotSource};
 use crate::wire::gossip::StreamMessage;
 
 use super::disk_task::Work;
+use super::figures::Figures;
 use super::gossip::GossipPort;
 use super::mailbox::{Asker, Handle, Message, RaftAnswers};
 use super::observer::Observer;
@@ -40,6 +41,7 @@ pub(super) struct EventLoop<R: Runtime> {
     pub observer: Arc<dyn Observer>,
     pub speaker: Speaker,
     pub waiting: Waiting,
+    pub figures: Figures,
 }
 
 /// Who is owed an answer.
@@ -138,6 +140,9 @@ impl<R: Runtime> EventLoop<R> {
                 self.agent.step(now, Input::RaftRequest(token, request), out);
             }
             Message::Ask { id, request, asker } => {
+                let from_agent = asker.connection().is_some();
+                let clocks = || (now, self.runtime.wall_clock());
+                self.figures.asked(clocks, id, &request, from_agent);
                 self.waiting.ask(id, asker);
                 self.agent.step(now, Input::Ask(id, request), out);
             }
@@ -183,6 +188,8 @@ impl<R: Runtime> EventLoop<R> {
 
     fn forget(&mut self, id: RequestId, out: &mut Vec<Output>) {
         if self.waiting.answered(id).is_some() {
+            let clocks = || (self.runtime.now(), self.runtime.wall_clock());
+            self.figures.answered(clocks, id);
             self.agent.step(self.runtime.now(), Input::Forget(id), out);
         }
     }
@@ -228,14 +235,21 @@ impl<R: Runtime> EventLoop<R> {
                     }
                 }
                 Output::Exit => end = Some(End::Left),
-                Output::Forward { call, to, request } => self.peers.forward(call, &to, request),
+                Output::Forward { call, to, request } => {
+                    self.figures.forwarded(self.runtime.wall_clock());
+                    self.peers.forward(call, &to, request);
+                }
                 Output::Answer(id, result) => {
+                    let clocks = || (self.runtime.now(), self.runtime.wall_clock());
+                    self.figures.answered(clocks, id);
                     if let Some(asker) = self.waiting.answered(id) {
                         asker.answer(result);
                     }
                 }
                 Output::Event(event) => {
                     self.observer.event(&event);
+                    let clocks = || (self.runtime.now(), self.runtime.wall_clock());
+                    self.figures.note(clocks, &event);
                     if let Some((level, module, text)) = event.log_line(&self.speaker) {
                         self.runtime.log(level, module, format_args!("{text}"));
                     }

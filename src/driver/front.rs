@@ -3,8 +3,11 @@
 use std::sync::{Arc, Mutex};
 
 use crate::agent::{Failure, Reply, Request};
+use crate::base::log_tap::LogTaps;
+use crate::base::machine::{Machine, Usage};
+use crate::base::metrics::Metrics;
 use crate::base::runtime::Runtime;
-use crate::base::{Duration, Prng, WallTime};
+use crate::base::{Duration, Instant, Prng, WallTime};
 use crate::config;
 use crate::gossip::JoinReport;
 use crate::http::{self, Identity};
@@ -19,18 +22,25 @@ pub(super) struct Front<R> {
     handle: Handle,
     jitter: Arc<Mutex<Prng>>,
     identity: Arc<Identity>,
+    metrics: Metrics,
     /// Ports of the gossip pools, for addresses that name none.
     lan_port: u16,
     wan_port: u16,
 }
 
 impl<R: Runtime> Front<R> {
-    pub fn new(runtime: R, handle: Handle, config: &config::AgentConfig, prng: &Prng) -> Self {
+    pub fn new(
+        runtime: R,
+        handle: Handle,
+        config: &config::AgentConfig,
+        prng: &Prng,
+        metrics: Metrics,
+    ) -> Self {
         let jitter = Arc::new(Mutex::new(prng.fork("jitter")));
         let identity = Arc::new(identity(config));
         let lan_port = config.ports.serf_lan;
         let wan_port = config.ports.serf_wan.unwrap_or(lan_port);
-        Self { runtime, handle, jitter, identity, lan_port, wan_port }
+        Self { runtime, handle, jitter, identity, metrics, lan_port, wan_port }
     }
 }
 
@@ -47,6 +57,26 @@ impl<R: Runtime> http::Backend for Front<R> {
     fn jitter(&self, max: Duration) -> Duration {
         let mut prng = self.jitter.lock().expect("nothing panics while it holds the stream");
         prng.duration(Duration::ZERO, max)
+    }
+
+    fn now(&self) -> Instant {
+        self.runtime.now()
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    fn usage(&self) -> Usage {
+        self.runtime.usage()
+    }
+
+    fn machine(&self) -> Machine {
+        self.runtime.machine()
+    }
+
+    fn log_taps(&self) -> &LogTaps {
+        self.runtime.log_taps()
     }
 
     fn wall_clock(&self) -> WallTime {
@@ -69,6 +99,7 @@ fn identity(config: &config::AgentConfig) -> Identity {
         server: config.server,
         dev: config.dev,
         bootstrap: config.bootstrap,
+        coordinates: config.gossip.coordinates,
         kv_max_value_size: config.kv_max_value_size,
         default_query_time: config.default_query_time,
         max_query_time: config.max_query_time,

@@ -15,6 +15,7 @@ mod bootstrap;
 mod calls;
 mod disk_task;
 mod event_loop;
+mod figures;
 mod frames;
 mod front;
 mod gossip;

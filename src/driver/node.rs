@@ -7,11 +7,12 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use crate::agent::{
-    Agent, AgentConfig, AnyAgent, Client, ClientConfig, Input, MembersConfig, Output, PoolId,
-    Speaker,
+    Agent, AgentConfig, AnyAgent, Client, ClientConfig, CoordinateConfig, Input, MembersConfig,
+    Output, PoolId, Speaker,
 };
+use crate::base::metrics::Metrics;
 use crate::base::runtime::{Disk, Either, File, Level, Runtime, first_of};
-use crate::base::{Duration, Faults, Prng};
+use crate::base::{Duration, Faults, Instant, Prng, WallTime};
 use crate::config;
 use crate::http;
 use crate::raft::{self, Profile, RaftConfig, Restored, Server};
@@ -19,6 +20,7 @@ use crate::state::{AutopilotConfiguration, StateStore};
 
 use super::disk_task::Storage;
 use super::event_loop::{EventLoop, Waiting};
+use super::figures::Figures;
 use super::front::Front;
 use super::lifecycle::{Early, Joins, Signals, join_at_start, pass_signals_on};
 use super::mailbox::Handle;
@@ -174,8 +176,8 @@ async fn start<R: Runtime>(
             "server port",
             server_port::serve(runtime.clone(), port, own, datacenter, incoming),
         );
-        let agent_config = agent_config(&config, &me, members)?;
         let now = runtime.now();
+        let agent_config = agent_config(&config, &me, members, (now, runtime.wall_clock()))?;
         let mut agent = Agent::new(agent_config, restored, state, &prng, faults, now, &mut out);
         tell_configuration(runtime, &config, &agent);
         if let Some(servers) = first.filter(|_| !agent.raft().has_state()) {
@@ -183,11 +185,13 @@ async fn start<R: Runtime>(
         }
         AnyAgent::Server(Box::new(agent))
     } else {
-        let client = ClientConfig { members, rpc_hold_timeout: config.rpc_hold_timeout };
+        let (rpc_hold_timeout, told) = (config.rpc_hold_timeout, coordinates(&config).is_some());
+        let client = ClientConfig { members, rpc_hold_timeout, coordinates: told };
         let now = runtime.now();
         AnyAgent::Client(Box::new(Client::new(client, &prng, &faults, now, &mut out)))
     };
-    let front = Front::new(runtime.clone(), handle.clone(), &config, &prng);
+    let metrics = Metrics::default();
+    let front = Front::new(runtime.clone(), handle.clone(), &config, &prng, metrics.clone());
     for (ip, port) in config.client_addrs.iter().zip(std::iter::repeat(config.ports.http)) {
         if let Some(port) = port {
             let port = runtime.listen(SocketAddr::new(*ip, port)).await.map_err(named_port)?;
@@ -210,6 +214,7 @@ async fn start<R: Runtime>(
         observer,
         speaker,
         waiting: Waiting::default(),
+        figures: Figures::new(metrics),
     };
     let joins = Joins::of(&config);
     Ok(Started { event_loop, out, handle, lock, joins })
@@ -255,6 +260,7 @@ fn agent_config(
     config: &config::AgentConfig,
     me: &Server,
     members: MembersConfig,
+    began: (Instant, WallTime),
 ) -> Result<AgentConfig, String> {
     let raft = RaftConfig {
         id: me.id.clone(),
@@ -281,6 +287,8 @@ fn agent_config(
         rpc_hold_timeout: config.rpc_hold_timeout,
         members: Some(members),
         leave_drain: config.leave_drain_time,
+        coordinates: coordinates(config),
+        began,
         autopilot: AutopilotConfiguration {
             cleanup_dead_servers: config.autopilot.cleanup_dead_servers,
             last_contact_threshold: config.autopilot.last_contact_threshold,
@@ -290,6 +298,13 @@ fn agent_config(
             ..AutopilotConfiguration::default()
         },
     })
+}
+
+/// Coordinates are told unless they are off; 0.5.2 knows none.
+fn coordinates(config: &config::AgentConfig) -> Option<CoordinateConfig> {
+    let flush_period = Duration::from_millis(if config.dev { 100 } else { 5000 });
+    let on = config.gossip.coordinates && config.profile == Profile::Modern;
+    on.then_some(CoordinateConfig { flush_period })
 }
 
 /// Claims the data folder: two agents that append to one log would destroy it.

@@ -51,6 +51,30 @@ impl Status {
             Status::Failed => "failed",
         }
     }
+
+    /// Serf's number.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        match self {
+            Status::None => 0,
+            Status::Alive => 1,
+            Status::Leaving => 2,
+            Status::Left => 3,
+            Status::Failed => 4,
+        }
+    }
+
+    /// The status with this number; one that there is not is none.
+    #[must_use]
+    pub fn of_number(number: u64) -> Self {
+        match number {
+            1 => Status::Alive,
+            2 => Status::Leaving,
+            3 => Status::Left,
+            4 => Status::Failed,
+            _ => Status::None,
+        }
+    }
 }
 
 /// A member as those above see it.

@@ -25,6 +25,7 @@ pub mod pool_io;
 pub mod serf;
 pub mod swim;
 
+pub use coordinate::DIMENSIONS;
 pub use event::Event;
 pub use io::{
     Admission, Candidate, Codec, ExchangeId, JoinReport, MemberEvent, MemberEventKind, MemberView,

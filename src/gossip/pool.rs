@@ -78,6 +78,8 @@ pub struct Stats {
     pub health_score: u32,
     /// Members and queues.
     pub counts: Counts,
+    /// How often the own coordinate was thrown away.
+    pub coordinate_resets: u64,
     /// The three clocks: `member_time`, `event_time`, `query_time`.
     pub clocks: Clocks,
 }
@@ -86,8 +88,9 @@ impl Stats {
     /// Consul's keys and values, in the order in which `info` prints them.
     #[must_use]
     pub fn rows(&self) -> Vec<(&'static str, String)> {
-        let Self { encrypted, health_score, counts, clocks } = self;
+        let Self { encrypted, health_score, counts, coordinate_resets, clocks } = self;
         vec![
+            ("coordinate_resets", coordinate_resets.to_string()),
             ("encrypted", encrypted.to_string()),
             ("event_queue", counts.event_queue.to_string()),
             ("event_time", clocks.event.to_string()),
@@ -262,6 +265,7 @@ impl Pool {
     #[must_use]
     pub fn stats(&self) -> Stats {
         Stats {
+            coordinate_resets: self.serf.coordinate_resets(),
             encrypted: self.encrypted,
             health_score: self.swim.health_score(),
             counts: self.serf.counts(),

@@ -8,7 +8,9 @@ use serde::Serialize;
 
 use crate::agent::{LEGACY_BUILD, RaftInfo, Reply, Request, SelfInfo};
 use crate::base::go_duration;
-use crate::gossip::{Coordinate, Stats};
+use crate::base::machine::Usage;
+use crate::gossip::Stats;
+use crate::http::coordinates::CoordinateJson;
 use crate::http::endpoint::Call;
 use crate::http::members::MemberJson;
 use crate::http::options::mismatch;
@@ -23,26 +25,10 @@ type Section = BTreeMap<&'static str, String>;
 struct SelfJson<'a> {
     config: ConfigJson<'a>,
     debug_config: BTreeMap<&'static str, bool>,
-    coord: Option<CoordinateJson<'a>>,
+    coord: Option<CoordinateJson>,
     member: Option<MemberJson<'a>>,
     stats: BTreeMap<&'static str, Section>,
     meta: BTreeMap<&'static str, &'static str>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct CoordinateJson<'a> {
-    vec: &'a [f64],
-    error: f64,
-    adjustment: f64,
-    height: f64,
-}
-
-impl<'a> From<&'a Coordinate> for CoordinateJson<'a> {
-    fn from(coordinate: &'a Coordinate) -> Self {
-        let Coordinate { vec, error, adjustment, height } = coordinate;
-        Self { vec, error: *error, adjustment: *adjustment, height: *height }
-    }
 }
 
 #[derive(Serialize)]
@@ -64,6 +50,7 @@ pub(super) async fn handle<B: Backend>(call: Call<B>) -> Result<Response, Refusa
         other => return Err(mismatch(&other)),
     };
     let identity = call.identity();
+    let coordinate = info.coordinate.as_ref().filter(|_| identity.coordinates);
     Ok(call.json(&SelfJson {
         config: ConfigJson {
             datacenter: &identity.datacenter,
@@ -74,20 +61,28 @@ pub(super) async fn handle<B: Backend>(call: Call<B>) -> Result<Response, Refusa
             version: &identity.version,
         },
         debug_config: [("EnableDebug", false)].into(),
-        coord: info.coordinate.as_ref().map(CoordinateJson::from),
+        coord: coordinate.map(CoordinateJson::from),
         member: info.member.as_ref().map(MemberJson::from),
-        stats: stats(identity, &info),
+        stats: stats(identity, &info, call.backend.usage()),
         meta: [("consul-network-segment", "")].into(),
     }))
 }
 
-fn stats(identity: &Identity, info: &SelfInfo) -> BTreeMap<&'static str, Section> {
+fn stats(identity: &Identity, info: &SelfInfo, usage: Usage) -> BTreeMap<&'static str, Section> {
     let owned = |rows: &[(&'static str, &str)]| -> Section {
         rows.iter().map(|(key, value)| (*key, (*value).to_owned())).collect()
     };
     let agent = [("check_monitors", "0"), ("check_ttls", "0"), ("checks", "0"), ("services", "0")];
     let build = [("prerelease", ""), ("revision", ""), ("version", &identity.version)];
-    let runtime = [("arch", std::env::consts::ARCH), ("os", std::env::consts::OS)];
+    let (tasks, processors) = (usage.tasks.to_string(), usage.processors.to_string());
+    let runtime = [
+        ("arch", std::env::consts::ARCH),
+        ("cpu_count", &processors),
+        ("goroutines", &tasks),
+        ("max_procs", &processors),
+        ("os", std::env::consts::OS),
+        ("version", concat!("rust", env!("CARGO_PKG_RUST_VERSION"))),
+    ];
     let mut stats = BTreeMap::from([
         ("agent", owned(&agent)),
         ("build", owned(&build)),

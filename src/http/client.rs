@@ -15,7 +15,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue};
-use hyper::{Method, Request, Uri};
+use hyper::{Method, Request, StatusCode, Uri};
 
 use crate::base::runtime::ByteStream;
 use crate::http::stream::{HyperStream, Traffic};
@@ -57,6 +57,9 @@ impl Answer {
         self.headers.get(name)?.to_str().ok()
     }
 }
+
+/// Takes the pieces of a body as they come.
+pub type Taker<'a> = &'a mut (dyn FnMut(&[u8]) + Send);
 
 /// A keep-alive connection to one agent.
 pub struct Client<S: ByteStream> {
@@ -101,6 +104,26 @@ impl<S: ByteStream> Client<S> {
         headers: &[(HeaderName, HeaderValue)],
         body: Bytes,
     ) -> Result<Answer, ClientError> {
+        self.converse(method, target, headers, body, None).await
+    }
+
+    /// Asks for a body that may have no end: `take` gets its pieces as they come. A body that is no 200's
+    /// is read whole, into the answer.
+    ///
+    /// # Errors
+    /// As [`Client::request`]; also when the connection breaks in the middle of the body.
+    pub async fn follow(&mut self, target: &str, take: Taker<'_>) -> Result<Answer, ClientError> {
+        self.converse(Method::GET, target, &[], Bytes::new(), Some(take)).await
+    }
+
+    async fn converse(
+        &mut self,
+        method: Method,
+        target: &str,
+        headers: &[(HeaderName, HeaderValue)],
+        body: Bytes,
+        take: Option<Taker<'_>>,
+    ) -> Result<Answer, ClientError> {
         let uri = Uri::try_from(target).map_err(not_sent)?;
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
@@ -110,7 +133,7 @@ impl<S: ByteStream> Client<S> {
             request.headers_mut().insert(name.clone(), value.clone());
         }
         let written_before = self.traffic.written.load(Ordering::Relaxed);
-        let result = self.exchange(request).await;
+        let result = self.exchange(request, take).await;
         result.map_err(|why| {
             self.open = false;
             if self.traffic.written.load(Ordering::Relaxed) == written_before {
@@ -121,7 +144,11 @@ impl<S: ByteStream> Client<S> {
         })
     }
 
-    async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Result<Answer, String> {
+    async fn exchange(
+        &mut self,
+        request: Request<Full<Bytes>>,
+        take: Option<Taker<'_>>,
+    ) -> Result<Answer, String> {
         // Notices that the server has closed an idle connection, before anything is sent on it.
         poll_fn(|cx| {
             drive(&mut self.connection, &mut self.open, cx);
@@ -135,7 +162,13 @@ impl<S: ByteStream> Client<S> {
         let (connection, open) = (&mut self.connection, &mut self.open);
         let mut answer = pin!(async move {
             let response = sender.send_request(request).await.map_err(describe)?;
-            let (parts, body) = response.into_parts();
+            let (parts, mut body) = response.into_parts();
+            if let Some(take) = take.filter(|_| parts.status == StatusCode::OK) {
+                while let Some(frame) = body.frame().await {
+                    // Frames without data are trailers.
+                    frame.map_err(describe)?.data_ref().into_iter().for_each(|it| take(it));
+                }
+            }
             let body = body.collect().await.map_err(describe)?.to_bytes();
             Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
         });

@@ -55,6 +55,16 @@ impl<F: Formatter> Formatter for GoFormatter<F> {
         }
     }
 
+    /// Go's form: no fraction where there is none, an exponent only far from one.
+    fn write_f64<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
+        let size = value.abs();
+        match size != 0.0 && !(1e-6..1e21).contains(&size) {
+            true if size < 1.0 => write!(writer, "{value:e}"),
+            true => write!(writer, "{}", format!("{value:e}").replace('e', "e+")),
+            false => write!(writer, "{value}"),
+        }
+    }
+
     fn begin_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
         self.0.begin_array(writer)
     }
@@ -110,6 +120,14 @@ mod tests {
         let expected =
             "\"\\u003ca\\u003e\\u0026\\u2028\\u2029\\\"\\\\\\n\\u0008\\u000c\\u0001é\u{7f}\"";
         assert_eq!(encode(text, false), expected);
+    }
+
+    #[test]
+    fn writes_numbers_like_go() {
+        let numbers = [0.0, -0.0, 1.5, 1e-5, 1.25e-7, -2e21, 1e20, 0.1 + 0.2];
+        let expected =
+            "[0,-0,1.5,0.00001,1.25e-7,-2e+21,100000000000000000000,0.30000000000000004]";
+        assert_eq!(encode(&numbers[..], false), expected);
     }
 
     #[test]

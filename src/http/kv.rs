@@ -13,8 +13,9 @@ use serde::{Serialize, Serializer};
 use crate::agent::{Reply, Request};
 use crate::http::Backend;
 use crate::http::body::{BodyError, read_limited};
+use crate::http::decode::parse_uint;
 use crate::http::endpoint::Call;
-use crate::http::options::{NumberError, Options, mismatch, parse_unsigned, unexpected};
+use crate::http::options::{Options, mismatch, unexpected};
 use crate::http::reply::{self, Refusal, set_read_meta};
 use crate::state::{Command, CommandResult, KvCommand, KvEntry, Query, Rows};
 
@@ -163,14 +164,7 @@ fn number<B>(call: &Call<B>, name: &str) -> Result<Option<u64>, Refusal> {
     if !call.params.has(name) {
         return Ok(None);
     }
-    let text = call.params.get(name);
-    parse_unsigned(text).map(Some).map_err(|error| {
-        let why = match error {
-            NumberError::Syntax => "invalid syntax",
-            NumberError::Range => "value out of range",
-        };
-        Refusal::internal(format!("strconv.ParseUint: parsing {}: {why}", go_quote(text)))
-    })
+    parse_uint(call.params.get(name)).map(Some).map_err(Refusal::internal)
 }
 
 /// Go's `%q`, for what can stand in a URL.

@@ -8,7 +8,7 @@ use hyper::StatusCode;
 use serde::Serialize;
 
 use crate::agent::{Reply, Request};
-use crate::gossip::{MemberView, Status};
+use crate::gossip::MemberView;
 use crate::http::Backend;
 use crate::http::endpoint::Call;
 use crate::http::options::mismatch;
@@ -40,13 +40,7 @@ impl<'a> From<&'a MemberView> for MemberJson<'a> {
             addr: member.addr.ip().to_string(),
             port: member.addr.port(),
             tags: member.tags.0.iter().map(|(tag, value)| (tag.as_str(), value.as_str())).collect(),
-            status: match member.status {
-                Status::None => 0,
-                Status::Alive => 1,
-                Status::Leaving => 2,
-                Status::Left => 3,
-                Status::Failed => 4,
-            },
+            status: member.status.number(),
             protocol_min,
             protocol_max,
             protocol_cur,

@@ -14,15 +14,21 @@
 //! Deliberately not here yet: TLS, gzip, HTTP/2, and the endpoints of catalog, health, sessions.
 
 mod agent_self;
+mod autopilot;
 mod body;
 pub mod client;
+mod coordinates;
+mod decode;
 mod endpoint;
 pub(crate) mod escape;
 mod event;
+mod host;
 mod json;
 mod keyring;
 mod kv;
 mod members;
+mod metrics;
+mod monitor;
 mod operator;
 mod options;
 mod params;
@@ -38,7 +44,10 @@ use axum::Router;
 use axum::routing::any;
 
 use crate::agent::{Failure, Reply, Request};
-use crate::base::{Duration, WallTime};
+use crate::base::log_tap::LogTaps;
+use crate::base::machine::{Machine, Usage};
+use crate::base::metrics::Metrics;
+use crate::base::{Duration, Instant, WallTime};
 use crate::gossip::JoinReport;
 use crate::raft::Profile;
 
@@ -57,6 +66,16 @@ pub trait Backend: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<JoinReport, Failure>> + Send;
     /// A random span below `max`, from the node's own stream: added to the wait of blocking queries.
     fn jitter(&self, max: Duration) -> Duration;
+    /// This node's monotonic clock, by which requests are timed.
+    fn now(&self) -> Instant;
+    /// Where figures are kept.
+    fn metrics(&self) -> &Metrics;
+    /// What this process takes of its machine.
+    fn usage(&self) -> Usage;
+    /// The machine.
+    fn machine(&self) -> Machine;
+    /// Where the agent's log lines can be listened to.
+    fn log_taps(&self) -> &LogTaps;
     /// This node's wall clock, which names the snapshots that it gives.
     fn wall_clock(&self) -> WallTime;
     /// Who this agent is.
@@ -82,6 +101,8 @@ pub struct Identity {
     pub dev: bool,
     /// `-bootstrap` or `-dev`.
     pub bootstrap: bool,
+    /// Distances between nodes are estimated (not `disable_coordinates`).
+    pub coordinates: bool,
     /// `limits.kv_max_value_size`, bytes.
     pub kv_max_value_size: u64,
     /// `default_query_time`: how long a blocking query waits that does not say.
@@ -103,6 +124,7 @@ impl Identity {
             server: true,
             dev: false,
             bootstrap: false,
+            coordinates: true,
             kv_max_value_size: 512 * 1024,
             default_query_time: Duration::from_secs(300),
             max_query_time: Duration::from_secs(600),
@@ -137,8 +159,21 @@ pub fn router<B: Backend>(backend: &B) -> Router {
         .route("/v1/event/fire/", endpoint::route(backend, WRITE, event::fire))
         .route("/v1/event/fire/{*name}", endpoint::route(backend, WRITE, event::fire))
         .route("/v1/event/list", endpoint::route(backend, READ, event::list))
+        .route("/v1/operator/autopilot/configuration", {
+            endpoint::route(backend, &["GET", "PUT"], autopilot::configuration)
+        })
+        .route("/v1/operator/autopilot/health", endpoint::route(backend, READ, autopilot::health))
+        .route("/v1/coordinate/datacenters", {
+            endpoint::route(backend, READ, coordinates::datacenters)
+        })
+        .route("/v1/coordinate/nodes", endpoint::route(backend, READ, coordinates::nodes))
+        .route("/v1/coordinate/node/{*node}", endpoint::route(backend, READ, coordinates::node))
+        .route("/v1/coordinate/update", endpoint::route(backend, WRITE, coordinates::update))
         .route("/v1/snapshot", endpoint::route(backend, &["GET", "PUT"], snapshot::handle))
         .route("/v1/agent/self", endpoint::route(backend, READ, agent_self::handle))
+        .route("/v1/agent/host", endpoint::route(backend, READ, host::handle))
+        .route("/v1/agent/metrics", endpoint::route(backend, READ, metrics::handle))
+        .route("/v1/agent/monitor", endpoint::route(backend, READ, monitor::handle))
         .route("/v1/agent/members", endpoint::route(backend, READ, members::members))
         .route("/v1/agent/join/{*address}", endpoint::route(backend, WRITE, members::join))
         .route("/v1/agent/leave", endpoint::route(backend, WRITE, members::leave))

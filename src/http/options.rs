@@ -52,6 +52,11 @@ impl Options {
         self.mode
     }
 
+    /// The same, answered at once: for endpoints that never block.
+    pub(super) fn without_blocking(self) -> Self {
+        Self { min_index: 0, ..self }
+    }
+
     /// Passes a request on, in the datacenter that it is for.
     pub(super) async fn ask<B: Backend>(
         &self,

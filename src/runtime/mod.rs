@@ -16,6 +16,7 @@
 mod child;
 mod disk;
 mod log;
+mod machine;
 mod net;
 
 use std::fmt;
@@ -34,6 +35,8 @@ use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::Mutex;
 use tokio::time::Sleep;
 
+use crate::base::log_tap::{LogLine, LogTaps};
+use crate::base::machine::{Machine, Usage};
 use crate::base::runtime::{ChildCommand, ChildExit, Level, Runtime, Signal, Task, Timer};
 use crate::base::time::{Duration, Instant, WallTime};
 
@@ -51,6 +54,7 @@ struct Shared {
     executor: Handle,
     started: std::time::Instant,
     level: AtomicU8,
+    taps: LogTaps,
     /// Installed when first waited for, so that commands that never do keep the default actions.
     signals: Mutex<Option<Signals>>,
 }
@@ -77,6 +81,7 @@ impl TokioRuntime {
                 executor: executor.handle().clone(),
                 started: monotonic(),
                 level: AtomicU8::new(level as u8),
+                taps: LogTaps::default(),
                 signals: Mutex::new(None),
             }),
         };
@@ -156,9 +161,33 @@ impl Runtime for TokioRuntime {
     }
 
     fn log(&self, level: Level, module: &str, message: fmt::Arguments<'_>) {
-        if level as u8 >= self.shared.level.load(Ordering::Relaxed) {
-            log::write_line(self.wall_clock(), level, module, message);
+        let shown = level as u8 >= self.shared.level.load(Ordering::Relaxed);
+        if !shown && !self.shared.taps.has_listeners() {
+            return;
         }
+        let (module, text) = (module.to_owned(), message.to_string());
+        let line = LogLine { at: self.wall_clock(), level, module, text };
+        if shown {
+            log::write_line(&line);
+        }
+        self.shared.taps.publish(&line);
+    }
+
+    fn log_taps(&self) -> &LogTaps {
+        &self.shared.taps
+    }
+
+    fn usage(&self) -> Usage {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Usage {
+            tasks: self.shared.executor.metrics().num_alive_tasks() as u64,
+            memory_bytes: machine::memory_held(),
+            processors: processors as u64,
+        }
+    }
+
+    fn machine(&self) -> Machine {
+        machine::look()
     }
 
     async fn signal(&self) -> Signal {

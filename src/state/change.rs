@@ -49,7 +49,7 @@ impl Query {
                 row == CHECKS || row == NODES && !meta.is_empty()
             }
             Query::AutopilotConfiguration => row == AUTOPILOT,
-            Query::Coordinates => row == COORDINATES,
+            Query::Coordinates | Query::NodeCoordinates { .. } => row == COORDINATES,
         }
     }
 }

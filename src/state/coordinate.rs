@@ -96,8 +96,12 @@ impl CoordinateTable {
         raised(!gone.is_empty(), index, catalog)
     }
 
-    pub(super) fn query(&self, catalog: &Catalog) -> Answer {
-        let rows = self.0.values().map(|it| NodeCoordinate::clone(it)).collect();
+    /// Of all nodes, or of one.
+    pub(super) fn query(&self, node: Option<&str>, catalog: &Catalog) -> Answer {
+        let first: Place = (node.unwrap_or_default().to_lowercase().into(), "".into());
+        let from = self.0.range(first.clone()..);
+        let wanted = from.take_while(|((name, _), _)| node.is_none() || *name == first.0);
+        let rows = wanted.map(|(_, it)| NodeCoordinate::clone(it)).collect();
         Answer { index: catalog.indexes.max(&[COORDINATES]), rows: Rows::Coordinates(rows) }
     }
 

@@ -92,7 +92,8 @@ impl StateStore {
             Query::KvList { prefix } => self.kv.list(prefix),
             Query::KvKeys { prefix, separator } => self.kv.keys(prefix, separator),
             Query::AutopilotConfiguration => self.autopilot.query(),
-            Query::Coordinates => self.coordinates.query(&self.catalog),
+            Query::Coordinates => self.coordinates.query(None, &self.catalog),
+            Query::NodeCoordinates { node } => self.coordinates.query(Some(node), &self.catalog),
             catalog => self.catalog.query(catalog),
         }
     }

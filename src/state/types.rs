@@ -115,6 +115,8 @@ pub enum Query {
     AutopilotConfiguration,
     /// Where the nodes are.
     Coordinates,
+    /// Where one node is, in each segment.
+    NodeCoordinates { node: String },
 }
 
 impl Query {
@@ -124,7 +126,9 @@ impl Query {
         match self {
             Query::KvGet { key } => key,
             Query::KvList { prefix } | Query::KvKeys { prefix, .. } => prefix,
-            Query::CatalogNode { node } | Query::HealthNode { node } => node,
+            Query::CatalogNode { node }
+            | Query::HealthNode { node }
+            | Query::NodeCoordinates { node } => node,
             Query::CatalogService { service, .. }
             | Query::HealthService { service, .. }
             | Query::HealthChecks { service, .. } => service,

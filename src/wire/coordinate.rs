@@ -12,14 +12,19 @@ use crate::state::{FloatBits, NodeCoordinate};
 pub fn write_batch(batch: &[NodeCoordinate], writer: &mut Writer<'_>) {
     write_list(writer, batch, |it, writer| {
         writer.map(3);
-        writer.key("Coord").map(4);
-        writer.key("Adjustment").f64(it.adjustment.get());
-        writer.key("Error").f64(it.error.get());
-        writer.key("Height").f64(it.height.get());
-        write_list(writer.key("Vec"), &it.vec, |number, writer| writer.f64(number.get()));
+        write_numbers(it, writer.key("Coord"));
         writer.key("Node").str(&it.node);
         writer.key("Segment").str(&it.segment);
     });
+}
+
+/// Writes a coordinate without its node.
+pub fn write_numbers(it: &NodeCoordinate, writer: &mut Writer<'_>) {
+    writer.map(4);
+    writer.key("Adjustment").f64(it.adjustment.get());
+    writer.key("Error").f64(it.error.get());
+    writer.key("Height").f64(it.height.get());
+    write_list(writer.key("Vec"), &it.vec, |number, writer| writer.f64(number.get()));
 }
 
 /// Reads one.
@@ -42,7 +47,11 @@ pub fn read_batch(reader: &mut Reader<'_>) -> Result<Vec<NodeCoordinate>, Decode
     })
 }
 
-fn read_numbers(reader: &mut Reader<'_>, into: &mut NodeCoordinate) -> Result<(), DecodeError> {
+/// Reads a coordinate without its node.
+///
+/// # Errors
+/// Anything else.
+pub fn read_numbers(reader: &mut Reader<'_>, into: &mut NodeCoordinate) -> Result<(), DecodeError> {
     let number = |reader: &mut Reader<'_>| reader.f64().map(FloatBits::from);
     reader.map(|reader, key| {
         match key {

@@ -1,7 +1,9 @@
 //! What an agent begins with, under both profiles: the first set of servers, and its end.
 
 use proconsul::agent::{Agent, AgentConfig, Event, Input, Output, Request};
-use proconsul::base::{Duration, Faults, Instant, LogIndex, Prng, RequestId, ServerAddress, Term};
+use proconsul::base::{
+    Duration, Faults, Instant, LogIndex, Prng, RequestId, ServerAddress, Term, WallTime,
+};
 use proconsul::raft::{self, Persist, Profile, RaftConfig, Restored, Server, Suffrage};
 use proconsul::state::StateStore;
 
@@ -26,7 +28,9 @@ fn agent(profile: Profile, peers: Option<Vec<ServerAddress>>) -> Agent {
         enable_single_node: false,
         rpc_hold_timeout: Duration::ZERO,
         members: None,
+        coordinates: None,
         leave_drain: Duration::ZERO,
+        began: (Instant::ZERO, WallTime(0)),
         autopilot: Default::default(),
     };
     let restored = Restored { peers, ..Restored::default() };

@@ -8,7 +8,7 @@ use proconsul::agent::{
 };
 use proconsul::base::{
     CallId, Duration, Faults, Instant, LogIndex, PersistId, Prng, ReplyToken, RequestId,
-    ServerAddress, Term,
+    ServerAddress, Term, WallTime,
 };
 use proconsul::raft::{
     self, AppendEntries, AppendEntriesResponse, CallError, Configuration, Entry, EntryKind,
@@ -60,7 +60,9 @@ impl Bench {
             enable_single_node: false,
             rpc_hold_timeout: Duration::from_secs(7),
             members: None,
+            coordinates: None,
             leave_drain: Duration::ZERO,
+            began: (Instant::ZERO, WallTime(0)),
             autopilot: Default::default(),
         };
         let mut out = Vec::new();
@@ -289,6 +291,8 @@ fn answer(result: &Result<Reply, Failure>) -> String {
         }
         Ok(Reply::UserEventFired(event)) => format!("fired {event:?}"),
         Ok(Reply::UserEvents { events, index }) => format!("events {events:?} index={index}"),
+        Ok(Reply::DatacenterMaps(maps)) => format!("{maps:?}"),
+        Ok(Reply::AutopilotHealth(report)) => format!("{report:?}"),
         Ok(Reply::AgentSelf(info)) => {
             let raft = info.raft.as_ref().expect("a server");
             format!("self {} term={} applied={}", raft.raft_state, raft.term, raft.applied_index)

@@ -36,8 +36,13 @@ fn body(response: Response) -> Bytes {
 }
 
 /// Status and text.
-fn answer(router: &Router, line: &str) -> (u16, String) {
-    let response = ask(router, line, b"");
+pub fn answer(router: &Router, line: &str) -> (u16, String) {
+    answer_to(router, line, "")
+}
+
+/// Likewise, of a request with a body.
+pub fn answer_to(router: &Router, line: &str, sent: &str) -> (u16, String) {
+    let response = ask(router, line, sent.as_bytes());
     let status = response.status().as_u16();
     (status, String::from_utf8_lossy(&body(response)).into_owned())
 }

@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use axum::Router;
+use proconsul::base::log_tap::LogTaps;
+use proconsul::base::machine::{Machine, Usage};
 use proconsul::base::runtime::{
     ByteReader, ByteStream, ByteWriter, ChildCommand, ChildExit, Datagrams, Disk, File, Level,
     Listener, Runtime, Signal, Task, Timer,
@@ -34,6 +36,9 @@ struct Inner {
     router: Option<Router>,
     log: Vec<String>,
 }
+
+/// Nobody listens to a test's lines.
+static TAPS: std::sync::LazyLock<LogTaps> = std::sync::LazyLock::new(LogTaps::default);
 
 impl World {
     fn inner<T>(&self, look: impl FnOnce(&mut Inner) -> T) -> T {
@@ -382,6 +387,18 @@ impl Runtime for World {
 
     fn log(&self, level: Level, module: &str, message: fmt::Arguments<'_>) {
         self.inner(|inner| inner.log.push(format!("{level:?} {module}: {message}")));
+    }
+
+    fn log_taps(&self) -> &LogTaps {
+        &TAPS
+    }
+
+    fn usage(&self) -> Usage {
+        Usage::default()
+    }
+
+    fn machine(&self) -> Machine {
+        Machine::default()
     }
 
     async fn signal(&self) -> Signal {

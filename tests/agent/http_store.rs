@@ -6,21 +6,26 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
-use proconsul::agent::autopilot::ServerStats;
+use proconsul::agent::autopilot::{HealthReport, ServerReport, ServerStats};
 use proconsul::agent::{
-    Failure, PeerName, RaftInfo, RaftServer, ReadMeta, ReadOptions, Reply, Request, SelfInfo,
-    StateImage,
+    DatacenterMap, Failure, PeerName, RaftInfo, RaftServer, ReadMeta, ReadOptions, Reply, Request,
+    SelfInfo, StateImage,
 };
-use proconsul::base::{Duration, Faults, LogIndex, ServerAddress, Term, WallTime};
-use proconsul::gossip::JoinReport;
+use proconsul::base::log_tap::LogTaps;
+use proconsul::base::machine::{Machine, Usage};
+use proconsul::base::metrics::Metrics;
+use proconsul::base::{Duration, Faults, Instant, LogIndex, ServerAddress, Term, WallTime};
+use proconsul::gossip::{JoinReport, Status};
 use proconsul::http::{Backend, Identity};
 use proconsul::raft::{self, Configuration, Refusal, SnapshotMeta, Suffrage};
-use proconsul::state::{Change, Query, StateStore};
+use proconsul::state::{Change, Command, NodeCoordinate, Query, StateStore};
 
 #[derive(Clone)]
 pub struct StoreBackend {
     shared: Arc<Mutex<Shared>>,
     identity: Arc<Identity>,
+    metrics: Metrics,
+    taps: LogTaps,
 }
 
 pub struct Shared {
@@ -31,6 +36,8 @@ pub struct Shared {
     pub expired: bool,
     /// Answers everything with this.
     pub failure: Option<Failure>,
+    /// What the autopilot makes of the one server; none: it has not looked yet.
+    pub healthy: Option<bool>,
     /// The options of the last read.
     pub last_read: Option<ReadOptions>,
 }
@@ -43,16 +50,22 @@ impl StoreBackend {
             index: 12, // A fresh agent has written about itself before any user writes.
             expired: false,
             failure: None,
+            healthy: None,
             last_read: None,
         };
-        Self { shared: Arc::new(Mutex::new(shared)), identity: Arc::new(identity) }
+        Self {
+            shared: Arc::new(Mutex::new(shared)),
+            identity: Arc::new(identity),
+            metrics: Metrics::default(),
+            taps: LogTaps::default(),
+        }
     }
 
     pub fn shared(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().expect("no test panics while it holds this")
     }
 
-    fn write(&self, command: &proconsul::state::Command) -> Reply {
+    pub fn write(&self, command: &Command) -> Reply {
         let mut shared = self.shared();
         shared.index += 1;
         let index = LogIndex(shared.index);
@@ -72,6 +85,38 @@ impl StoreBackend {
         };
         let servers = configuration().servers.into_iter().map(peer).collect();
         Reply::RaftConfiguration { servers, index: LogIndex(1) }
+    }
+
+    fn health(&self, last: LogIndex) -> HealthReport {
+        let Some(healthy) = self.shared().healthy else { return HealthReport::default() };
+        let server = ServerReport {
+            id: "id1".into(),
+            name: self.identity.node_name.clone(),
+            address: own(),
+            status: Status::Alive,
+            version: self.identity.version.clone(),
+            leader: true,
+            voter: true,
+            last_contact: Some(Duration::ZERO),
+            last_term: Term(2),
+            last_index: last,
+            healthy,
+            stable_since: WallTime(1_600_000_000_500_000_000),
+        };
+        HealthReport { healthy, failure_tolerance: 0, servers: vec![server] }
+    }
+
+    /// Two servers, one 20 ms further than the other.
+    fn own_datacenter(&self) -> DatacenterMap {
+        let at = |node: &str, seconds: f64| NodeCoordinate {
+            node: node.to_owned(),
+            vec: [seconds, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0].map(Into::into).into(),
+            error: 1.5.into(),
+            height: 1e-5.into(),
+            ..NodeCoordinate::default()
+        };
+        let coordinates = vec![at("node1", 0.0), at("node2", 0.02)];
+        DatacenterMap { datacenter: "dc1".to_owned(), area: "wan".to_owned(), coordinates }
     }
 
     fn snapshot(&self) -> Reply {
@@ -169,6 +214,16 @@ impl Backend for StoreBackend {
             Request::EventFire { .. } => Reply::Done,
             Request::Keyring(_) => Reply::Keyring(Vec::new()),
             Request::RaftConfiguration { .. } => self.peers(),
+            Request::CoordinateUpdate(told) => {
+                let flat = told.vec.len() != 8;
+                if flat {
+                    return Err(Failure::Refused("incompatible coordinate".to_owned()));
+                }
+                self.write(&Command::Coordinates(vec![*told]));
+                Reply::Done
+            }
+            Request::CoordinateDatacenters => Reply::DatacenterMaps(vec![self.own_datacenter()]),
+            Request::AutopilotHealth => Reply::AutopilotHealth(self.health(last)),
             Request::RemoveRaftPeer(name) => return removed(&name),
             Request::TransferLeadership { to: None } => Reply::Done,
             Request::TransferLeadership { .. } => {
@@ -185,6 +240,27 @@ impl Backend for StoreBackend {
 
     fn jitter(&self, max: Duration) -> Duration {
         max / 2
+    }
+
+    fn now(&self) -> Instant {
+        Instant::ZERO
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    fn usage(&self) -> Usage {
+        Usage { tasks: 7, memory_bytes: 4096, processors: 2 }
+    }
+
+    fn machine(&self) -> Machine {
+        let memory = [("MemTotal".to_owned(), 8000), ("MemFree".to_owned(), 6000)];
+        Machine { hostname: "box".to_owned(), memory: memory.into(), ..Machine::default() }
+    }
+
+    fn log_taps(&self) -> &LogTaps {
+        &self.taps
     }
 
     fn wall_clock(&self) -> WallTime {

@@ -88,6 +88,7 @@ fn questions() -> Vec<Query> {
         Query::HealthState { state, meta: none },
         Query::AutopilotConfiguration,
         Query::Coordinates,
+        Query::NodeCoordinates { node: "n1".to_owned() },
     ]
 }
 

@@ -1,8 +1,11 @@
 //! The RPCs of operators and the stream for snapshots: what is encoded decodes to the same, keys are
 //! sorted, and anything else is an error and never a panic.
 
-use proconsul::agent::{PeerName, RaftServer, ReadMeta, Reply, Request};
-use proconsul::base::{Duration, LogIndex, ServerId};
+use proconsul::agent::autopilot::{HealthReport, ServerReport};
+use proconsul::agent::{DatacenterMap, PeerName, RaftServer, ReadMeta, Reply, Request};
+use proconsul::base::{Duration, LogIndex, ServerId, Term, WallTime};
+use proconsul::gossip::Status;
+use proconsul::state::NodeCoordinate;
 use proconsul::wire::msgpack::{Reader, Writer};
 use proconsul::wire::rpc::snapshot::{
     SnapshotOp, SnapshotRequest, SnapshotResponse, decode_snapshot_request,
@@ -21,6 +24,9 @@ fn request() -> impl Strategy<Value = Request> {
         proptest::option::of(id).prop_map(|to| Request::TransferLeadership { to }),
         Just(Request::StatusLeader),
         Just(Request::StatusPeers),
+        Just(Request::AutopilotHealth),
+        Just(Request::CoordinateDatacenters),
+        place().prop_map(|it| Request::CoordinateUpdate(Box::new(it))),
     ]
 }
 
@@ -48,10 +54,66 @@ fn reply() -> impl Strategy<Value = (Method, Reply)> {
         proptest::option::of(address.clone())
             .prop_map(|leader| (Method::StatusLeader, Reply::Leader(leader))),
         vec(address, 0..5).prop_map(|peers| (Method::StatusPeers, Reply::Peers(peers))),
+        health().prop_map(|report| (Method::OperatorServerHealth, Reply::AutopilotHealth(report))),
+        vec(map(), 0..4)
+            .prop_map(|maps| (Method::CoordinateListDatacenters, Reply::DatacenterMaps(maps))),
+        Just((Method::CoordinateUpdate, Reply::Done)),
         Just((Method::RaftRemovePeerById, Reply::Done)),
         Just((Method::RaftRemovePeerByAddress, Reply::Done)),
         Just((Method::RaftTransferLeader, Reply::Done)),
     ]
+}
+
+fn place() -> impl Strategy<Value = NodeCoordinate> {
+    let numbers = (any::<f64>(), any::<f64>(), any::<f64>());
+    ("[a-z0-9]{0,9}", "[a-z]{0,3}", vec(any::<f64>(), 0..10), numbers).prop_map(
+        |(node, segment, vec, (error, adjustment, height))| NodeCoordinate {
+            node,
+            segment,
+            vec: vec.into_iter().map(Into::into).collect(),
+            error: error.into(),
+            adjustment: adjustment.into(),
+            height: height.into(),
+        },
+    )
+}
+
+fn map() -> impl Strategy<Value = DatacenterMap> {
+    ("[a-z0-9]{0,9}", "[a-z]{0,3}", vec(place(), 0..5))
+        .prop_map(|(datacenter, area, coordinates)| DatacenterMap { datacenter, area, coordinates })
+}
+
+fn health() -> impl Strategy<Value = HealthReport> {
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+    let texts = ("[a-z0-9-]{0,36}", "[a-z]{0,20}", "[0-9.:]{0,22}", "[0-9.]{0,6}");
+    let numbers = (any::<i64>(), any::<u64>(), any::<u64>(), 0..5_u64);
+    let contact = proptest::option::of((0..=i64::MAX as u64).prop_map(Duration::from_nanos));
+    let server = (flags, texts, numbers, contact).prop_map(
+        |((leader, voter, healthy), (id, name, address, version), numbers, last_contact)| {
+            let (since, index, term, status) = numbers;
+            ServerReport {
+                id: id.into(),
+                name,
+                address: address.into(),
+                status: Status::of_number(status),
+                version,
+                leader,
+                voter,
+                last_contact,
+                last_term: Term(term),
+                last_index: LogIndex(index),
+                healthy,
+                stable_since: WallTime(since),
+            }
+        },
+    );
+    (any::<bool>(), any::<u64>(), vec(server, 0..8)).prop_map(
+        |(healthy, failure_tolerance, servers)| HealthReport {
+            healthy,
+            failure_tolerance,
+            servers,
+        },
+    )
 }
 
 fn meta() -> impl Strategy<Value = ReadMeta> {
@@ -124,7 +186,7 @@ proptest! {
     fn anything_else_is_an_error_and_no_panic(bytes in vec(any::<u8>(), 0..200)) {
         let _ = decode_snapshot_request(&bytes);
         let _ = decode_snapshot_response(&bytes);
-        for method in ["Operator.RaftGetConfiguration", "Operator.RaftRemovePeerByID", "Status.Peers"] {
+        for method in ["Operator.RaftGetConfiguration", "Operator.RaftRemovePeerByID", "Status.Peers", "Operator.ServerHealth", "Coordinate.Update", "Coordinate.ListDatacenters"] {
             let mut framed = Vec::new();
             let mut writer = Writer::new(&mut framed);
             writer.map(2);

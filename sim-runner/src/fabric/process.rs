@@ -17,6 +17,8 @@ use std::task::Poll;
 
 use madsim::runtime::NodeHandle;
 use madsim::task::AbortHandle;
+use proconsul::base::log_tap::{LogLine, LogTaps};
+use proconsul::base::machine::{Machine, Usage};
 use proconsul::base::runtime::{ChildCommand, ChildExit, Level, Runtime, Signal, Task};
 use proconsul::base::{Instant, Prng, WallTime};
 
@@ -44,6 +46,7 @@ pub(super) struct Process {
     clock: Arc<NodeClock>,
     local_start_ns: u64,
     entropy: Mutex<Prng>,
+    taps: LogTaps,
 }
 
 impl Process {
@@ -64,6 +67,7 @@ impl Process {
             local_start_ns: clock.local_ns(started_ns),
             clock,
             entropy: Mutex::new(entropy),
+            taps: LogTaps::default(),
         }
     }
 
@@ -207,7 +211,30 @@ impl Runtime for SimRuntime {
     fn log(&self, level: Level, module: &str, message: fmt::Arguments<'_>) {
         if let Ok(world) = self.0.open() {
             world.observer.log(world.now(), self.0.host, level, module, message);
+        } else {
+            return;
         }
+        if self.0.taps.has_listeners() {
+            let (module, text) = (module.to_owned(), message.to_string());
+            self.0.taps.publish(&LogLine { at: self.wall_clock(), level, module, text });
+        }
+    }
+
+    fn log_taps(&self) -> &LogTaps {
+        &self.0.taps
+    }
+
+    /// Simulated processes have no memory of their own to speak of.
+    fn usage(&self) -> Usage {
+        Usage { processors: 1, ..Usage::default() }
+    }
+
+    fn machine(&self) -> Machine {
+        let hostname = self.0.fabric.lock().host(self.0.host).name.clone();
+        let uptime_s = self.now().as_nanos() / 1_000_000_000;
+        let booted_s = u64::try_from(WALL_CLOCK_START.0 / 1_000_000_000).unwrap_or(0);
+        let processors = vec![[("processor".to_owned(), "0".to_owned())].into()];
+        Machine { hostname, uptime_s, booted_s, processors, ..Machine::default() }
     }
 
     async fn signal(&self) -> Signal {

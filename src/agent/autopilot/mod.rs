@@ -24,10 +24,12 @@
 //! enterprise release.
 
 mod prune;
+mod report;
 mod types;
 
 use std::collections::BTreeMap;
 
+pub use report::{HealthReport, ServerReport};
 pub use types::*;
 
 use crate::base::quorum::majority;

@@ -73,7 +73,8 @@ impl Catalog {
             | Query::KvList { .. }
             | Query::KvKeys { .. }
             | Query::AutopilotConfiguration
-            | Query::Coordinates => (0, Rows::Keys(Vec::new())),
+            | Query::Coordinates
+            | Query::NodeCoordinates { .. } => (0, Rows::Keys(Vec::new())),
         };
         Answer { index, rows }
     }

@@ -7,7 +7,7 @@ use crate::agent::{ReadMeta, ReadMode, ReadOptions, Reply, Request};
 use crate::base::Duration;
 use crate::state::{Answer, Command, CommandResult, KvEntry, Query, Rows};
 
-use super::{Family, Method, catalog, internal, operator};
+use super::{Family, Method, catalog, coordinates, internal, operator};
 use crate::wire::catalog::{self as form, nanos, write_list};
 use crate::wire::msgpack::{DecodeError, Reader, Writer};
 use crate::wire::{autopilot, command, kv};
@@ -29,12 +29,16 @@ pub(super) fn write_request(request: &Request, datacenter: &str, writer: &mut Wr
         | Request::StatusPeers
         | Request::StatusRaftStats
         | Request::RaftConfiguration { .. }
+        | Request::AutopilotHealth
         | Request::RemoveRaftPeer(_)
         | Request::TransferLeadership { .. } => {
             operator::write_request(request, datacenter, writer);
         }
         Request::EventFire { .. } | Request::Keyring(_) => {
             internal::write_request(request, datacenter, writer);
+        }
+        Request::CoordinateUpdate(_) | Request::CoordinateDatacenters => {
+            coordinates::write_request(request, datacenter, writer);
         }
         Request::AgentSelf
         | Request::Members { .. }
@@ -88,6 +92,7 @@ pub(super) fn read_request(
         }
         Family::Internal => internal::read_request(method, reader),
         Family::Operator => operator::read_request(method, reader),
+        Family::Coordinate => coordinates::read_request(method, reader),
     }
 }
 
@@ -173,6 +178,7 @@ pub(super) fn write_reply(method: Method, reply: &Reply, writer: &mut Writer<'_>
             _ => catalog::write_answer(answer, meta, writer),
         },
         _ if method.family() == Family::Internal => internal::write_reply(reply, writer),
+        _ if method.family() == Family::Coordinate => coordinates::write_reply(reply, writer),
         _ => operator::write_reply(method, reply, writer),
     }
 }
@@ -214,6 +220,7 @@ pub(super) fn read_reply(method: Method, reader: &mut Reader<'_>) -> Result<Repl
         }
         (_, Family::Internal) => internal::read_reply(method, reader),
         (_, Family::Operator) => operator::read_reply(method, reader),
+        (_, Family::Coordinate) => coordinates::read_reply(method, reader),
     }
 }
 

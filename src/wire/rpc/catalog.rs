@@ -38,9 +38,9 @@ fn fields(query: &Query) -> Fields<'_> {
         Query::CatalogNodes { meta } | Query::CatalogServices { meta } => {
             Fields { meta: Some(meta), ..none }
         }
-        Query::CatalogNode { node } | Query::HealthNode { node } => {
-            Fields { node: Some(node), ..none }
-        }
+        Query::CatalogNode { node }
+        | Query::HealthNode { node }
+        | Query::NodeCoordinates { node } => Fields { node: Some(node), ..none },
         Query::CatalogService { service, tags, meta }
         | Query::HealthService { service, tags, meta } => {
             Fields { service: Some(service), tags: Some(tags), meta: Some(meta), ..none }
@@ -134,6 +134,7 @@ pub(super) fn read_query(
         Method::HealthNodeChecks => Query::HealthNode { node },
         Method::HealthChecksInState => Query::HealthState { state, meta },
         Method::CoordinateListNodes => Query::Coordinates,
+        Method::CoordinateNode => Query::NodeCoordinates { node },
         Method::OperatorAutopilotGetConfiguration => Query::AutopilotConfiguration,
         _ => Query::CatalogNodes { meta },
     };
@@ -228,7 +229,7 @@ fn empty_rows(method: Method) -> Rows {
         Method::HealthServiceChecks | Method::HealthNodeChecks | Method::HealthChecksInState => {
             Rows::Checks(Vec::new())
         }
-        Method::CoordinateListNodes => Rows::Coordinates(Vec::new()),
+        Method::CoordinateListNodes | Method::CoordinateNode => Rows::Coordinates(Vec::new()),
         _ => Rows::Nodes(Vec::new()),
     }
 }
@@ -296,6 +297,8 @@ pub(super) fn fits(method: Method, rows: &Rows) -> bool {
             Method::HealthServiceChecks | Method::HealthNodeChecks | Method::HealthChecksInState
         ),
         Rows::Autopilot(_) => method == Method::OperatorAutopilotGetConfiguration,
-        Rows::Coordinates(_) => method == Method::CoordinateListNodes,
+        Rows::Coordinates(_) => {
+            matches!(method, Method::CoordinateListNodes | Method::CoordinateNode)
+        }
     }
 }

@@ -21,6 +21,8 @@
 
 mod body;
 mod catalog;
+mod coordinates;
+mod health;
 mod internal;
 mod operator;
 pub mod snapshot;
@@ -43,7 +45,10 @@ pub enum Method {
     CatalogNodeServices,
     CatalogRegister,
     CatalogServiceNodes,
+    CoordinateListDatacenters,
     CoordinateListNodes,
+    CoordinateNode,
+    CoordinateUpdate,
     HealthChecksInState,
     HealthNodeChecks,
     HealthServiceChecks,
@@ -52,6 +57,7 @@ pub enum Method {
     InternalKeyringOperation,
     OperatorAutopilotGetConfiguration,
     OperatorAutopilotSetConfiguration,
+    OperatorServerHealth,
     KvsApply,
     KvsGet,
     KvsList,
@@ -67,14 +73,17 @@ pub enum Method {
 }
 
 impl Method {
-    const ALL: [Method; 26] = [
+    const ALL: [Method; 30] = [
         Method::CatalogDeregister,
         Method::CatalogListNodes,
         Method::CatalogListServices,
         Method::CatalogNodeServices,
         Method::CatalogRegister,
         Method::CatalogServiceNodes,
+        Method::CoordinateListDatacenters,
         Method::CoordinateListNodes,
+        Method::CoordinateNode,
+        Method::CoordinateUpdate,
         Method::HealthChecksInState,
         Method::HealthNodeChecks,
         Method::HealthServiceChecks,
@@ -83,6 +92,7 @@ impl Method {
         Method::InternalKeyringOperation,
         Method::OperatorAutopilotGetConfiguration,
         Method::OperatorAutopilotSetConfiguration,
+        Method::OperatorServerHealth,
         Method::KvsApply,
         Method::KvsGet,
         Method::KvsList,
@@ -109,13 +119,16 @@ impl Method {
             | Method::CatalogNodeServices
             | Method::CatalogServiceNodes
             | Method::CoordinateListNodes
+            | Method::CoordinateNode
             | Method::HealthChecksInState
             | Method::HealthNodeChecks
             | Method::HealthServiceChecks
             | Method::HealthServiceNodes
             | Method::OperatorAutopilotGetConfiguration => Family::Catalog,
             Method::InternalEventFire | Method::InternalKeyringOperation => Family::Internal,
-            Method::RaftGetConfiguration
+            Method::CoordinateListDatacenters | Method::CoordinateUpdate => Family::Coordinate,
+            Method::OperatorServerHealth
+            | Method::RaftGetConfiguration
             | Method::RaftRemovePeerByAddress
             | Method::RaftRemovePeerById
             | Method::RaftTransferLeader
@@ -135,7 +148,10 @@ impl Method {
             Method::CatalogNodeServices => "Catalog.NodeServices",
             Method::CatalogRegister => "Catalog.Register",
             Method::CatalogServiceNodes => "Catalog.ServiceNodes",
+            Method::CoordinateListDatacenters => "Coordinate.ListDatacenters",
             Method::CoordinateListNodes => "Coordinate.ListNodes",
+            Method::CoordinateNode => "Coordinate.Node",
+            Method::CoordinateUpdate => "Coordinate.Update",
             Method::HealthChecksInState => "Health.ChecksInState",
             Method::HealthNodeChecks => "Health.NodeChecks",
             Method::HealthServiceChecks => "Health.ServiceChecks",
@@ -144,6 +160,7 @@ impl Method {
             Method::InternalKeyringOperation => "Internal.KeyringOperation",
             Method::OperatorAutopilotGetConfiguration => "Operator.AutopilotGetConfiguration",
             Method::OperatorAutopilotSetConfiguration => "Operator.AutopilotSetConfiguration",
+            Method::OperatorServerHealth => "Operator.ServerHealth",
             Method::KvsApply => "KVS.Apply",
             Method::KvsGet => "KVS.Get",
             Method::KvsList => "KVS.List",
@@ -175,6 +192,9 @@ impl Method {
             Request::StatusPeers => Some(Method::StatusPeers),
             Request::StatusRaftStats => Some(Method::StatusRaftStats),
             Request::RaftConfiguration { .. } => Some(Method::RaftGetConfiguration),
+            Request::CoordinateUpdate(_) => Some(Method::CoordinateUpdate),
+            Request::CoordinateDatacenters => Some(Method::CoordinateListDatacenters),
+            Request::AutopilotHealth => Some(Method::OperatorServerHealth),
             Request::RemoveRaftPeer(PeerName::Id(_)) => Some(Method::RaftRemovePeerById),
             Request::RemoveRaftPeer(PeerName::Address(_)) => Some(Method::RaftRemovePeerByAddress),
             Request::TransferLeadership { .. } => Some(Method::RaftTransferLeader),
@@ -220,6 +240,7 @@ impl Method {
             Query::HealthState { .. } => Method::HealthChecksInState,
             Query::AutopilotConfiguration => Method::OperatorAutopilotGetConfiguration,
             Query::Coordinates => Method::CoordinateListNodes,
+            Query::NodeCoordinates { .. } => Method::CoordinateNode,
         }
     }
 }
@@ -237,6 +258,8 @@ enum Family {
     Internal,
     /// Of the set of servers.
     Operator,
+    /// Of where nodes are, beside the reads of the store.
+    Coordinate,
 }
 
 /// A request from another server.
@@ -320,7 +343,11 @@ pub fn encode_response(seq: u64, method: &str, result: &Result<Reply, Failure>, 
             method.family() == Family::Write
         }
         (Ok(Reply::Read { answer, .. }), Some(method)) => catalog::fits(method, &answer.rows),
-        (Ok(reply), Some(method)) => operator::fits(method, reply) || internal::fits(method, reply),
+        (Ok(reply), Some(method)) => {
+            operator::fits(method, reply)
+                || internal::fits(method, reply)
+                || coordinates::fits(method, reply)
+        }
         _ => false,
     };
     match (result, Method::from_name(method)) {

@@ -8,7 +8,7 @@
 //!   ServerStats                { LastContact, LastIndex, LastTerm }
 //! ```
 //!
-//! A peer is named by the method, and by the field that goes with it. Consul 1.9.8 cannot hand
+//! The health of the servers has a struct of its own: `health.rs`. A peer is named by the method, and by the field that goes with it. Consul 1.9.8 cannot hand
 //! leadership over on request, so the last struct and its method are our own; an empty `ID` lets the
 //! leader choose.
 
@@ -18,7 +18,7 @@ use crate::base::{LogIndex, ServerAddress, ServerId, Term, go_duration};
 use crate::wire::catalog::write_list;
 use crate::wire::msgpack::{DecodeError, Fault, Reader, Writer};
 
-use super::Method;
+use super::{Method, health};
 
 /// The contact of a server that never heard from a leader.
 const NEVER: &str = "never";
@@ -27,7 +27,10 @@ const NEVER: &str = "never";
 pub(super) fn write_request(request: &Request, datacenter: &str, writer: &mut Writer<'_>) {
     match request {
         Request::RaftConfiguration { stale } => write_plain(*stale, datacenter, writer),
-        Request::StatusLeader | Request::StatusPeers | Request::StatusRaftStats => {
+        Request::StatusLeader
+        | Request::StatusPeers
+        | Request::StatusRaftStats
+        | Request::AutopilotHealth => {
             write_plain(false, datacenter, writer);
         }
         Request::RemoveRaftPeer(name) => {
@@ -83,6 +86,7 @@ pub(super) fn read_request(
             let to = Some(ServerId::from(id)).filter(|_| !id.is_empty());
             Request::TransferLeadership { to }
         }
+        Method::OperatorServerHealth => Request::AutopilotHealth,
         Method::StatusLeader => Request::StatusLeader,
         Method::StatusPeers => Request::StatusPeers,
         Method::StatusRaftStats => Request::StatusRaftStats,
@@ -99,6 +103,9 @@ pub(super) fn write_reply(method: Method, reply: &Reply, writer: &mut Writer<'_>
             writer.map(2);
             writer.key("Index").uint(index.0);
             write_list(writer.key("Servers"), servers, write_server);
+        }
+        (Method::OperatorServerHealth, Reply::AutopilotHealth(report)) => {
+            health::write_report(report, writer);
         }
         (Method::StatusLeader, Reply::Leader(leader)) => {
             writer.str(leader.as_ref().map_or("", ServerAddress::as_str));
@@ -122,6 +129,7 @@ pub(super) fn fits(method: Method, reply: &Reply) -> bool {
     matches!(
         (method, reply),
         (Method::RaftGetConfiguration, Reply::RaftConfiguration { .. })
+            | (Method::OperatorServerHealth, Reply::AutopilotHealth(_))
             | (Method::StatusLeader, Reply::Leader(_))
             | (Method::StatusPeers, Reply::Peers(_))
             | (Method::StatusRaftStats, Reply::RaftStats(_))
@@ -159,6 +167,7 @@ pub(super) fn read_reply(method: Method, reader: &mut Reader<'_>) -> Result<Repl
             })?;
             Reply::RaftConfiguration { servers, index }
         }
+        Method::OperatorServerHealth => Reply::AutopilotHealth(health::read_report(reader)?),
         Method::StatusLeader => {
             let leader = reader.str()?;
             Reply::Leader(Some(ServerAddress::from(leader)).filter(|_| !leader.is_empty()))
