@@ -30,6 +30,7 @@ mod persist_recovery;
 mod persist_script;
 mod persist_watched;
 mod pool_cluster;
+mod pool_scale;
 mod pool_stories;
 mod raft_changes;
 mod raft_cluster;

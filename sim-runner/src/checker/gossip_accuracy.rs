@@ -22,12 +22,13 @@ use std::collections::BTreeMap;
 use crate::property::Judgement;
 use crate::scenario::model::Plan;
 use crate::trace::event::{Change, Header, Host, Pool, What};
-use crate::trace::members::{MemberStatus, POOLS, agents, host_of, live_with_view, seen_by};
+use crate::trace::members::{MemberStatus, host_of, seen_by};
 use crate::trace::view::View;
 
 use super::evidence::Evidence;
 use super::findings::{Findings, skipped};
 use super::gossip_times::{Calm, GossipTimes};
+use super::member_pairs::touched;
 use super::oracle::{Oracle, Seen, time};
 
 pub struct GossipAccuracy {
@@ -70,13 +71,12 @@ impl GossipAccuracy {
         }
     }
 
-    fn look(&mut self, at: i64, view: &View) {
-        self.open.retain(|(pool, observer, other), _| is_wrong(view, *pool, *observer, *other));
-        for pool in POOLS {
-            for observer in live_with_view(view, pool) {
-                for other in agents(view).filter(|it| is_wrong(view, pool, observer, *it)) {
-                    self.open.entry((pool, observer, other)).or_insert(at);
-                }
+    fn look(&mut self, seen: Seen<'_>) {
+        for (pool, observer, other) in touched(seen) {
+            if is_wrong(seen.view, pool, observer, other) {
+                self.open.entry((pool, observer, other)).or_insert(seen.event.at);
+            } else {
+                self.open.remove(&(pool, observer, other));
             }
         }
     }
@@ -136,7 +136,7 @@ impl Oracle for GossipAccuracy {
             _ => return self.calm.observe(seen.event),
         }
         self.calm.observe(seen.event);
-        self.look(seen.event.at, seen.view);
+        self.look(seen);
     }
 
     fn finish(mut self: Box<Self>, _: &Evidence, view: &View) -> Judgement {

@@ -18,12 +18,13 @@ use std::collections::BTreeMap;
 use crate::property::Judgement;
 use crate::scenario::model::Plan;
 use crate::trace::event::{Change, Header, Host, Pool, What};
-use crate::trace::members::{self, MemberStatus, POOLS, agents, host_of, seen_by};
+use crate::trace::members::{MemberStatus, agents, host_of, seen_by};
 use crate::trace::view::View;
 
 use super::evidence::Evidence;
 use super::findings::{Findings, skipped};
 use super::gossip_times::{Calm, GossipTimes};
+use super::member_pairs::touched;
 use super::oracle::{Oracle, Seen, time};
 
 pub struct GossipCompleteness {
@@ -47,15 +48,12 @@ impl GossipCompleteness {
     }
 
     /// Takes note of what is open after an event.
-    fn look(&mut self, at: i64, view: &View) {
-        let before = self.open.len();
-        self.open.retain(|(pool, observer, gone), _| lists_ended(view, *pool, *observer, *gone));
-        self.findings.judge((before - self.open.len()) as u64);
-        for pool in POOLS {
-            for observer in members::live_with_view(view, pool) {
-                for gone in agents(view).filter(|gone| lists_ended(view, pool, observer, *gone)) {
-                    self.open.entry((pool, observer, gone)).or_insert(at);
-                }
+    fn look(&mut self, seen: Seen<'_>) {
+        for (pool, observer, gone) in touched(seen) {
+            if lists_ended(seen.view, pool, observer, gone) {
+                self.open.entry((pool, observer, gone)).or_insert(seen.event.at);
+            } else if self.open.remove(&(pool, observer, gone)).is_some() {
+                self.findings.judge(1);
             }
         }
     }
@@ -113,7 +111,7 @@ impl Oracle for GossipCompleteness {
             What::Started | What::Ended { .. } | What::Paused | What::Resumed => {}
             _ => return,
         }
-        self.look(seen.event.at, seen.view);
+        self.look(seen);
     }
 
     fn finish(mut self: Box<Self>, _: &Evidence, view: &View) -> Judgement {

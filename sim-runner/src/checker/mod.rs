@@ -29,6 +29,7 @@ pub mod linearizable;
 mod links;
 mod liveness;
 mod log_matching;
+mod member_pairs;
 mod no_panic;
 mod no_stale_resurrection;
 pub mod oracle;

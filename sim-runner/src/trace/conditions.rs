@@ -16,6 +16,8 @@
 //! alive(n1)` is `alive(n1)`. Of what nobody has an opinion of there is the view of nobody, in which
 //! no leader is named and no member listed.
 
+use std::cell::OnceCell;
+
 use proconsul::base::quorum::majority;
 
 use crate::scenario::model::{Comparison, Condition, EventPattern, Fact, Number, State, Target};
@@ -40,7 +42,8 @@ pub fn holds_counting(condition: &Condition, view: &View, counts: &Tallies) -> b
     let servers: Vec<Host> = view.live_members().collect();
     let members: Vec<Host> = members::live_with_view(view, Pool::Lan).collect();
     let whose = Whose { servers: &servers, members: &members };
-    let see = |of| Eyes { view, counts, whose, of, asked: false }.see(condition);
+    let facts = Facts::default();
+    let see = |of| Eyes { view, counts, facts: &facts, whose, of, asked: false }.see(condition);
     let agents = members::agents(view).filter(|host| view.node(*host).live());
     let mut answers = agents.filter_map(|host| see(Some(host))).peekable();
     if answers.peek().is_none() {
@@ -82,11 +85,20 @@ struct Whose<'a> {
     members: &'a [Host],
 }
 
+/// What is dear to find out and the same to everybody: found out once, when somebody asks.
+#[derive(Default)]
+struct Facts {
+    members_converged: OnceCell<bool>,
+    writable: OnceCell<bool>,
+    logs_converged: OnceCell<bool>,
+}
+
 /// Somebody's view of the cluster.
 #[derive(Clone, Copy)]
 struct Eyes<'a> {
     view: &'a View,
     counts: &'a Tallies,
+    facts: &'a Facts,
     whose: Whose<'a>,
     /// Whose; nobody's when nobody who could have one is live.
     of: Option<Host>,
@@ -160,9 +172,12 @@ impl Eyes<'_> {
             State::Failed(target) => self.lists(target, |it| it == MemberStatus::Failed),
             State::Left(target) => self.lists(target, |it| it == MemberStatus::Left),
             State::Member(target) => self.lists(target, |_| true),
-            State::MembersConverged => members::unconverged(view, false).is_none(),
-            State::Writable => writable(view),
-            State::LogsConverged => logs_converged(view),
+            State::MembersConverged => {
+                let converged = || members::unconverged(view, false).is_none();
+                *self.facts.members_converged.get_or_init(converged)
+            }
+            State::Writable => *self.facts.writable.get_or_init(|| writable(view)),
+            State::LogsConverged => *self.facts.logs_converged.get_or_init(|| logs_converged(view)),
         }
     }
 
@@ -215,8 +230,7 @@ impl Eyes<'_> {
             Number::LeadersPerTerm => whole(view.most_leaders_per_term()),
             Number::Voters => whole(self.voters().len() as u64),
             Number::Members => {
-                let alive =
-                    |host| self.view.node(host).members.count(Pool::Lan, MemberStatus::Alive);
+                let alive = |host| self.view.node(host).members.alive(Pool::Lan);
                 whole(self.of.map_or(0, alive))
             }
             Number::Term => self.of.map(|host| (view.node(host).term, 1)),

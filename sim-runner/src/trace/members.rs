@@ -18,8 +18,14 @@
 //! lists as alive and the other not at all. Failed and left members need not be known: memberlist
 //! tells a newcomer of nobody that is not alive (spec cluster 1.14 and 1.15, "unknown: ignore"), and
 //! each agent forgets them in its own time (spec cluster 2.11).
+//!
+//! Lists of hundreds of members are compared at almost every event of a boot, so each carries a
+//! digest of what it says: equal lists (of a calm pool, all) are looked at once. Two different lists
+//! with one digest of 128 bits would pass for equal; no member chooses its name with that in mind.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use super::event::{Change, Host, HostKind, Pool, What};
 use super::view::View;
@@ -48,17 +54,65 @@ impl MemberStatus {
     }
 }
 
-/// One agent's list of members, by pool and name.
+/// One agent's lists of members.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Members {
-    lan: BTreeMap<String, MemberStatus>,
-    wan: BTreeMap<String, MemberStatus>,
+    lan: List,
+    wan: List,
+}
+
+/// Those of one pool, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct List {
+    by_name: BTreeMap<String, MemberStatus>,
+    alive: u64,
+    /// The sum of what each member adds.
+    digest: u128,
+}
+
+impl List {
+    /// Whether that is news.
+    fn set(&mut self, name: &str, status: MemberStatus) -> bool {
+        match self.by_name.get_mut(name) {
+            Some(known) if *known == status => return false,
+            Some(known) => {
+                let before = std::mem::replace(known, status);
+                self.discount(name, before);
+            }
+            None => {
+                self.by_name.insert(name.to_owned(), status);
+            }
+        }
+        self.alive += u64::from(status == MemberStatus::Alive);
+        self.digest = self.digest.wrapping_add(weight(name, status));
+        true
+    }
+
+    fn remove(&mut self, name: &str) -> bool {
+        let Some(before) = self.by_name.remove(name) else { return false };
+        self.discount(name, before);
+        true
+    }
+
+    fn discount(&mut self, name: &str, before: MemberStatus) {
+        self.alive -= u64::from(before == MemberStatus::Alive);
+        self.digest = self.digest.wrapping_sub(weight(name, before));
+    }
+}
+
+/// What a member adds to the digest of a list.
+fn weight(name: &str, status: MemberStatus) -> u128 {
+    xxh3_128_with_seed(name.as_bytes(), status as u64)
 }
 
 impl Members {
     /// Those of one pool.
     #[must_use]
     pub fn of(&self, pool: Pool) -> &BTreeMap<String, MemberStatus> {
+        &self.list(pool).by_name
+    }
+
+    fn list(&self, pool: Pool) -> &List {
         match pool {
             Pool::Lan => &self.lan,
             Pool::Wan => &self.wan,
@@ -71,10 +125,10 @@ impl Members {
         !self.of(pool).is_empty()
     }
 
-    /// How many it lists with this status.
+    /// How many it lists as alive.
     #[must_use]
-    pub fn count(&self, pool: Pool, status: MemberStatus) -> u64 {
-        self.of(pool).values().filter(|it| **it == status).count() as u64
+    pub fn alive(&self, pool: Pool) -> u64 {
+        self.list(pool).alive
     }
 
     /// Takes in what concerns members; whether it did.
@@ -93,10 +147,10 @@ impl Members {
             Change::Joined => MemberStatus::Alive,
             Change::Failed => MemberStatus::Failed,
             Change::Left => MemberStatus::Left,
-            Change::Reaped => return members.remove(about).is_some(),
+            Change::Reaped => return members.remove(about),
             Change::Updated => return false,
         };
-        members.insert(about.clone(), status) != Some(status)
+        members.set(about, status)
     }
 }
 
@@ -172,13 +226,21 @@ fn host_part(member: &str) -> &str {
 /// The first member about whom two related agents do not agree.
 #[must_use]
 pub fn difference(view: &View, pool: Pool) -> Option<Difference> {
-    let observers: Vec<Host> = live_with_view(view, pool).collect();
-    for (place, a) in observers.iter().enumerate() {
-        for b in &observers[place + 1..] {
-            if related(view, pool, *a, *b)
-                && let Some((about, seen)) = disagree(view, pool, *a, *b)
-            {
-                return Some(Difference { pool, between: (*a, *b), about, seen });
+    let digest = |host: Host| view.node(host).members.list(pool).digest;
+    let observers: Vec<(Host, u128)> =
+        live_with_view(view, pool).map(|host| (host, digest(host))).collect();
+    // Lists that differ without a difference in our sense: not compared twice.
+    let mut compatible: BTreeSet<(u128, u128)> = BTreeSet::new();
+    for (place, (a, says)) in observers.iter().enumerate() {
+        for (b, other) in observers[place + 1..].iter().filter(|(_, other)| other != says) {
+            if compatible.contains(&(*says, *other)) || !related(view, pool, *a, *b) {
+                continue;
+            }
+            match disagree(view, pool, *a, *b) {
+                Some((about, seen)) => {
+                    return Some(Difference { pool, between: (*a, *b), about, seen });
+                }
+                None => drop(compatible.insert((*says, *other))),
             }
         }
     }
@@ -225,7 +287,7 @@ pub fn unconverged(view: &View, joined: bool) -> Option<String> {
         if let Some(difference) = difference(view, pool) {
             return Some(difference.sentence(view));
         }
-        for observer in live_with_view(view, pool) {
+        for observer in of_different_lists(view, pool, live_with_view(view, pool)) {
             let listed = view.node(observer).members.of(pool).iter();
             let alive = listed.filter(|(_, status)| **status == MemberStatus::Alive);
             let gone = |host: &Host| !view.node(*host).live();
@@ -237,10 +299,22 @@ pub fn unconverged(view: &View, joined: bool) -> Option<String> {
             }
         }
     }
-    let pairs = live.iter().flat_map(|a| live.iter().map(|b| (*a, *b)));
-    let missing = |(a, b): &(Host, Host)| {
-        seen_by(view, Pool::Lan, *a, *b) != Some(MemberStatus::Alive) && joined
-    };
-    let (a, b) = pairs.into_iter().find(missing)?;
+    if !joined {
+        return None;
+    }
+    let different = of_different_lists(view, Pool::Lan, live.iter().copied());
+    let mut pairs = different.flat_map(|a| live.iter().map(move |b| (a, *b)));
+    let lists = |a: Host, b: Host| seen_by(view, Pool::Lan, a, b) == Some(MemberStatus::Alive);
+    let (a, b) = pairs.find(|(a, b)| !lists(*a, *b))?;
     Some(format!("{} does not list {} as alive", name(a), name(b)))
+}
+
+/// Of agents whose lists are equal only the first.
+fn of_different_lists(
+    view: &View,
+    pool: Pool,
+    agents: impl Iterator<Item = Host>,
+) -> impl Iterator<Item = Host> {
+    let mut seen = BTreeSet::new();
+    agents.filter(move |host| seen.insert(view.node(*host).members.list(pool).digest))
 }

@@ -43,6 +43,7 @@ pub struct StepView {
 pub struct View {
     nodes: Vec<NodeView>,
     addresses: BTreeMap<String, Host>,
+    names: BTreeMap<String, Host>,
     now: i64,
     revision: u64,
     /// Who was elected, in order.
@@ -67,6 +68,7 @@ impl View {
         Self {
             nodes: header.hosts.iter().map(NodeView::new).collect(),
             addresses: addresses(header),
+            names: names(header),
             now: i64::MIN,
             revision: 0,
             elected: Vec::new(),
@@ -327,7 +329,7 @@ impl View {
     /// The host of this name.
     #[must_use]
     pub fn host(&self, name: &str) -> Option<Host> {
-        (0..).map(Host).zip(&self.nodes).find(|(_, node)| node.name == name).map(|(host, _)| host)
+        self.names.get(name).copied()
     }
 
     /// The server that leads: of several that think so, the one with the highest term; a paused one
@@ -373,6 +375,15 @@ impl View {
     pub fn last_killed(&self) -> &[Host] {
         &self.last_killed
     }
+}
+
+/// All hosts by name; of two of one name the first.
+fn names(header: &Header) -> BTreeMap<String, Host> {
+    let mut names = BTreeMap::new();
+    for (host, info) in (0..).map(Host).zip(&header.hosts) {
+        names.entry(info.name.clone()).or_insert(host);
+    }
+    names
 }
 
 /// Raft addresses of all hosts.

@@ -106,7 +106,10 @@ fn watch(evidence: &Evidence, watches: &mut [Watch<'_>], stale: &[i64], end: i64
         }
     }
     stale.for_each(|at| watches.iter_mut().for_each(|watch| watch.stale_read(at)));
-    watches.iter_mut().for_each(|watch| watch.span(now, end.saturating_add(1), &view));
+    for watch in watches {
+        watch.span(now, end.saturating_add(1), &view);
+        watch.end(&view);
+    }
 }
 
 fn is_write(operation: &Operation) -> bool {

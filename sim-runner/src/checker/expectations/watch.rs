@@ -101,7 +101,7 @@ impl<'a> Watch<'a> {
         let Some(Fact::Condition(condition)) = fact_of(&self.expect.rule) else { return };
         let at_end = matches!(self.expect.rule, Rule::AtEnd(_));
         let over = from > self.window.1 && self.holds_since.is_none();
-        if to <= self.window.0 || (over && !at_end) {
+        if to <= self.window.0 || over || at_end {
             return;
         }
         let value = match self.known {
@@ -109,7 +109,6 @@ impl<'a> Watch<'a> {
             _ => holds_counting(condition, view, &self.counts),
         };
         self.known = Some((view.revision(), value));
-        self.at_end = value;
         let start = from.max(self.window.0);
         if !value {
             self.holds_since = None;
@@ -125,6 +124,13 @@ impl<'a> Watch<'a> {
         let needed = self.expect.at_least.map_or(0, ns);
         if let Some(since) = self.holds_since.filter(|since| to.saturating_sub(*since) >= needed) {
             self.long_enough.get_or_insert(since);
+        }
+    }
+
+    /// The run is over: what is asked of its end alone is looked at only here.
+    pub(super) fn end(&mut self, view: &View) {
+        if let Rule::AtEnd(Fact::Condition(condition)) = &self.expect.rule {
+            self.at_end = holds_counting(condition, view, &self.counts);
         }
     }
 
