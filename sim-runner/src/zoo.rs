@@ -275,6 +275,20 @@ pub const PLANTS: &[Plant] = &[
                 hashicorp/memberlist#311 were stuck in)",
     },
     Plant {
+        name: "suspicion-outlives-refutation",
+        property: "gossip-accuracy",
+        scenario: "scenarios/zoo/gossip.toml",
+        story: "the timer of a suspicion runs on though the member has contradicted it, and at its end \
+                the new incarnation is declared dead (daos-stack/daos#18635)",
+    },
+    Plant {
+        name: "nobody-reconnects",
+        property: "gossip-accuracy",
+        scenario: "scenarios/zoo/gossip_halves.toml",
+        story: "nobody speaks first to one that it takes for failed, and two halves of a cluster never \
+                meet again (caio/foca#15, apache/incubator-retired-gossip#9)",
+    },
+    Plant {
         name: "older-alive-believed",
         property: "incarnation-monotonic",
         scenario: "scenarios/zoo/gossip.toml",
@@ -282,11 +296,46 @@ pub const PLANTS: &[Plant] = &[
                 (al8n/memberlist#157)",
     },
     Plant {
+        name: "old-suspicion-believed",
+        property: "incarnation-monotonic",
+        scenario: "scenarios/zoo/gossip.toml",
+        story: "a suspicion is believed though the member has contradicted it since (overrides that \
+                are not those of SWIM, habitat-sh/habitat#5571)",
+    },
+    Plant {
+        name: "refutes-by-one",
+        property: "incarnation-monotonic",
+        scenario: "scenarios/zoo/gossip.toml",
+        story: "a member that has started anew contradicts with its own next incarnation, not with \
+                one above that of the accusation (habitat-sh/habitat#5581)",
+    },
+    Plant {
         name: "dead-revived-by-old-word",
         property: "no-stale-resurrection",
         scenario: "scenarios/zoo/gossip.toml",
         story: "a dead member lives again by word of the incarnation at which it died \
                 (al8n/memberlist#197)",
+    },
+    Plant {
+        name: "left-revived-by-lagging-peer",
+        property: "no-stale-resurrection",
+        scenario: "scenarios/zoo/gossip_lag.toml",
+        story: "a member that has left is back by word of one that has not heard of it yet \
+                (akkadotnet/akka.net#8467, akka/akka-core#1731)",
+    },
+    Plant {
+        name: "forgotten-are-revived",
+        property: "no-stale-resurrection",
+        scenario: "scenarios/zoo/gossip.toml",
+        story: "a member that was forgotten is taken for new and alive when somebody who has not \
+                forgotten it yet tells that it is dead (atomix/atomix#962)",
+    },
+    Plant {
+        name: "leave-of-failed-ignored",
+        property: "views-converge",
+        scenario: "scenarios/zoo/gossip.toml",
+        story: "a member that leaves stays listed as failed by those who thought so before they heard \
+                of it (hashicorp/consul#3706, of its second cause)",
     },
     Plant {
         name: "left-stays-left",

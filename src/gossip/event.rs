@@ -29,6 +29,8 @@ pub enum Event {
         by: NodeName,
         /// What it said we were: suspect or dead.
         claimed: MemberState,
+        /// At which incarnation it said so.
+        accused: Incarnation,
         /// The incarnation now.
         incarnation: Incarnation,
     },

@@ -153,8 +153,9 @@ impl Pool {
         let mut from_swim = Vec::new();
         let mut from_serf = Vec::new();
         let mut pool = Self {
-            swim: Swim::new(swim, prng.fork("swim"), faults, now, &mut from_swim),
-            serf: Serf::new(serf, codec, admission, previous, prng, now, &mut from_serf),
+            swim: Swim::new(swim, prng.fork("swim"), faults.clone(), now, &mut from_swim),
+            serf: Serf::new(serf, codec, admission, previous, prng, now, &mut from_serf)
+                .with_faults(faults),
             encrypted,
             work: VecDeque::new(),
             from_swim: Vec::new(),

@@ -108,7 +108,7 @@ fn scenarios_that_mean_nothing() {
     refuse_text(&step("do = \"kill\"\ntarget = \"users\""), &["s.toml:7:", "partition"]);
     refuse_text(&step("do = \"kill\""), &["s.toml:6:", "needs `target`"]);
     refuse_text(&step("do = \"note\"\ntext = \"x\"\nfor = \"2s\""), &["s.toml:8:", "undo"]);
-    refuse_text(&step("do = \"readdress\"\ntarget = \"n1\""), &["s.toml:6:", "not built"]);
+    refuse_text(&step("do = \"upgrade\"\ntarget = \"n1\""), &["s.toml:6:", "not built"]);
     refuse_text(&step("do = \"wait\"\nfor = 5"), &["s.toml:7:", "\"5s\""]);
     refuse_text(
         &step("at = \"1s\"\nafter = \"leader-elected\"\ndo = \"note\"\ntext = \"x\""),

@@ -342,7 +342,8 @@ fn what_is_said_of_members_survives_expand() {
         outside,
         outside,
         outside,
-        Some(9),
+        outside,
+        Some(10),
     ];
     assert_eq!(parents, expected);
 }

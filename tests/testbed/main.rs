@@ -12,6 +12,7 @@ mod fabric_suite;
 mod language_errors;
 mod language_garbage;
 mod language_plan;
+mod language_reference;
 mod linearizable_brute;
 mod linearizable_cases;
 mod linearizable_folder;

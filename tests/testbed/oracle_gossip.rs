@@ -198,20 +198,31 @@ fn two_that_can_reach_each_other_find_each_other_again() {
 #[test]
 fn incarnations_grow() {
     use SwimState::{Alive, Dead, Suspect};
-    let refuted = |incarnation| What::Refuted { pool: Pool::Lan, by: "n1".to_owned(), incarnation };
+    let against = |accused, incarnation| What::Refuted {
+        pool: Pool::Lan,
+        by: "n1".to_owned(),
+        accused,
+        incarnation,
+    };
+    let refuted = |incarnation| against(1, incarnation);
     let mut story = joined();
     story.push(N1, swim(N1, None, Alive, 1)).push(N1, refuted(2)).push(N1, refuted(5));
     story.push(N2, swim(N1, None, Alive, 5)).push(N2, swim(N1, Some(Alive), Suspect, 5));
-    story.push(N2, swim(N1, Some(Suspect), Alive, 6)).push(N2, swim(N1, Some(Alive), Dead, 6));
+    story.push(N2, swim(N1, Some(Suspect), Alive, 6)).push(N2, swim(N1, Some(Alive), Suspect, 6));
+    story.push(N2, swim(N1, Some(Suspect), Dead, 6));
     // Forgotten, and come back as another process of that name.
     story.push(N2, swim(N1, None, Alive, 1));
-    story.push(N2, swim(N1, Some(Alive), Dead, 1));
+    story.push(N2, swim(N1, Some(Alive), Suspect, 1));
+    story.push(N2, swim(N1, Some(Suspect), Dead, 1));
     story.at(40 * SECOND).push(N2, swim_at(N1, "10.0.0.77:8301", Some(Dead), Alive, 0));
     story.assert_accepted();
 
     let mut again = story.clone();
     again.push(N1, refuted(5));
     again.assert_caught("incarnation-monotonic: a refutation without a new incarnation");
+    let mut below = story.clone();
+    below.push(N1, against(9, 9));
+    below.assert_caught("incarnation-monotonic: a refutation below the accusation");
     let mut back = story.clone();
     back.push(N1, refuted(4));
     back.assert_caught("incarnation-monotonic: an own incarnation went back");
@@ -250,6 +261,42 @@ fn nobody_comes_back_by_old_word() {
     assert!(told(Dead, moved(Dead), 31), "reclaimed");
     assert!(!told(Dead, moved(Dead), 20), "too early");
     assert!(!told(Suspect, moved(Suspect), 100), "a conflict");
+}
+
+#[test]
+fn ghosts_do_not_walk() {
+    use SwimState::{Alive, Dead, Suspect};
+    let gone = |story: &mut Story, host| {
+        story.push(host, swim(N3, None, Alive, 3)).push(host, swim(N3, Some(Alive), Suspect, 3));
+        story.push(host, swim(N3, Some(Suspect), Dead, 3));
+    };
+    let mut story = joined();
+    killed(&mut story, N3, 10, &[N1, N2]);
+    gone(&mut story, N1);
+    let mut lagging = story.clone();
+    gone(&mut story, N2);
+    story.at(60 * SECOND).push(N1, swim(N3, None, Alive, 3));
+    story.assert_caught("no-stale-resurrection: a ghost came back");
+    story.events.pop();
+    story.at(50 * SECOND).push(N1, swim(N3, None, Alive, 3));
+    story.assert_accepted();
+    // Where somebody has not noticed, it may tell.
+    lagging.push(N2, swim(N3, None, Alive, 3));
+    lagging.at(60 * SECOND).push(N1, swim(N3, None, Alive, 3));
+    lagging.assert_accepted();
+}
+
+#[test]
+fn nobody_dies_without_a_suspicion() {
+    use SwimState::{Alive, Dead, Suspect};
+    let mut story = joined();
+    story.push(N1, swim(N3, None, Alive, 1)).push(N2, swim(N3, None, Alive, 1));
+    story.push(N2, swim(N3, Some(Alive), Suspect, 1)).push(N2, swim(N3, Some(Suspect), Dead, 1));
+    // Another may hear of the death and not of the suspicion.
+    story.push(N1, swim(N3, Some(Alive), Dead, 1));
+    story.assert_accepted();
+    story.push(N1, swim(N3, Some(Dead), Alive, 2)).push(N1, swim(N3, Some(Alive), Dead, 2));
+    story.assert_caught("gossip-accuracy: an agent was declared dead that nobody suspects");
 }
 
 #[test]

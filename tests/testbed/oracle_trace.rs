@@ -101,7 +101,7 @@ fn every_kind(a: u64, b: u64, text: &str, host: Host, flag: bool) -> Vec<What> {
             to: SwimState::Dead,
             incarnation: step,
         },
-        What::Refuted { pool: Pool::Lan, by: text(), incarnation: step },
+        What::Refuted { pool: Pool::Lan, by: text(), accused: step, incarnation: step },
         What::Member {
             pool: Pool::Lan,
             about: text(),

@@ -8,7 +8,7 @@ use std::process::Command;
 use sim_runner::report::FirstDifference;
 use sim_runner::report::verdict::RunVerdict;
 
-use crate::report_fixture::{Fixture, holding, violated};
+use crate::report_fixture::{Fixture, holding, violated, with_members};
 
 fn chromium() -> Option<PathBuf> {
     let known = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
@@ -173,6 +173,33 @@ fn a_click_shows_what_is_under_it() {
         return;
     };
     assert_eq!(page.attribute("data-said"), "tip op Operation");
+}
+
+#[test]
+fn what_others_think_of_a_node_is_a_band_that_tells_who_and_since_when() {
+    // The band that says more when it is pointed at; its place depends on the lanes above it.
+    let actions = r##"
+        const tips = new Set();
+        for (let y = 120; y < canvas.clientHeight; y += 3) {
+            mouse("pointermove", 700, y);
+            const tip = document.getElementById("tip");
+            if (!tip.hidden) tips.add(tip.textContent);
+        }
+        const found = [...tips].filter((each) => each.startsWith("n1 is failed"));
+        tell(found.length ? found[0] : "nothing");
+    "##;
+    let fixture = with_members();
+    let script = format!("{PERSON}{actions}");
+    let Some(page) = open_and(&fixture, "#t=14.5&w=0.8&sel=seen:n1:14000000", &script) else {
+        return;
+    };
+    assert_eq!(page.attribute("data-selected"), "seen:n1:14000000");
+    let said = page.attribute("data-said");
+    assert!(said.starts_with("n1 is failed at n2 since 14.0 s; alive at n3"), "{said}");
+    assert!(page.dom.contains("As others see it"), "no details");
+    let Some(page) = open(&fixture, "#t=16&w=1&q=failed%20n2%20alive") else { return };
+    assert_eq!(page.attribute("data-matches"), "1", "the band is not found");
+    assert!(page.dom.contains("failed at n2 and n3"), "the table of nodes does not say it");
 }
 
 #[test]

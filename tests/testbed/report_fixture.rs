@@ -13,7 +13,7 @@ use sim_runner::report::html::{Evidence, page};
 use sim_runner::report::verdict::RunVerdict;
 use sim_runner::report::{OperationTally, ReadTally, RunResult};
 use sim_runner::trace::event::{
-    Ending, EntryRef, Header, Host, HostInfo, HostKind, Role, TraceEvent, What,
+    Change, Ending, EntryRef, Header, Host, HostInfo, HostKind, Pool, Role, TraceEvent, What,
 };
 
 const MS: i64 = 1_000_000;
@@ -54,6 +54,31 @@ pub fn holding() -> Fixture {
 /// A run in which a deposed leader answers a consistent read from the past.
 pub fn violated() -> Fixture {
     build(Some(27_960))
+}
+
+/// A run in which n2 and n3 list n1 as failed while it is down for the first time.
+pub fn with_members() -> Fixture {
+    let mut fixture = holding();
+    let mut tell = |at_ms: i64, host: u16, about: &str, change| {
+        let about = about.to_owned();
+        let what = What::Member { pool: Pool::Lan, about, change, forced: false, ltime: 1 };
+        fixture.events.push(TraceEvent { at: at_ms * MS, host: Host(host), what });
+    };
+    for host in 0..3 {
+        for about in ["n1", "n2", "n3"] {
+            tell(-1_000, host, about, Change::Joined);
+        }
+    }
+    tell(14_000, 1, "n1", Change::Failed);
+    tell(15_000, 2, "n1", Change::Failed);
+    for host in [1, 2] {
+        tell(18_500, host, "n1", Change::Joined);
+    }
+    for about in ["n2", "n3"] {
+        tell(18_500, 0, about, Change::Joined);
+    }
+    fixture.events.sort_by_key(|event| event.at);
+    fixture
 }
 
 fn build(stale_read_at_ms: Option<i64>) -> Fixture {

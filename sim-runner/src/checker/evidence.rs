@@ -114,7 +114,7 @@ fn oracles(plan: &Plan, header: &Header) -> Vec<Box<dyn Oracle>> {
         Box::new(GossipCompleteness::new(plan, header)),
         Box::new(GossipAccuracy::new(plan, header)),
         Box::new(IncarnationMonotonic::new()),
-        Box::new(NoStaleResurrection::new()),
+        Box::new(NoStaleResurrection::new(plan, header)),
         Box::new(ViewsConverge::new(plan, header)),
         Box::new(UserEvents),
     ]

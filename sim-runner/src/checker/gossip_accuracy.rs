@@ -1,10 +1,12 @@
 //! **gossip-accuracy**: nobody who is well is called failed (SWIM paper 4.2; Lifeguard paper; spec
-//! cluster 11.6, 62 and 64). Two statements:
+//! cluster 11.6, 62 and 64). Three statements:
 //!
 //! 1. No live agent is declared failed while nothing is wrong, nor has been for as long as an old
 //!    suspicion could last.
 //! 2. Of two live agents that know each other and between which nothing is wrong, neither lists the
 //!    other as failed for longer than a few exchanges of state take.
+//! 3. Nobody is declared dead under an incarnation under which nobody has suspected it: who has
+//!    contradicted a suspicion has ended it.
 //!
 //! ```text
 //!  ──┤cut├── aftermath ──┤ 1: no declaration from here on
@@ -15,13 +17,14 @@
 //! went, no link, disk or clock ill, the scenario's own network good: `gossip_times.rs`), because a
 //! suspicion that was right elsewhere may travel. An agent that is on its way out is no longer
 //! anybody's: when the word of its leaving is lost, `failed` is what Serf makes of it (spec cluster
-//! 2.7). An agent that knows nothing of the other has not joined it.
+//! 2.7). An agent that knows nothing of the other has not joined it. The third holds in any weather: all
+//! word of a death comes from the end of somebody's suspicion, and carries its incarnation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::property::Judgement;
 use crate::scenario::model::Plan;
-use crate::trace::event::{Change, Header, Host, Pool, What};
+use crate::trace::event::{Change, Header, Host, Pool, SwimState, What};
 use crate::trace::members::{MemberStatus, host_of, seen_by};
 use crate::trace::view::View;
 
@@ -36,6 +39,8 @@ pub struct GossipAccuracy {
     calm: Calm,
     /// Who lists whom as failed although both could know better, and since when.
     open: BTreeMap<(Pool, Host, Host), i64>,
+    /// Which member was ever suspected under which incarnation.
+    suspected: BTreeSet<(Pool, String, u32)>,
     told: bool,
     findings: Findings,
 }
@@ -46,6 +51,7 @@ impl GossipAccuracy {
             times: GossipTimes::of(plan, header),
             calm: Calm::new(plan, header),
             open: BTreeMap::new(),
+            suspected: BTreeSet::new(),
             told: false,
             findings: Findings::new("gossip-accuracy"),
         }
@@ -69,6 +75,22 @@ impl GossipAccuracy {
             let fact = "a live agent was declared failed in calm";
             self.findings.violation(seen.event.at, fact, summary, Some(seen.index));
         }
+    }
+
+    fn died(&mut self, seen: Seen<'_>, pool: Pool, about: &str, incarnation: u32) {
+        self.findings.judge(1);
+        if self.suspected.contains(&(pool, about.to_owned(), incarnation)) {
+            return;
+        }
+        let summary = format!(
+            "{} took {about} for dead in the {} pool at {} under incarnation {incarnation}, under \
+             which nobody has suspected it",
+            seen.name(),
+            pool.word(),
+            seen.time()
+        );
+        let fact = "an agent was declared dead that nobody suspects";
+        self.findings.violation(seen.event.at, fact, summary, Some(seen.index));
     }
 
     fn look(&mut self, seen: Seen<'_>) {
@@ -131,6 +153,13 @@ impl Oracle for GossipAccuracy {
                 if let (Some(accused), Change::Failed) = (about, change) {
                     self.declared(seen, *pool, accused);
                 }
+            }
+            What::Swim { pool, about, to: SwimState::Suspect, incarnation, .. } => {
+                self.suspected.insert((*pool, about.clone(), *incarnation));
+                return;
+            }
+            What::Swim { pool, about, to: SwimState::Dead, incarnation, .. } => {
+                return self.died(seen, *pool, about, *incarnation);
             }
             What::Started | What::Ended { .. } | What::Paused | What::Resumed => {}
             _ => return self.calm.observe(seen.event),

@@ -26,7 +26,7 @@ use crate::scenario::model::{NetworkPlan, NodePlan, Plan};
 use crate::trace::event::{Header, Host, HostKind, Pool, TraceEvent, What};
 
 /// What is on its way when a bound has run out.
-const SLACK_NS: i64 = 10_000_000_000;
+pub const SLACK_NS: i64 = 10_000_000_000;
 /// How much longer than its interval the probe of a member that is gone may take
 /// (AwarenessMaxMultiplier).
 const AWARENESS: i64 = 8;

@@ -1,5 +1,5 @@
 //! **incarnation-monotonic**: an agent's own incarnation never goes back in one process life, and
-//! grows with every refutation; and the incarnation that an agent holds of a member never goes back
+//! grows with every refutation, beyond the incarnation that was accused; and the incarnation that an agent holds of a member never goes back
 //! while it knows the member (SWIM paper 4.2; spec cluster 1.13 to 1.16 and 11.6, 60).
 //!
 //! No stricter than the truth: all counts start anew with the process of whoever counts. A member that
@@ -37,10 +37,19 @@ impl IncarnationMonotonic {
         }
     }
 
-    fn refutes(&mut self, seen: Seen<'_>, pool: Pool, incarnation: u32) {
+    fn refutes(&mut self, seen: Seen<'_>, pool: Pool, accused: u32, incarnation: u32) {
         let who = (pool, seen.event.host);
         let before = self.refuted.insert(who, incarnation);
         self.own(seen, pool, incarnation);
+        if incarnation <= accused && accused < u32::MAX {
+            let (name, time) = (seen.name(), seen.time());
+            let summary = format!(
+                "{name} refuted under incarnation {incarnation} in the {} pool at {time} what was \
+                 said of its incarnation {accused}: nobody who heard that would heed it",
+                pool.word()
+            );
+            self.report("a refutation below the accusation", summary, seen);
+        }
         if before == Some(incarnation) {
             let (name, time) = (seen.name(), seen.time());
             let summary = format!(
@@ -99,7 +108,9 @@ impl Oracle for IncarnationMonotonic {
                 self.refuted.retain(|(_, agent), _| *agent != host);
                 self.own.retain(|(_, agent), _| *agent != host);
             }
-            What::Refuted { pool, incarnation, .. } => self.refutes(seen, *pool, *incarnation),
+            What::Refuted { pool, accused, incarnation, .. } => {
+                self.refutes(seen, *pool, *accused, *incarnation);
+            }
             What::Swim { pool, about, incarnation, .. } if is_self(seen, *pool, about) => {
                 self.own(seen, *pool, *incarnation);
             }

@@ -12,26 +12,35 @@
 //! | dead | another | it has been dead for 30 s: reclaimed (Consul's DeadNodeReclaimTime) |
 //! | suspect | another | never: a conflict |
 //!
-//! No stricter than the truth: an agent's word about itself is its own business; a member that was
-//! forgotten in between, or that this process life had not heard of, may come as it likes. Where the
-//! observer's clock runs wrong, its thirty seconds are taken on trust.
+//! One that was forgotten in between comes back as somebody new, and may: whoever has not heard of its
+//! end may tell of it. But not a **ghost**: one that has ended long ago in calm (`gossip_times.rs`), that
+//! this process held for gone, and that no other agent holds for there, comes from nowhere but from
+//! agents that hold it for gone themselves.
+//!
+//! No stricter than the truth: an agent's word about itself is its own business; a member that this
+//! process life had not heard of may come as it likes, and so may a forgotten one while it runs. Where
+//! the observer's clock runs wrong, its thirty seconds are taken on trust.
 
 use std::collections::BTreeSet;
 
 use crate::property::Judgement;
-use crate::trace::event::{Host, SwimState, What};
+use crate::scenario::model::Plan;
+use crate::trace::event::{Header, Host, Pool, SwimState, What};
+use crate::trace::members::host_of;
 use crate::trace::view::View;
 
 use super::evidence::Evidence;
 use super::findings::{Findings, skipped};
-use super::gossip_times::SOUND_PPM;
-use super::oracle::{Oracle, Seen};
+use super::gossip_times::{Calm, GossipTimes, SLACK_NS, SOUND_PPM};
+use super::oracle::{Oracle, Seen, time};
 use super::swim_memory::{Said, SwimMemory, is_self};
 
 /// How long a failed member's name is kept for its address, ns; less what a sound clock may err.
 const RECLAIM_NS: i64 = 30_000_000_000 - 30_000 * SOUND_PPM;
 
 pub struct NoStaleResurrection {
+    times: GossipTimes,
+    calm: Calm,
     memory: SwimMemory,
     /// Agents whose clocks ran wrong at some time.
     wrong_clocks: BTreeSet<Host>,
@@ -39,8 +48,10 @@ pub struct NoStaleResurrection {
 }
 
 impl NoStaleResurrection {
-    pub fn new() -> Self {
+    pub fn new(plan: &Plan, header: &Header) -> Self {
         Self {
+            times: GossipTimes::of(plan, header),
+            calm: Calm::new(plan, header),
             memory: SwimMemory::default(),
             wrong_clocks: BTreeSet::new(),
             findings: Findings::new("no-stale-resurrection"),
@@ -86,10 +97,47 @@ impl NoStaleResurrection {
         );
         self.findings.violation(seen.event.at, fact, summary, Some(seen.index));
     }
+
+    /// Somebody is new to an agent that held it for gone before: `last` is what it said then.
+    fn met_again(&mut self, seen: Seen<'_>, pool: Pool, about: &str, last: &Said) {
+        self.findings.judge(1);
+        let now = seen.event.at;
+        let aftermath = self.times.aftermath_ns(pool);
+        let calm = self.calm.since().is_some_and(|since| since.saturating_add(aftermath) < now);
+        let Some(member) = host_of(seen.view, pool, about).filter(|_| calm) else { return };
+        if seen.view.node(member).running || !is_gone(last.state) {
+            return;
+        }
+        let others = self.memory.all(pool, about).filter(|(host, _)| *host != seen.event.host);
+        let may_tell = |said: &Said| !is_gone(said.state) || now - said.since < SLACK_NS;
+        if others.into_iter().any(|(_, said)| may_tell(said)) {
+            return;
+        }
+        let summary = format!(
+            "{} took {about} for alive again in the {} pool at {}, which it had held for gone since \
+             {}; it has ended, and nobody else holds it for alive",
+            seen.name(),
+            pool.word(),
+            seen.time(),
+            time(last.since)
+        );
+        self.findings.violation(now, "a ghost came back", summary, Some(seen.index));
+    }
+}
+
+fn is_gone(state: SwimState) -> bool {
+    matches!(state, SwimState::Dead | SwimState::Left)
 }
 
 impl Oracle for NoStaleResurrection {
     fn observe(&mut self, seen: Seen<'_>) {
+        self.calm.observe(seen.event);
+        let last = match &seen.event.what {
+            What::Swim { pool, about, from: None, to: SwimState::Alive, .. } => {
+                self.memory.last(*pool, seen.event.host, about).cloned()
+            }
+            _ => None,
+        };
         let before = self.memory.take(seen);
         match &seen.event.what {
             What::Clock { drift_ppm, .. } if drift_ppm.abs() > SOUND_PPM => {
@@ -98,6 +146,9 @@ impl Oracle for NoStaleResurrection {
             What::Swim { pool, about, to: SwimState::Alive, .. }
                 if !is_self(seen, *pool, about) =>
             {
+                if let Some(last) = last {
+                    self.met_again(seen, *pool, about, &last);
+                }
                 if let Some(before) = before.filter(|before| before.state != SwimState::Alive) {
                     self.revived(seen, &before);
                 }

@@ -27,6 +27,18 @@ pub struct SwimMemory {
 }
 
 impl SwimMemory {
+    /// What an observer said last of a member, though it may have forgotten it since.
+    #[must_use]
+    pub fn last(&self, pool: Pool, observer: Host, about: &str) -> Option<&Said> {
+        self.said.get(&(pool, observer, about.to_owned()))
+    }
+
+    /// What observers said last of a member.
+    pub fn all(&self, pool: Pool, about: &str) -> impl Iterator<Item = (Host, &Said)> {
+        let of = self.said.iter().filter(move |((at, _, name), _)| *at == pool && name == about);
+        of.map(|((_, observer, _), said)| (*observer, said))
+    }
+
     /// What was known of the member before this event; none when it is news, or when the event says
     /// that it was not known. Takes the event in.
     pub fn take(&mut self, seen: Seen<'_>) -> Option<Said> {

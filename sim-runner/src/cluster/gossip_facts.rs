@@ -17,9 +17,12 @@ pub fn gossip_fact(pool: Pool, event: &gossip::Event) -> Option<What> {
             to: swim_state(*to),
             incarnation: incarnation.0,
         },
-        gossip::Event::Refuted { by, incarnation, .. } => {
-            What::Refuted { pool, by: by.to_string(), incarnation: incarnation.0 }
-        }
+        gossip::Event::Refuted { by, accused, incarnation, .. } => What::Refuted {
+            pool,
+            by: by.to_string(),
+            accused: accused.0,
+            incarnation: incarnation.0,
+        },
         gossip::Event::Member { kind, forced, node, time, .. } => What::Member {
             pool,
             about: node.to_string(),

@@ -26,7 +26,8 @@ use crate::trace::event::{Header, TraceEvent};
 const SKELETON: &str = include_str!("assets/report.html");
 const STYLE: &str = include_str!("assets/report.css");
 /// In the order in which they build on each other.
-const SCRIPTS: [&str; 10] = [
+const SCRIPTS: [&str; 11] = [
+    include_str!("assets/members.js"),
     include_str!("assets/data.js"),
     include_str!("assets/axis.js"),
     include_str!("assets/paint.js"),

@@ -4,6 +4,7 @@
 //!   100,000 events ──fold──►  faults   spans, packed by the page
 //!                             nodes    life and role as spans; commit, applied, leader as steps;
 //!                                      moments (elections, votes, lost writes); drops per 100 ms
+//!                             seen     what others think of a node as a member (members.rs)
 //!                             marks    boot, settle, notes
 //!   1,200 operations ──────►  columns  (operations.rs)
 //! ```
@@ -15,9 +16,11 @@
 //!
 //! Deliberately not here: judging, layout, colours.
 
+mod members;
 mod node;
 mod operations;
 
+pub use members::{Opinion, Thought};
 pub use node::{Life, LifeSpan, Moment, NodeLane, RoleSpan, Series};
 pub use operations::Operations;
 
@@ -28,6 +31,7 @@ use serde::Serialize;
 use super::html::Evidence;
 use super::words;
 use crate::trace::event::{HostKind, TraceEvent, What};
+use members::MembersFold;
 use node::NodeFold;
 
 /// Most steps of one series; beyond that only the last of each slice of time is kept.
@@ -112,10 +116,12 @@ impl Lanes {
             }
         }
         let mut steps = Steps::default();
+        let mut members = MembersFold::new(header);
         let mut marks = Vec::new();
         for event in evidence.events {
             let at = micros(event.at);
             steps.take(evidence, event);
+            members.take(event);
             if let Some(node) = nodes.get_mut(&event.host.0) {
                 node.take(header, at, &event.what);
             }
@@ -129,7 +135,11 @@ impl Lanes {
             run_end: micros(header.run_ns),
             faults: steps.faults,
             marks,
-            nodes: nodes.into_values().map(|node| node.finish(end)).collect(),
+            nodes: nodes
+                .into_values()
+                .zip(members.finish(end))
+                .map(|(node, seen)| node.finish(end, seen))
+                .collect(),
             operations: Operations::of(evidence.history),
         }
     }

@@ -229,7 +229,7 @@ fn gossip(header: &Header, what: &What) -> Option<String> {
                 "takes {about} at {at} for {to}, before {from} ({pool}, incarnation {incarnation})"
             )
         }
-        What::Refuted { pool, by, incarnation } => {
+        What::Refuted { pool, by, incarnation, .. } => {
             let pool = pool.word();
             format!("contradicts what {by} says of it, as incarnation {incarnation} ({pool})")
         }

@@ -47,7 +47,7 @@ mod toml_text;
 mod tree;
 mod values;
 mod verb;
-mod words;
+pub mod words;
 mod workload;
 
 pub use cluster::merge as merge_config;

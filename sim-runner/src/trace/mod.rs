@@ -5,6 +5,7 @@
 //!                                  └────► view ──► conditions ──► script (live), expectations (later)
 //! ```
 
+mod addresses;
 pub mod conditions;
 pub mod diff;
 pub mod event;

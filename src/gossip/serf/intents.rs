@@ -14,6 +14,7 @@ use crate::gossip::message::{LamportTime, SerfMessage};
 use crate::gossip::serf::members::Taken;
 use crate::gossip::serf::queue::Kind;
 use crate::gossip::serf::{CONFLICTS_MAX, Node, Output, Serf, tell, warn};
+use crate::planted;
 
 /// An intent about somebody who is not known yet.
 #[derive(Clone, Copy, Debug)]
@@ -125,6 +126,11 @@ impl Serf {
             if time > member.status_time {
                 self.say_join(now);
             }
+            return false;
+        }
+        // Oracle: views-converge. Who was called failed first stays so, though it left.
+        if member.view.status == Status::Failed && planted!(self.faults, "leave-of-failed-ignored")
+        {
             return false;
         }
         match self.members.leave_intent(node, time) {

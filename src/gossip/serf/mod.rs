@@ -56,7 +56,7 @@ mod types;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
-use crate::base::{Instant, NodeName, Prng, RequestId};
+use crate::base::{Faults, Instant, NodeName, Prng, RequestId};
 use crate::gossip::coordinate::Coordinates;
 use crate::gossip::event::Event;
 use crate::gossip::io::{Admission, Codec, MemberEvent, MemberEventKind, MemberView, Status};
@@ -108,6 +108,7 @@ pub struct Serf {
     to_rejoin: VecDeque<(NodeName, SocketAddr)>,
     /// Claims of a name that were reported: each once.
     conflicts: BTreeSet<(NodeName, SocketAddr)>,
+    faults: Faults,
 }
 
 /// Reported conflicts that are remembered, at most.
@@ -183,6 +184,7 @@ impl Serf {
             next_token: 1,
             to_rejoin: VecDeque::new(),
             conflicts: BTreeSet::new(),
+            faults: Faults::none(),
         };
         serf.clock.witness(previous.clock.unwrap_or_default());
         serf.event_clock.witness(previous.event_clock.unwrap_or_default());
@@ -195,6 +197,13 @@ impl Serf {
         }
         serf.begin_rejoin(previous.alive, out);
         serf
+    }
+
+    /// With these planted bugs.
+    #[must_use]
+    pub fn with_faults(mut self, faults: Faults) -> Self {
+        self.faults = faults;
+        self
     }
 
     /// Takes one input; what follows is added to `out`.

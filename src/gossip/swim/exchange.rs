@@ -21,6 +21,7 @@ use crate::gossip::io::{ExchangeId, JoinReport};
 use crate::gossip::message::{Accusation, Alive, MemberState, NodeState, PushPull, Versions};
 use crate::gossip::swim::core::{Purpose, Swim, Turn};
 use crate::gossip::swim::types::{Node, Output};
+use crate::planted;
 
 impl Swim {
     /// Goes on with a join: the next address, or its end.
@@ -142,6 +143,12 @@ impl Swim {
             MemberState::Left => {
                 let from = node.clone();
                 self.dead(Accusation { incarnation, node, from }, turn);
+            }
+            // Oracle: no-stale-resurrection. Who was forgotten is somebody new, though called dead.
+            MemberState::Dead | MemberState::Suspect
+                if self.node(&node).is_none() && planted!(self.faults, "forgotten-are-revived") =>
+            {
+                self.alive(Alive { incarnation, node, addr, port, meta, versions }, turn);
             }
             MemberState::Dead | MemberState::Suspect => {
                 let from = self.config.name.clone();

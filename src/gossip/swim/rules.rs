@@ -85,7 +85,11 @@ impl Swim {
         let same = alive.incarnation == known.incarnation
             && known.state == MemberState::Dead
             && planted!(self.faults, "dead-revived-by-old-word");
-        [older, same].contains(&true)
+        // Oracle: no-stale-resurrection. Who has left is back by word of one that has not heard of it.
+        let lagging = alive.incarnation == known.incarnation
+            && known.state == MemberState::Left
+            && planted!(self.faults, "left-revived-by-lagging-peer");
+        [older, same, lagging].contains(&true)
     }
 
     /// Never, but for planted bugs.
@@ -206,7 +210,12 @@ impl Swim {
 
     /// Contradicts what was said of us at this incarnation.
     fn refute(&mut self, accused: Incarnation, turn: &mut Turn<'_>) {
-        let next = self.incarnation.max(accused).0.saturating_add(1);
+        // Oracle: incarnation-monotonic. One that has started anew counts up from where it began.
+        let beaten = match planted!(self.faults, "refutes-by-one") {
+            true => self.incarnation,
+            false => self.incarnation.max(accused),
+        };
+        let next = beaten.0.saturating_add(1);
         self.incarnation = Incarnation(next);
         self.awareness.worse(1);
         let Some(own) = self.roster.get_mut(&self.config.name) else { return };
@@ -222,15 +231,18 @@ impl Swim {
         claimed: MemberState,
         turn: &mut Turn<'_>,
     ) {
-        self.refute(accusation.incarnation, turn);
+        let accused = accusation.incarnation;
+        self.refute(accused, turn);
         let incarnation = self.incarnation;
-        turn.event(Event::Refuted { by: accusation.from, claimed, incarnation });
+        turn.event(Event::Refuted { by: accusation.from, claimed, accused, incarnation });
     }
 
     /// Somebody thinks that a member has failed.
     pub(super) fn suspect(&mut self, suspect: Accusation, turn: &mut Turn<'_>) {
         let Some(member) = self.roster.get_mut(&suspect.node) else { return };
-        if suspect.incarnation < member.node.incarnation {
+        // Oracle: incarnation-monotonic. A suspicion that was contradicted is believed again.
+        let believed = planted!(self.faults, "old-suspicion-believed");
+        if suspect.incarnation < member.node.incarnation && !believed {
             return;
         }
         if let Some(suspicion) = &mut member.suspicion {
@@ -289,9 +301,13 @@ impl Swim {
             }
             return;
         }
-        let Some(suspicion) = member.suspicion.take() else { return };
+        let suspicion = member.suspicion.take();
+        // Oracle: gossip-accuracy. Its time runs on though it was contradicted.
+        if suspicion.is_none() && !planted!(self.faults, "suspicion-outlives-refutation") {
+            return;
+        }
         let incarnation = member.node.incarnation;
-        let confirmations = suspicion.confirmations();
+        let confirmations = suspicion.map_or(0, |suspicion| suspicion.confirmations());
         turn.event(Event::MarkedFailed { node: name.clone(), confirmations });
         let from = self.config.name.clone();
         self.dead(Accusation { incarnation, node: name.clone(), from }, turn);
@@ -299,7 +315,8 @@ impl Swim {
 
     fn end_suspicion(&mut self, name: &NodeName) {
         let suspicion = self.roster.get_mut(name).and_then(|member| member.suspicion.take());
-        if let Some(suspicion) = suspicion {
+        let runs_on = planted!(self.faults, "suspicion-outlives-refutation");
+        if let Some(suspicion) = suspicion.filter(|_| !runs_on) {
             self.timers.cancel(suspicion.timer);
         }
     }

@@ -101,6 +101,18 @@ function stepItem(direction) {
   }
 }
 
+/** The part of the run in which something happens: settling may take much longer than the story. */
+function showStory() {
+  const happenings = [...faults, ...operations, ...nodes.flatMap((node) => node.opinions)];
+  const ends = happenings
+    .filter((each) => each.at < lanes.run_end)
+    .map((each) => Math.min(each.end, lanes.run_end));
+  const length = Math.max(...ends, 0) - lanes.start;
+  if (ends.length && length < (lanes.end - lanes.start) * 0.6)
+    setView(lanes.start - length * 0.02, lanes.start + length * 1.1);
+  else fit();
+}
+
 /** Opens on a violation: its operations and events fill most of the view. */
 function showViolation(index) {
   const violation = violations[(index + violations.length) % violations.length];

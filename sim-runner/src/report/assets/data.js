@@ -113,6 +113,8 @@ const users = [...new Set(operations.map((op) => op.lane))].sort(natural).map((n
   const rows = packed(own, 0, 6);
   return {
     name,
+    // What a step asks of an agent by itself is its own user.
+    label: name.replace(/^step step-/, "step-"),
     operations: own,
     rows,
     longest: own.reduce((most, op) => Math.max(most, op.end - op.at), 0),
@@ -170,12 +172,15 @@ const violations = page.violations.map((violation, i) => ({
   lane: "run",
 }));
 
+for (const node of nodes) node.opinions = opinionsOf(node);
+
 /** Everything that can be found, selected and stepped through, in order of time. */
 const items = [
   ...faults,
   ...marks,
   ...violations,
   ...nodes.flatMap((node) => node.moments),
+  ...nodes.flatMap((node) => node.opinions),
   ...operations,
 ].sort((a, b) => a.at - b.at);
 const itemByKey = new Map(items.map((item) => [item.key, item]));
@@ -220,8 +225,8 @@ function nodeAt(node, at) {
   const life = node.life.find((each) => each.from <= at && at < each.to);
   const role = node.roles[lastNotAfter(node.rolesFrom, at)];
   const current = role && at <= role.to ? role : null;
-  const state = life ? life.state : current ? current.role : node.server ? "down" : "up";
-  if (state === "down") return { state, term: null, commit: null, applied: null, leader: null };
+  const state = life ? life.state : current ? current.role : node.server ? "down" : "client";
+  if (state === "down" || !node.server) return { state, term: null, commit: null, applied: null, leader: null };
   return {
     state,
     term: (current ?? role)?.term ?? null,

@@ -54,6 +54,16 @@ function showLegend() {
     [mark("disk-struck"), "a disk's fault strikes, a file is edited"],
     [mark("disk-fault"), "a disk's fault begins or ends"],
     [mark("clock"), "a clock is set wrong or right"],
+    [box(colour["failed-fill"], colour.violated), "others list it as failed"],
+    [box(colour["candidate-fill"], colour.unknown), "others suspect it"],
+    [box(colour["down-fill"], colour["down-line"]), "others list it as left"],
+    [box(colour.wash, colour["line-strong"]), "others do not know it"],
+    [mark("member-joined"), "is told that one has joined"],
+    [mark("member-failed"), "is told that one has failed"],
+    [mark("member-left"), "is told that one has left"],
+    [mark("refuted"), "contradicts what is said of it"],
+    [mark("user-event"), "is given a user event"],
+    [mark("command"), "a command ran on it"],
     [
       (c) => {
         c.strokeStyle = colour.commit;
@@ -116,7 +126,7 @@ function showHelp() {
       "p",
       { class: "muted" },
       "Reading the timeline: time runs to the right. Each node's lane shows its role as background and its commit index as a line; " +
-        "a lane that lags shows a lower line. Each user's lane shows one bar per operation, as long as the user waited. " +
+        "a lane that lags shows a lower line. The band below says what the others list it as, when that is not alive. Each user's lane shows one bar per operation, as long as the user waited. " +
         "Search finds every word in operations (keys, values, users, agents, outcomes), events and faults.",
     ),
     element("form", { method: "dialog" }, element("button", { autofocus: true }, "Close")),

@@ -3,7 +3,8 @@
 
 const OP_ROW = 17,
   FAULT_ROW = 21,
-  LEAST_NODE = 60;
+  LEAST_NODE = 60,
+  CLIENT = 38;
 let nodeHeight = LEAST_NODE;
 let hits = [],
   layout = [],
@@ -22,7 +23,7 @@ function fitNodes() {
   nodeHeight = LEAST_NODE;
   const top = canvas.getBoundingClientRect().top + window.scrollY;
   const left = window.innerHeight - top - placeLanes() - 30;
-  nodeHeight = LEAST_NODE + Math.round(Math.min(36, Math.max(0, left / Math.max(1, nodes.length))));
+  nodeHeight = LEAST_NODE + Math.round(Math.min(36, Math.max(0, left / Math.max(1, nodes.filter((node) => node.server).length))));
 }
 
 /** Places the lanes, top to bottom; returns the height of all. */
@@ -37,9 +38,15 @@ function placeLanes() {
   place("axis", 20, {}, 4);
   faults.rows ??= packed(faults, 0.11 * (lanes.end - lanes.start), 5);
   place("faults", Math.max(1, faults.length ? faults.rows : 1) * FAULT_ROW + 3, { label: "faults" });
-  for (const node of nodes) place("node", nodeHeight, { label: node.name, node });
+  const seen = nodes.some((node) => node.opinions.length);
+  for (const node of nodes) {
+    // An agent in client mode has no log to draw.
+    const height = node.server ? nodeHeight : CLIENT;
+    place("node", height, { label: node.name, node }, seen ? 2 : 7);
+    if (seen) place("opinions", BAND, { label: "seen as", node });
+  }
   if (users.length) y += 3;
-  for (const user of users) place("user", user.rows * OP_ROW + 5, { label: user.name, user }, 5);
+  for (const user of users) place("user", user.rows * OP_ROW + 5, { label: user.label, user }, 5);
   if (operations.length) {
     y += 3;
     place("rate", 44, { label: "operations" });
@@ -75,7 +82,8 @@ function draw() {
   clipped(axis.y, height, () => drawLines(axis, height));
 }
 
-const DRAW = { faults: drawFaults, node: drawNode, user: drawUser, rate: drawRate, latency: drawLatency };
+const drawBand = (lane) => drawOpinions(lane.node, lane.y);
+const DRAW = { opinions: drawBand, faults: drawFaults, node: drawNode, user: drawUser, rate: drawRate, latency: drawLatency };
 
 function clipped(y, height, body) {
   ctx.save();
@@ -99,14 +107,17 @@ function drawLabel(lane) {
   const middle = lane.y + (lane.kind === "latency" ? 10 : lane.height / 2);
   if (lane.kind === "node") {
     const now = nodeAt(lane.node, inspected());
-    text(fitted(lane.label, GUTTER - 20, { size: 13, weight: 650 }), 14, lane.y + 16, {
+    const top = lane.y + (lane.height < LEAST_NODE ? 11 : 16);
+    text(fitted(lane.label, GUTTER - 20, { size: 13, weight: 650 }), 14, top, {
       size: 13,
       weight: 650,
     });
-    text(now.state, 14, lane.y + 33, { fill: colour.soft });
-    if (now.term !== null) text(`term ${now.term}`, 14, lane.y + 48, { fill: colour.faint });
+    text(now.state, 14, top + 17, { fill: colour.soft });
+    if (now.term !== null) text(`term ${now.term}`, 14, top + 32, { fill: colour.faint });
     return;
   }
+  if (lane.kind === "opinions")
+    return text(lane.label, 14, lane.y + BAND / 2 + 0.5, { size: 10, fill: colour.faint });
   if (lane.kind === "latency") labelLatency(lane);
   const strong = lane.kind === "user";
   text(fitted(lane.label, GUTTER - 20, { size: strong ? 12 : 11, weight: strong ? 600 : 400 }), 14, middle, {

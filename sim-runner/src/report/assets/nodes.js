@@ -34,6 +34,10 @@ function drawNode(lane) {
     if (label)
       text(label, left, y + 24, { weight: leads ? 600 : 400, fill: leads ? colour.ink : colour.soft });
   }
+  if (!node.server) {
+    ctx.fillStyle = fills.follower;
+    ctx.fillRect(xOf(lanes.start), y, xOf(lanes.end) - xOf(lanes.start), height);
+  }
   for (const life of node.life) {
     if (life.to < view.from || life.from > view.to) continue;
     const x0 = xOf(life.from),
@@ -48,8 +52,10 @@ function drawNode(lane) {
       text(label, left, y + 24.5, { weight: 650 });
     }
   }
-  drawCommit(node, y + 34, bottom - 6);
-  commitFigure(node, y + 25);
+  if (node.server) {
+    drawCommit(node, y + 34, bottom - 6);
+    commitFigure(node, y + 25);
+  }
   drawDrops(node, bottom);
   drawMoments(node, y);
 }
@@ -133,6 +139,9 @@ const MINOR = new Set([
   "leader-view",
   "voted",
   "recovered",
+  "member-joined",
+  "member-reaped",
+  "user-event",
 ]);
 
 /** Where marks would cover each other, these win, first to last. */
@@ -169,6 +178,28 @@ function drawMoments(node, y) {
     if (taken.some((other) => Math.abs(other - x) < 7) && !special(moment)) continue;
     taken.push(x);
     drawMoment(moment, x, y, 5, special(moment));
+  }
+  drawWords(seen, taken, y);
+}
+
+/** What was told or commanded, in words behind its mark, where there is room before the next. */
+function drawWords(seen, taken, y) {
+  const words = (moment) =>
+    moment.kind === "command"
+      ? moment.text.match(/`(.*)`/)?.[1]
+      : moment.text.match(/^is told that (\S+ has (?:failed|left).*?)(?: \(LAN\))?$/)?.[1];
+  for (const moment of seen) {
+    const string = !MINOR.has(moment.kind) && words(moment),
+      x = xOf(moment.at);
+    if (!string || !taken.includes(x)) continue;
+    const next = Math.min(GUTTER + plotWidth(), ...taken.filter((other) => other > x));
+    const label = fitted(string, next - x - 16, { size: 10 });
+    if (!label) continue;
+    ctx.globalAlpha = 0.85;
+    ctx.fillStyle = colour.card;
+    ctx.fillRect(x + 7, y + 3, ctx.measureText(label).width + 4, 13);
+    ctx.globalAlpha = 1;
+    text(label, x + 9, y + 9.5, { size: 10 });
   }
 }
 

@@ -6,7 +6,7 @@ let colour = {},
 
 const COLOURS = (
   "ink soft faint line line-strong wash card ok fail unknown leader leader-fill candidate-fill follower-fill " +
-  "down-fill down-line paused-line paused-fill commit fault fault-fill select violated found shade holds undecided"
+  "down-fill down-line failed-fill paused-line paused-fill commit fault fault-fill select violated found shade holds undecided"
 ).split(" ");
 
 /** Takes the colours of the style sheet; again after the theme changed. */
@@ -88,6 +88,12 @@ const GLYPHS = {
   "lost-unsynced": ["fill", "violated", "M0 -1 L.75 .25 L.4 .85 H-.4 L-.75 .25 Z"],
   "disk-struck": ["stroke", "violated", "M-.8 -.5 H.8 V.7 H-.8 Z M-.3 -.9 L.2 -.1 H-.3 L.3 .9"],
   "disk-fault": ["stroke", "undecided", "M-.8 -.5 H.8 V.7 H-.8 Z"],
+  "member-joined": ["stroke", "holds", "M-.6 0 H.6 M0 -.6 V.6"],
+  "member-failed": ["stroke", "violated", "M.8 0 A.8 .8 0 1 1 -.8 0 A.8 .8 0 1 1 .8 0 M-.5 -.5 L.5 .5 M.5 -.5 L-.5 .5"],
+  "member-left": ["stroke", "down-line", "M.8 0 A.8 .8 0 1 1 -.8 0 A.8 .8 0 1 1 .8 0 M-.5 0 H.5"],
+  refuted: ["stroke", "holds", "M-.8 -.5 H.8 V.4 H0 L-.5 .9 V.4 H-.8 Z"],
+  "user-event": ["fill", "commit", "M0 -.8 L.8 0 L0 .8 L-.8 0 Z"],
+  command: ["stroke", "ink", "M-.7 -.7 L.1 0 L-.7 .7 M.2 .7 H.9"],
   clock: ["stroke", "undecided", "M.9 0 A.9 .9 0 1 1 -.9 0 A.9 .9 0 1 1 .9 0 M-.6 .6 L.6 -.6"],
 };
 const TICK = ["fill", "soft", "M-.1 -1 H.1 V.6 H-.1 Z"];

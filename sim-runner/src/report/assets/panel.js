@@ -152,6 +152,7 @@ function showDetails() {
     fault: "Fault",
     moment: "Event",
     mark: "Run",
+    opinion: "As others see it",
     violation: "Violation",
   }[item.type];
   fill(
@@ -188,18 +189,19 @@ function zoomToSelection() {
 /** Nodes × state at the cursor or the selection; a cell that differs from the majority is bold. */
 function showCluster() {
   const at = inspected();
-  const states = nodes.map((node) => ({ name: node.name, ...nodeAt(node, at) }));
+  const states = nodes.map((node) => ({ name: node.name, ...nodeAt(node, at), listed: listedAt(node, at) }));
   const columns = [
     ["state", "state"],
     ["term", "term"],
     ["commit", "commit"],
     ["applied", "applied"],
     ["leader", "sees leader"],
-  ];
+    nodes.some((node) => node.opinions.length) && ["listed", "is listed"],
+  ].filter(Boolean);
   const numeric = new Set(["term", "commit", "applied"]);
   const odd = (name, value) => {
     const live = states.map((s) => s[name]).filter((v) => v !== null);
-    return name !== "state" && value !== null && live.filter((v) => v === value).length * 2 < live.length;
+    return name !== "state" && name !== "listed" && value !== null && live.filter((v) => v === value).length * 2 < live.length;
   };
   const cell = (s, name) => {
     const value = s[name],

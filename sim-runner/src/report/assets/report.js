@@ -32,7 +32,8 @@ function background({ x, y }) {
   if (lane?.kind !== "node" || x < GUTTER) return null;
   const at = timeOf(x),
     now = nodeAt(lane.node, at);
-  if (now.state === "down") return [`${lane.node.name} is down`, ""];
+  if (now.state === "down") return [`${lane.node.name} is down`, `listed: ${listedAt(lane.node, at)}`];
+  if (now.commit === null) return [`${lane.node.name}: ${now.state}`, `listed: ${listedAt(lane.node, at)}`];
   return [
     `${lane.node.name}: ${now.state}${now.term === null ? "" : `, term ${now.term}`}`,
     `commit ${grouped(now.commit)}, applied ${grouped(now.applied)}, sees ${now.leader || "nobody"} as leader`,
@@ -213,7 +214,7 @@ showLegend();
 const firstUnexpected = violations.findIndex((violation) => !violation.expected);
 if (!followAddress()) {
   if (firstUnexpected >= 0) showViolation(firstUnexpected);
-  else fit();
+  else showStory();
 }
 draw();
 root.dataset.drawn = String(hits.length);

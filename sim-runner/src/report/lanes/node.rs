@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::{MINOR_MOMENTS, SLICE_US, STEPS};
+use super::{MINOR_MOMENTS, Opinion, SLICE_US, STEPS};
 use crate::report::words;
 use crate::trace::event::{Header, HostInfo, HostKind, Role, SnapshotRef, What};
 
@@ -30,6 +30,8 @@ pub struct NodeLane {
     pub applied: Series,
     /// Whom it took for leader: from when, the name ("" for nobody).
     pub leader: Vec<(i64, String)>,
+    /// When others did not list it as alive.
+    pub seen: Vec<Opinion>,
     /// What is worth a mark.
     pub moments: Vec<Moment>,
     /// Messages it lost: slice of time, reason, how many.
@@ -149,6 +151,7 @@ impl NodeFold {
                 commit: Series::default(),
                 applied: Series::default(),
                 leader: vec![],
+                seen: vec![],
                 moments: vec![],
                 drops: vec![],
                 omitted: 0,
@@ -282,7 +285,8 @@ impl NodeFold {
     }
 
     /// Closes what is open at the end of the run.
-    pub(super) fn finish(mut self, end: i64) -> NodeLane {
+    pub(super) fn finish(mut self, end: i64, seen: Vec<Opinion>) -> NodeLane {
+        self.lane.seen = seen;
         self.close_role(end);
         if let Some((from, state)) = self.not_running
             && end > from

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::history::operation::{Call, Mode, Operation, Outcome, Output, Seen};
-use crate::trace::event::{Ending, Header, Host, HostInfo, Role};
+use crate::trace::event::{Change, Ending, Header, Host, HostInfo, Pool, Role, SwimState};
 
 fn header() -> Header {
     let host = |name: &str, kind, last: u8| HostInfo {
@@ -76,6 +76,47 @@ fn roles_live_as_long_as_the_process() {
         "a node that never starts is down throughout"
     );
     assert!(never_started.roles.is_empty());
+}
+
+#[test]
+fn others_think_what_they_were_told_while_they_run() {
+    let told = |change| What::Member {
+        pool: Pool::Lan,
+        about: "n2".into(),
+        change,
+        forced: false,
+        ltime: 1,
+    };
+    let suspects = What::Swim {
+        pool: Pool::Lan,
+        about: "n2".into(),
+        address: String::new(),
+        from: None,
+        to: SwimState::Suspect,
+        incarnation: 1,
+    };
+    let mut events = vec![(0, 0, What::Started)];
+    let silent = lanes(events.clone(), &[]);
+    assert!(silent.nodes.iter().all(|node| node.seen.is_empty()), "nobody gossips");
+    events.push((1, 0, told(Change::Joined)));
+    events.push((3, 0, suspects));
+    events.push((5, 0, told(Change::Failed)));
+    events.push((7, 0, killed()));
+    events.push((8, 0, What::Started));
+    events.push((9, 0, told(Change::Left)));
+    let lanes = lanes(events, &[]);
+    let rows: Vec<_> = lanes.nodes[1].seen.iter().map(|it| (it.from, it.to, it.state)).collect();
+    assert_eq!(
+        rows,
+        [
+            (0, 1_000, Thought::Unlisted),
+            (3_000, 5_000, Thought::Suspect),
+            (5_000, 7_000, Thought::Failed),
+            (8_000, 9_000, Thought::Unlisted),
+            (9_000, 10_000, Thought::Left),
+        ]
+    );
+    assert!(lanes.nodes[0].seen.is_empty(), "n2 does not run");
 }
 
 #[test]
