@@ -221,8 +221,10 @@ pub(super) async fn leave<R: Runtime>(
                  Causes the agent to gracefully leave the Consul cluster and shutdown.";
     let flags = parse_flags(&with_http(&[]), usage, args, terminal)?;
     if !flags.rest.is_empty() {
-        let text = format!("Error found unexpected args: [{}]", flags.rest.join(" "));
-        return Err(terminal.fail(text));
+        let code =
+            terminal.fail(format!("Error found unexpected args: [{}]", flags.rest.join(" ")));
+        terminal.line(usage);
+        return Err(code);
     }
     let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
     let left = api.call(Method::PUT, "/v1/agent/leave", &[], Bytes::new()).await;

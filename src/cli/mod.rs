@@ -127,14 +127,14 @@ fn code(done: Result<(), i32>) -> i32 {
     done.err().unwrap_or(0)
 }
 
-/// What `version` prints.
+/// What `version` prints. The version that is behaved like comes first: scripts take the first they find.
 #[must_use]
 pub fn version_text() -> String {
     format!(
-        "Proconsul v{} (Consul v{} compatible)\nProtocol 2 spoken by default, understands 2 to 3 \
-         (agent will automatically use protocol >2 when speaking to compatible agents)\n",
-        env!("CARGO_PKG_VERSION"),
-        crate::CONSUL_VERSION
+        "Consul v{}\nProconsul v{}, which behaves like it\nProtocol 2 spoken by default, understands 2 to \
+         3 (agent will automatically use protocol >2 when speaking to compatible agents)\n",
+        crate::CONSUL_VERSION,
+        env!("CARGO_PKG_VERSION")
     )
 }
 

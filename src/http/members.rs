@@ -58,6 +58,11 @@ pub(super) async fn members<B: Backend>(call: Call<B>) -> Result<Response, Refus
     if wan && !segment.is_empty() && segment != "_all" {
         return Err(Refusal::bad_request("Cannot provide a segment with wan=true"));
     }
+    // As the edition of Consul that has no segments.
+    if !segment.is_empty() && segment != "_all" {
+        let text = "Network segments are not supported in this version of Consul";
+        return Err(Refusal::internal(text));
+    }
     match call.backend.ask(Request::Members { wan }).await? {
         Reply::Members(None) => Ok(call.json(&())),
         Reply::Members(Some(members)) => {

@@ -99,7 +99,10 @@ fn refusals_have_their_exit_codes() {
     let (code, _, err) = shell(&world, &["kv", "get", "a"], "");
     assert_eq!(code, 1);
     assert!(err.contains("dial tcp 127.0.0.1:8500: connect: connection refused"), "{err}");
-    assert!(shell(&world, &["version"], "").1.starts_with("Proconsul v"));
+    let (code, out, err) = shell(&world, &["leave", "now"], "");
+    assert_eq!((code, err.as_str()), (1, "Error found unexpected args: [now]\n"));
+    assert!(out.starts_with("Usage: consul leave [options]\n"), "{out}");
+    assert!(shell(&world, &["version"], "").1.starts_with("Consul v1.9.8\nProconsul v"));
 }
 
 #[test]

@@ -187,6 +187,9 @@ fn two_datacenters_do_not_mix() {
         let members = call(agent.at, "GET", "/v1/agent/members", b"").expect("an answer");
         let members: Value = serde_json::from_slice(&members.body).expect("JSON");
         assert_eq!(members.as_array().map(Vec::len), Some(1));
+        let path = "/v1/agent/members?segment=alpha";
+        let refused = call(agent.at, "GET", path, b"").expect("an answer");
+        assert!(refused.status == 500 && refused.text().contains("segments are not supported"));
         assert!(put(agent.at, "own", "data"));
     }
     logs(&one, "part of wrong datacenter");

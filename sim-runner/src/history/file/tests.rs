@@ -69,7 +69,8 @@ fn errors_name_the_line_and_the_reason() {
         ("garbage", "h.jsonl:2:1: expected value"),
         (
             &PUT.replace("put", "frob"),
-            "h.jsonl:2: unknown operation `frob`; known are get, put, cas, delete, append, list",
+            "h.jsonl:2: unknown operation `frob`; known are get, put, cas, delete, append, list, fire, \
+             events",
         ),
         (
             &PUT.replace("\"call\":1", "\"call\":3"),
