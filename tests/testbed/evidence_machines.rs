@@ -171,7 +171,7 @@ expect = { status = 404 }
 do = "cli"
 via = "n1"
 run = "version"
-expect = { contains = ["Consul v1.9.8 compatible"] }
+expect = { contains = ["Consul v1.9.8"] }
 "#,
     );
     assert_eq!(done.json()["operations"]["ok"], 5, "{}", done.out);
