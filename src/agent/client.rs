@@ -122,7 +122,9 @@ impl Client {
             | Input::SnapshotFailed(_)
             | Input::RaftReply(..)
             | Input::Persisted(_)
-            | Input::PersistFailed(_) => {}
+            | Input::PersistFailed(_)
+            | Input::Probed(..)
+            | Input::Kept(..) => {}
         }
         self.listen(now, out);
     }

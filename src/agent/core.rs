@@ -213,6 +213,7 @@ impl Agent {
             Input::Forwarded(call, result) => self.on_forwarded(now, call, result, out),
             Input::Bootstrap(servers) => self.bootstrap(now, servers, out),
             Input::Stop => self.on_stop(out),
+            Input::Probed(..) | Input::Kept(..) => {}
         }
     }
 

@@ -5,6 +5,7 @@ use crate::gossip;
 use crate::raft;
 
 use super::event::Event;
+use super::local::{Keep, KeepId, Probe, ProbeId, ProbeResult};
 use super::members::PoolId;
 use super::membership::Membership;
 use super::types::{Failure, Reply, Request, StateImage};
@@ -34,6 +35,10 @@ pub enum Input {
     Forget(RequestId),
     /// The end of a forwarded request.
     Forwarded(CallId, Result<Reply, Failure>),
+    /// How a probe of a check ended.
+    Probed(ProbeId, ProbeResult),
+    /// A definition is on disk, or why it is not.
+    Kept(KeepId, Result<(), String>),
     /// Something happened to a gossip pool.
     Gossip(PoolId, gossip::Input),
     /// The first set of servers of a new cluster. Given to each of them, in any order; refused (an event
@@ -76,6 +81,12 @@ pub enum Output {
     },
     /// Answer an asker.
     Answer(RequestId, Result<Reply, Failure>),
+    /// Look at what a check is about, once; then [`Input::Probed`].
+    Probe(ProbeId, Box<Probe>),
+    /// Nobody waits for this probe any more.
+    CancelProbe(ProbeId),
+    /// Write or remove the definition of a service or a check; then [`Input::Kept`].
+    Keep(KeepId, Box<Keep>),
     /// A pool asks for I/O.
     Gossip(PoolId, gossip::Output),
     /// The agent has left the cluster: its process ends.

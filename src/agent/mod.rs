@@ -49,6 +49,7 @@ mod images;
 mod io;
 mod keyring;
 mod leave;
+mod local;
 mod member_lines;
 mod members;
 mod membership;
@@ -72,6 +73,10 @@ pub use core::{Agent, AgentConfig};
 pub use event::{Event, Speaker};
 pub use io::{Input, Output};
 pub use keyring::{KeyringOperation, PoolKeys};
+pub use local::{
+    CheckRegistration, CheckType, Definitions, Health, Keep, KeepId, LocalCheck, LocalReply,
+    LocalRequest, Origin, Probe, ProbeId, ProbeResult, ServiceRegistration, TtlState,
+};
 pub use members::{
     Directory, Identity, LEGACY_BUILD, LanAdmission, Members, MembersConfig, PoolId, Role,
     ServerInfo, WanAdmission,

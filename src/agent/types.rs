@@ -16,6 +16,7 @@ use crate::state::{Answer, Command, CommandResult, NodeCoordinate, Query, StateS
 
 use super::autopilot::{HealthReport, ServerStats};
 use super::keyring::{KeyringOperation, PoolKeys};
+use super::local::{LocalReply, LocalRequest};
 use super::members::{Members, PoolId};
 use super::user_events::FiredEvent;
 
@@ -131,6 +132,8 @@ pub enum Request {
     },
     /// `Internal.KeyringOperation`: any server asks its pools; never forwarded.
     Keyring(KeyringOperation),
+    /// About the services and checks of this agent itself; never forwarded.
+    Local(Box<LocalRequest>),
 }
 
 /// A state machine on its way: an O(1) copy, never compared, shown or copied deeply. Boxed, because
@@ -316,6 +319,8 @@ pub enum Reply {
     },
     /// What the members of each pool said about their keys.
     Keyring(Vec<PoolKeys>),
+    /// About this agent's services and checks.
+    Local(Box<LocalReply>),
     /// A snapshot of the state.
     Snapshot {
         /// What it stands for; its size is not known yet.

@@ -235,6 +235,8 @@ impl<R: Runtime> EventLoop<R> {
                     }
                 }
                 Output::Exit => end = Some(End::Left),
+                // No local services yet: nobody asks for these.
+                Output::Probe(..) | Output::CancelProbe(_) | Output::Keep(..) => {}
                 Output::Forward { call, to, request } => {
                     self.figures.forwarded(self.runtime.wall_clock());
                     self.peers.forward(call, &to, request);

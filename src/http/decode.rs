@@ -1,8 +1,11 @@
 //! JSON bodies as Go's decoder takes them: names match in any case, null is absent, what is not known is
 //! read over, and a value of the wrong kind is refused in Go's words (spec api 1.8).
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
+use crate::base::{Duration, go_duration};
 use crate::http::body::{BodyError, read_limited};
 use crate::http::endpoint::Call;
 use crate::http::kv::go_quote;
@@ -21,22 +24,11 @@ pub(super) struct Object {
 impl Object {
     /// The body of a request, which is to be one object.
     pub(super) async fn of_body<B>(call: &mut Call<B>, of: &'static str) -> Result<Self, String> {
-        let body = std::mem::take(&mut call.body);
-        let bytes = match read_limited(body, &call.headers, MAX_BYTES).await {
-            Ok(bytes) => bytes,
-            Err(BodyError::TooLarge(size)) => {
-                return Err(format!("body of {size} bytes too large, max size: {MAX_BYTES} bytes"));
-            }
-            Err(BodyError::Broken(text)) => return Err(text),
-        };
-        if bytes.trim_ascii().is_empty() {
-            return Err("EOF".to_owned());
-        }
-        let value = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
-        Self::of_value(value, of)
+        Self::of_value(value_of_body(call, MAX_BYTES).await?, of)
     }
 
-    fn of_value(value: Value, of: &'static str) -> Result<Self, String> {
+    /// A value that is to be one object.
+    pub(super) fn of_value(value: Value, of: &'static str) -> Result<Self, String> {
         match value {
             Value::Object(fields) => Ok(Self { of, fields }),
             Value::Null => Ok(Self { of, fields: Map::new() }),
@@ -44,6 +36,20 @@ impl Object {
                 Err(format!("json: cannot unmarshal {} into Go value of type {of}", kind(&other)))
             }
         }
+    }
+
+    /// Refuses the first field that is not one of these, in any case, as Go's strict decoder does.
+    pub(super) fn only(&self, known: &[&str]) -> Result<(), String> {
+        let unknown = |name: &&String| !known.iter().any(|it| it.eq_ignore_ascii_case(name));
+        match self.fields.keys().find(unknown) {
+            Some(name) => Err(format!("json: unknown field {}", go_quote(name))),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a field of one of these names is there; its name, for the other questions.
+    pub(super) fn named(&self, names: &[&'static str]) -> Option<&'static str> {
+        names.iter().copied().find(|name| self.get(name).is_some())
     }
 
     /// A field that is there.
@@ -80,6 +86,64 @@ impl Object {
         self.value(name, "[]float64", read)
     }
 
+    /// A signed whole number; 0 when absent.
+    pub(super) fn signed(&self, name: &str) -> Result<i64, String> {
+        self.value(name, "int", Value::as_i64)
+    }
+
+    /// A span, in Go's form or as nanoseconds; zero when absent. Negative ones are zero.
+    pub(super) fn span(&self, name: &str) -> Result<Duration, String> {
+        let nanos = match self.get(name) {
+            None => 0,
+            Some(Value::String(text)) if text.is_empty() => 0,
+            Some(Value::String(text)) => go_duration::parse(text)
+                .ok_or_else(|| format!("time: invalid duration {}", go_quote(text)))?,
+            Some(Value::Number(number)) => {
+                let whole = number.as_i64();
+                whole.ok_or_else(|| format!("cannot unmarshal {number} into a duration"))?
+            }
+            Some(other) => return Err(format!("cannot unmarshal {} into a duration", kind(other))),
+        };
+        Ok(Duration::from_nanos(u64::try_from(nanos).unwrap_or(0)))
+    }
+
+    /// Texts; none when absent.
+    pub(super) fn texts(&self, name: &str) -> Result<Vec<String>, String> {
+        let text = |value: &Value| match value {
+            Value::Null => Some(String::new()),
+            other => other.as_str().map(str::to_owned),
+        };
+        let read = |value: &Value| value.as_array()?.iter().map(text).collect();
+        self.value(name, "[]string", read)
+    }
+
+    /// Texts by names; none when absent.
+    pub(super) fn text_map(&self, name: &str) -> Result<BTreeMap<String, String>, String> {
+        let read = |value: &Value| {
+            let fields = value.as_object()?.iter();
+            fields.map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
+        };
+        self.value(name, "map[string]string", read)
+    }
+
+    /// Objects; none when absent.
+    pub(super) fn objects(&self, name: &str, of: &'static str) -> Result<Vec<Object>, String> {
+        let list: Vec<Value> = self.value(name, of, |value| value.as_array().cloned())?;
+        list.into_iter().map(|value| Object::of_value(value, of)).collect()
+    }
+
+    /// Objects by names; none when absent.
+    pub(super) fn object_map(
+        &self,
+        name: &str,
+        of: &'static str,
+    ) -> Result<BTreeMap<String, Object>, String> {
+        let fields: Map<String, Value> =
+            self.value(name, of, |value| value.as_object().cloned())?;
+        let object = |(name, value)| Object::of_value(value, of).map(|object| (name, object));
+        fields.into_iter().map(object).collect()
+    }
+
     /// An object in the object.
     pub(super) fn object(&self, name: &str, of: &'static str) -> Result<Option<Object>, String> {
         self.get(name).map(|value| Object::of_value(value.clone(), of)).transpose()
@@ -101,7 +165,24 @@ impl Object {
     }
 }
 
-fn kind(value: &Value) -> &'static str {
+/// The body of a request, which is to be JSON of at most so many bytes.
+pub(super) async fn value_of_body<B>(call: &mut Call<B>, max_bytes: u64) -> Result<Value, String> {
+    let body = std::mem::take(&mut call.body);
+    let bytes = match read_limited(body, &call.headers, max_bytes).await {
+        Ok(bytes) => bytes,
+        Err(BodyError::TooLarge(size)) => {
+            return Err(format!("body of {size} bytes too large, max size: {max_bytes} bytes"));
+        }
+        Err(BodyError::Broken(text)) => return Err(text),
+    };
+    if bytes.trim_ascii().is_empty() {
+        return Err("EOF".to_owned());
+    }
+    serde_json::from_slice(&bytes).map_err(|error| error.to_string())
+}
+
+/// JSON's word for what a value is.
+pub(crate) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "bool",

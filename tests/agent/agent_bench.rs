@@ -100,6 +100,9 @@ impl Bench {
                 Output::RaftCall { call, request, .. } => self.calls.push_back((call, request)),
                 Output::RaftReply(..) | Output::SaveSnapshot(..) => {}
                 Output::Gossip(..) | Output::Exit => unreachable!("it is in no pool"),
+                Output::Probe(..) | Output::CancelProbe(_) | Output::Keep(..) => {
+                    unreachable!("it has no checks")
+                }
                 Output::Forward { call, to, request } => {
                     self.transcript.push(format!("{call} -> {}: {}", name(&to), shown(&request)));
                     self.forwards.insert(call, request);
@@ -286,6 +289,7 @@ fn answer(result: &Result<Reply, Failure>) -> String {
             format!("peers {:?}", peers.iter().map(name).collect::<Vec<_>>())
         }
         Ok(Reply::RaftStats(stats)) => format!("{stats:?}"),
+        Ok(Reply::Local(reply)) => format!("{reply:?}"),
         Ok(Reply::Members(_) | Reply::Joined(_) | Reply::Keyring(_)) => {
             unreachable!("it is in no pool")
         }

@@ -231,6 +231,7 @@ impl Backend for StoreBackend {
             }
             Request::SnapshotSave { .. } => self.snapshot(),
             Request::SnapshotRestore(image) => self.restore(image),
+            other => return Err(Failure::Refused(format!("{other:?} is asked of real agents"))),
         })
     }
 

@@ -47,6 +47,7 @@ pub(super) fn write_request(request: &Request, datacenter: &str, writer: &mut Wr
         | Request::Leave
         | Request::FireUserEvent(_)
         | Request::UserEvents { .. }
+        | Request::Local(_)
         | Request::SnapshotSave { .. }
         | Request::SnapshotRestore(_) => {}
     }

@@ -32,8 +32,8 @@ use crate::agent::{Failure, PeerName, Reply, Request};
 use crate::state::{Command, CommandResult, Query};
 
 /// The services of which some methods are known.
-const SERVICES: [&str; 7] =
-    ["Catalog.", "Coordinate.", "Health.", "Internal.", "KVS.", "Operator.", "Status."];
+const SERVICES: &[&str] =
+    &["Catalog.", "Coordinate.", "Health.", "Internal.", "KVS.", "Operator.", "Status."];
 
 /// What one server may ask another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +73,7 @@ pub enum Method {
 }
 
 impl Method {
-    const ALL: [Method; 30] = [
+    const ALL: &[Method] = &[
         Method::CatalogDeregister,
         Method::CatalogListNodes,
         Method::CatalogListServices,
@@ -178,7 +178,7 @@ impl Method {
     /// The method of this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|method| method.name() == name)
+        Self::ALL.iter().copied().find(|method| method.name() == name)
     }
 
     /// How another server is asked this; none for an agent's own affairs, and for snapshots, which have
@@ -207,6 +207,7 @@ impl Method {
             | Request::Leave
             | Request::FireUserEvent(_)
             | Request::UserEvents { .. }
+            | Request::Local(_)
             | Request::SnapshotSave { .. }
             | Request::SnapshotRestore(_) => None,
         }

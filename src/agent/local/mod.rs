@@ -1,0 +1,16 @@
+//! This agent's own services and checks: registered here, watched here, pushed to the catalog from here
+//! (spec cluster 8).
+//!
+//! ```text
+//!   Request::Local ──► local state ──► out of sync ──► Catalog.Register / Deregister   (anti-entropy)
+//!                        ▲    │  └───► Output::Keep     definitions that outlive the process
+//!      Input::Probed ────┘    └──────► Output::Probe    one look at what a check is about
+//! ```
+//!
+//! The state is authoritative for the node's own services and checks: what the catalog says otherwise is
+//! put right. When probes are due, and what their results count for, is decided here; what a probe does
+//! on the network or with a process is the shell's.
+
+mod types;
+
+pub use types::*;
