@@ -19,7 +19,7 @@
 use std::collections::BTreeMap;
 
 use crate::base::{Duration, Instant, Prng, RequestId};
-use crate::gossip::{Coordinate, DIMENSIONS, Pool};
+use crate::gossip::{Coordinate, DIMENSIONS, Pool, Status};
 use crate::state::{Command, NodeCoordinate};
 
 use super::core::Agent;
@@ -73,17 +73,15 @@ impl Sender {
         }
         let lan = members.lan();
         self.plan(now, lan);
-        let mut servers = lan.members().filter(|it| it.tags.get("role") == Some("consul"));
+        let mut servers =
+            lan.members().filter(|it| it.tags.get("role") == Some("consul")).peekable();
         let tag = |member: &crate::gossip::MemberView, name: &str| {
             member.tags.get(name).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0)
         };
-        let mut any = false;
-        let all = servers.all(|it| {
-            any = true;
-            tag(it, "vsn_min") <= PROTOCOL && PROTOCOL <= tag(it, "vsn_max")
-        });
+        let understood = servers.peek().is_some()
+            && servers.all(|it| tag(it, "vsn_min") <= PROTOCOL && PROTOCOL <= tag(it, "vsn_max"));
         let node = members.identity.name.clone();
-        (any && all).then(|| Request::CoordinateUpdate(Box::new(row(node, lan.coordinate()))))
+        understood.then(|| Request::CoordinateUpdate(Box::new(row(node, lan.coordinate()))))
     }
 
     fn plan(&mut self, now: Instant, lan: &Pool) {
@@ -234,7 +232,6 @@ impl Agent {
 
 /// Failed servers keep their place; those that have left do not.
 fn is_there(server: &ServerInfo) -> bool {
-    use crate::gossip::Status;
     matches!(server.status, Status::Alive | Status::Leaving | Status::Failed)
 }
 

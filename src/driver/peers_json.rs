@@ -7,6 +7,7 @@
 
 use serde_json::{Deserializer, Value};
 
+use crate::http::decode::kind;
 use crate::raft::{Configuration, Server, Suffrage};
 
 /// Reads the file.
@@ -62,15 +63,7 @@ fn entry(value: &Value) -> Result<Server, String> {
 }
 
 fn mismatch(value: &Value, into: &str) -> String {
-    let kind = match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    };
-    format!("json: cannot unmarshal {kind} into Go {into}")
+    format!("json: cannot unmarshal {} into Go {into}", kind(value))
 }
 
 #[cfg(test)]

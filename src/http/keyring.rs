@@ -5,19 +5,15 @@ use std::collections::BTreeMap;
 use axum::response::Response;
 use hyper::{Method, StatusCode};
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::agent::{KeyringOperation, PoolKeys, Reply, Request};
 use crate::http::Backend;
-use crate::http::body::{BodyError, read_limited};
+use crate::http::decode::Object;
 use crate::http::endpoint::Call;
 use crate::http::kv::go_quote;
 use crate::http::options::mismatch;
 use crate::http::reply::{self, Refusal, listed};
 use crate::wire::gossip::KeyAction;
-
-/// A key in a JSON object has far less.
-const BODY_BYTES_MAX: u64 = 64 * 1024;
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -84,31 +80,9 @@ fn refuse(text: impl std::fmt::Display) -> Refusal {
 
 /// `Key` of the body; as Go has it, in any case, and empty when it is not there.
 async fn key_of<B: Backend>(call: &mut Call<B>) -> Result<String, Refusal> {
-    let body = std::mem::take(&mut call.body);
-    let body = match read_limited(body, &call.headers, BODY_BYTES_MAX).await {
-        Ok(body) => body,
-        Err(BodyError::TooLarge(size)) => {
-            let text = format!("Request decode failed: {size} bytes for one key");
-            return Err(refuse(text));
-        }
-        Err(BodyError::Broken(text)) => return Err(Refusal::internal(text)),
-    };
-    let failed = |why: String| refuse(format!("Request decode failed: {why}"));
-    if body.is_empty() {
-        return Err(failed("EOF".to_owned()));
-    }
-    let value: Value = serde_json::from_slice(&body).map_err(|error| failed(error.to_string()))?;
-    match value {
-        Value::Object(fields) => {
-            match fields.into_iter().find(|(name, _)| name.eq_ignore_ascii_case("Key")) {
-                Some((_, Value::String(key))) => Ok(key),
-                None | Some((_, Value::Null)) => Ok(String::new()),
-                Some(_) => Err(failed("the key is not a string".to_owned())),
-            }
-        }
-        Value::Null => Ok(String::new()),
-        _ => Err(failed("not an object".to_owned())),
-    }
+    let read = Object::of_body(call, "keyringArgs").await;
+    let key = read.and_then(|object| object.text("Key"));
+    key.map_err(|why| refuse(format!("Request decode failed: {why}")))
 }
 
 fn relay_factor(text: &str) -> Result<u8, Refusal> {

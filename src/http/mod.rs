@@ -18,7 +18,7 @@ mod autopilot;
 mod body;
 pub mod client;
 mod coordinates;
-mod decode;
+pub(crate) mod decode;
 mod endpoint;
 pub(crate) mod escape;
 mod event;

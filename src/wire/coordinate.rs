@@ -32,19 +32,25 @@ pub fn write_numbers(it: &NodeCoordinate, writer: &mut Writer<'_>) {
 /// # Errors
 /// Anything else.
 pub fn read_batch(reader: &mut Reader<'_>) -> Result<Vec<NodeCoordinate>, DecodeError> {
-    read_list(reader, |reader| {
-        let mut it = NodeCoordinate::default();
-        reader.map(|reader, key| {
-            match key {
-                b"Coord" => read_numbers(reader, &mut it)?,
-                b"Node" => it.node = text(reader)?,
-                b"Segment" => it.segment = text(reader)?,
-                _ => reader.skip()?,
-            }
-            Ok(())
-        })?;
-        Ok(it)
-    })
+    read_list(reader, read_one)
+}
+
+/// Reads a coordinate with its node; other fields are read over.
+///
+/// # Errors
+/// Anything else.
+pub fn read_one(reader: &mut Reader<'_>) -> Result<NodeCoordinate, DecodeError> {
+    let mut it = NodeCoordinate::default();
+    reader.map(|reader, key| {
+        match key {
+            b"Coord" => read_numbers(reader, &mut it)?,
+            b"Node" => it.node = text(reader)?,
+            b"Segment" => it.segment = text(reader)?,
+            _ => reader.skip()?,
+        }
+        Ok(())
+    })?;
+    Ok(it)
 }
 
 /// Reads a coordinate without its node.

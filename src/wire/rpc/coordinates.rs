@@ -7,9 +7,8 @@
 //! ```
 
 use crate::agent::{DatacenterMap, Reply, Request};
-use crate::state::NodeCoordinate;
 use crate::wire::catalog::{read_list, text, write_list};
-use crate::wire::coordinate::{read_batch, read_numbers, write_batch, write_numbers};
+use crate::wire::coordinate::{read_batch, read_one, write_batch, write_numbers};
 use crate::wire::msgpack::{DecodeError, Reader, Writer};
 
 use super::Method;
@@ -39,17 +38,7 @@ pub(super) fn read_request(
         reader.skip()?;
         return Ok(Request::CoordinateDatacenters);
     }
-    let mut it = NodeCoordinate::default();
-    reader.map(|reader, key| {
-        match key {
-            b"Coord" => read_numbers(reader, &mut it)?,
-            b"Node" => it.node = text(reader)?,
-            b"Segment" => it.segment = text(reader)?,
-            _ => reader.skip()?,
-        }
-        Ok(())
-    })?;
-    Ok(Request::CoordinateUpdate(Box::new(it)))
+    Ok(Request::CoordinateUpdate(Box::new(read_one(reader)?)))
 }
 
 /// Whether the reply is one to this method.
