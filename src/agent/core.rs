@@ -2,7 +2,7 @@
 
 use crate::base::{Duration, Faults, Instant, LogIndex, Prng, Term, WallTime};
 use crate::raft::{self, EntryKind, Profile, Raft, RaftConfig, Restored};
-use crate::state::{AutopilotConfiguration, StateStore};
+use crate::state::{AutopilotConfiguration, Change, StateStore};
 use crate::wire;
 
 use super::begin;
@@ -20,7 +20,7 @@ use super::pending::PendingTable;
 use super::reconcile::Reconciliation;
 use super::steering::Steering;
 use super::told::Told;
-use super::types::Reply;
+use super::types::{Reply, StateImage};
 use super::user_events::UserEvents;
 
 /// What an agent is told at construction.
@@ -380,7 +380,12 @@ impl Agent {
             self.note_applied(entry.index, entry.term);
             let (kind, asked_by) = (entry.kind, committed.proposal);
             let result = done.as_ref().map(|(_, result)| result.clone());
+            let index = entry.index;
             out.push(Output::Event(Event::Applied { entry, done }));
+            if changes.iter().any(Change::is_of_catalog) {
+                let state = StateImage(Box::new(self.state.clone()));
+                out.push(Output::Event(Event::CatalogChanged { index, state }));
+            }
             match (asked_by, result) {
                 (Some(id), Some(result)) => self.answer(id, Ok(Reply::Written(result)), out),
                 // A change of the set of servers, or what follows an operator's snapshot.

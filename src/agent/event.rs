@@ -65,6 +65,13 @@ pub enum Event {
         /// Its content.
         state: StateImage,
     },
+    /// An entry changed the catalog; follows its [`Event::Applied`].
+    CatalogChanged {
+        /// The entry.
+        index: LogIndex,
+        /// The state after it.
+        state: StateImage,
+    },
     /// A request went to the leader.
     Forwarded {
         /// The leader.
@@ -119,6 +126,7 @@ impl Event {
             | Event::Acked { .. }
             | Event::SnapshotBegun { .. }
             | Event::StateReplaced { .. }
+            | Event::CatalogChanged { .. }
             | Event::Forwarded { .. }
             | Event::LeadershipEstablished => None,
         }

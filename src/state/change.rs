@@ -14,6 +14,14 @@ pub enum Change {
     Index(String),
 }
 
+impl Change {
+    /// Whether nodes, instances or checks changed.
+    #[must_use]
+    pub fn is_of_catalog(&self) -> bool {
+        matches!(self, Change::Index(row) if matches!(row.as_str(), NODES | SERVICES | CHECKS))
+    }
+}
+
 impl Query {
     /// Whether the change may have changed this query's rows. Never wrongly false; wrongly true only
     /// for the removal of a prefix that held other keys than those asked for.

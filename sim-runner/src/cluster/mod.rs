@@ -10,6 +10,7 @@
 //! change is an event of the trace.
 
 mod agents;
+mod catalog_facts;
 mod commands;
 mod gossip_facts;
 mod hosts;

@@ -1,11 +1,12 @@
 //! From the facts of a node and of the fabric to the events of the trace.
 
 use std::fmt;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use proconsul::agent::{self, Membership, PoolId, ReadMode};
-use proconsul::base::Instant;
 use proconsul::base::runtime::Level;
+use proconsul::base::{Instant, LogIndex};
 use proconsul::driver;
 use proconsul::raft::{self, Entry, Restored, SnapshotMeta, Suffrage};
 use proconsul::state::{Command, CommandResult, KvCommand, Query, Rows, StateStore};
@@ -16,6 +17,7 @@ use crate::trace::event::{
     Ending, EntryRef, Host, Pool, REMOVED, REMOVED_TREE, Role, SnapshotRef, What, state_digest,
 };
 
+use super::catalog_facts::catalog_rows;
 use super::gossip_facts::{gossip_fact, user_event_fact};
 use super::recorder::Recorder;
 
@@ -28,13 +30,16 @@ pub struct NodeObserver {
     clock: Fabric,
     host: Host,
     term: AtomicU64,
+    /// The state whose catalog was told last.
+    told: Mutex<StateStore>,
 }
 
 impl NodeObserver {
     /// Of the agent on this host.
     #[must_use]
     pub fn new(recorder: Recorder, clock: Fabric, host: Host) -> Self {
-        Self { recorder, clock, host, term: AtomicU64::new(0) }
+        let told = Mutex::new(StateStore::new());
+        Self { recorder, clock, host, term: AtomicU64::new(0), told }
     }
 
     fn push(&self, what: What) {
@@ -139,6 +144,18 @@ impl NodeObserver {
     }
 }
 
+impl NodeObserver {
+    /// Tells what has changed in the catalog since it was told last.
+    fn catalog(&self, index: LogIndex, state: &StateStore) {
+        let mut told = self.told.lock().expect("nothing panics while it holds the state");
+        let rows = catalog_rows(state, &told);
+        *told = state.clone();
+        if !rows.is_empty() {
+            self.push(What::Catalog { index: index.0, rows });
+        }
+    }
+}
+
 fn pool_of(pool: PoolId) -> Pool {
     match pool {
         PoolId::Lan => Pool::Lan,
@@ -157,6 +174,10 @@ impl driver::Observer for NodeObserver {
             log: restored.entries.iter().map(entry_ref).collect(),
             abstains: restored.abstains,
         });
+        *self.told.lock().expect("nothing panics while it holds the state") = StateStore::new();
+        if let Some(meta) = &restored.snapshot {
+            self.catalog(meta.index, state);
+        }
     }
 
     fn event(&self, event: &agent::Event) {
@@ -194,7 +215,9 @@ impl driver::Observer for NodeObserver {
             agent::Event::StateReplaced { meta, operator, state } => {
                 let (snapshot, operator) = (snapshot_ref(meta, &state.0), *operator);
                 self.push(What::SnapshotInstalled { snapshot, operator });
+                self.catalog(meta.index, &state.0);
             }
+            agent::Event::CatalogChanged { index, state } => self.catalog(*index, &state.0),
             agent::Event::Forwarded { to } => self.push(What::Forwarded { to: to.to_string() }),
             agent::Event::Membership(fact) => self.membership(fact),
             agent::Event::LeadershipAcquired

@@ -4,7 +4,9 @@
 //! by themselves; what comes by the thousand (appends, commits, messages) has none, because it is
 //! drawn as lines and counts.
 
-use crate::trace::event::{Change, Ending, EntryRef, Header, Host, Role, SwimState, What};
+use crate::trace::event::{
+    CatalogRow, Change, Ending, EntryRef, Header, Host, Role, SwimState, What,
+};
 
 /// The kind of an event that is drawn on its node's lane, as the page's legend knows it.
 pub(super) fn kind(what: &What) -> Option<&'static str> {
@@ -45,6 +47,7 @@ pub(super) fn kind(what: &What) -> Option<&'static str> {
         What::Member { change: Change::Reaped, .. } => "member-reaped",
         What::Refuted { .. } => "refuted",
         What::UserEvent { .. } => "user-event",
+        What::Catalog { .. } => "catalog",
         _ => return None,
     })
 }
@@ -234,6 +237,10 @@ fn gossip(header: &Header, what: &What) -> Option<String> {
             format!("contradicts what {by} says of it, as incarnation {incarnation} ({pool})")
         }
         What::UserEvent { name, ltime, .. } => format!("is given the event {name} of time {ltime}"),
+        What::Catalog { rows, .. } => {
+            let rows: Vec<String> = rows.iter().map(catalog_row).collect();
+            format!("has in its catalog: {}", rows.join("; "))
+        }
         What::LookupsFail { on: true } => "cannot look names up".to_owned(),
         What::LookupsFail { on: false } => "can look names up again".to_owned(),
         _ => return None,
@@ -319,4 +326,20 @@ fn entries(log: &[EntryRef]) -> String {
 
 fn with_detail(text: &str, detail: &str) -> String {
     if detail.is_empty() { text.to_owned() } else { format!("{text}: {detail}") }
+}
+
+fn catalog_row(row: &CatalogRow) -> String {
+    match row {
+        CatalogRow::Node { name, .. } => format!("node {name}"),
+        CatalogRow::NoNode { node } => format!("no node {node} any more"),
+        CatalogRow::Service { node, id, service, .. } if id == service => {
+            format!("service {service} on {node}")
+        }
+        CatalogRow::Service { node, id, service, .. } => {
+            format!("service {service} ({id}) on {node}")
+        }
+        CatalogRow::NoService { node, id } => format!("no service {id} on {node} any more"),
+        CatalogRow::Check { node, id, status, .. } => format!("check {id} on {node} {status}"),
+        CatalogRow::NoCheck { node, id } => format!("no check {id} on {node} any more"),
+    }
 }

@@ -9,6 +9,8 @@
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+pub use super::catalog::CatalogRow;
+
 /// Index into [`Header::hosts`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -512,10 +514,18 @@ pub enum What {
         name: String,
         ltime: u64,
     },
+
+    // --- catalog (last, for the same reason)
+    /// What changed in the catalog of this server's state machine, and how it is now.
+    Catalog {
+        /// The entry, or the last one in the snapshot, that brought it.
+        index: u64,
+        rows: Vec<CatalogRow>,
+    },
 }
 
 /// A 64-bit hash: a number in binary, 16 hex digits in text.
-mod hex {
+pub(super) mod hex {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
     pub fn serialize<S: Serializer>(hash: &u64, serializer: S) -> Result<S::Ok, S::Error> {

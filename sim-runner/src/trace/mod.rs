@@ -6,6 +6,7 @@
 //! ```
 
 mod addresses;
+pub mod catalog;
 pub mod conditions;
 pub mod diff;
 pub mod event;

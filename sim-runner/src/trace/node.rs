@@ -1,5 +1,6 @@
 //! One host, as its events tell it.
 
+use super::catalog::Catalog;
 use super::event::{Host, HostInfo, HostKind, Role, What};
 use super::log::NodeLog;
 use super::members::Members;
@@ -46,6 +47,8 @@ pub struct NodeView {
     pub configuration: Option<Configuration>,
     /// Who is there, as it was told in this process life.
     pub members: Members,
+    /// The catalog in its state machine, as it was told in this process life.
+    pub catalog: Catalog,
     /// It lost what it may have acknowledged, and neither votes nor stands.
     pub abstains: bool,
 }
@@ -85,13 +88,14 @@ impl NodeView {
             applied: 0,
             configuration: None,
             members: Members::default(),
+            catalog: Catalog::default(),
             abstains: false,
         }
     }
 
     /// Takes in what concerns the process; whether it did.
     pub(super) fn process(&mut self, what: &What) -> bool {
-        if self.members.take(what) {
+        if self.members.take(what) | self.catalog.take(what) && !matches!(what, What::Started) {
             return true;
         }
         match what {

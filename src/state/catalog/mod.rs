@@ -23,6 +23,7 @@
 
 mod admit;
 mod deregister;
+mod difference;
 mod read;
 mod register;
 mod rows;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 
+pub use difference::CatalogRow;
 pub use types::*;
 
 use crate::state::index::{self, IndexRows, Touched};
