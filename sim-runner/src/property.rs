@@ -27,6 +27,9 @@ pub const PROPERTIES: &[&str] = &[
     "no-stale-resurrection",
     "views-converge",
     "user-events",
+    "catalog-unique",
+    "serf-health",
+    "no-orphan-checks",
 ];
 
 /// What came of judging one property.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::runner::{Desk, Done, THREE, root};
 
 /// Every property that a run of this version judges, in the order of the language.
-const PROPERTIES: [&str; 20] = [
+const PROPERTIES: [&str; 23] = [
     "script",
     "boot",
     "determinism",
@@ -28,6 +28,9 @@ const PROPERTIES: [&str; 20] = [
     "no-stale-resurrection",
     "views-converge",
     "user-events",
+    "catalog-unique",
+    "serf-health",
+    "no-orphan-checks",
 ];
 
 const FILES: [&str; 5] =

@@ -17,6 +17,7 @@ mod linearizable_brute;
 mod linearizable_cases;
 mod linearizable_folder;
 mod linearizable_large;
+mod oracle_catalog;
 mod oracle_conditions;
 mod oracle_events;
 mod oracle_expectations;

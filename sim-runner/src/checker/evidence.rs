@@ -15,6 +15,7 @@ use crate::trace::record::Recording;
 use crate::trace::view::View;
 
 use super::boot::BootOracle;
+use super::catalog_unique::CatalogUnique;
 use super::commit_monotonic::CommitMonotonic;
 use super::durability::Durability;
 use super::election_safety::ElectionSafety;
@@ -26,10 +27,12 @@ use super::incarnation_monotonic::IncarnationMonotonic;
 use super::leader_completeness::LeaderCompleteness;
 use super::liveness::Liveness;
 use super::log_matching::LogMatching;
+use super::no_orphan_checks::NoOrphanChecks;
 use super::no_panic::NoPanic;
 use super::no_stale_resurrection::NoStaleResurrection;
 use super::oracle::{Oracle, pass};
 use super::script::Script;
+use super::serf_health::SerfHealth;
 use super::state_machine_safety::StateMachineSafety;
 use super::storage_recovery::StorageRecovery;
 use super::user_events::UserEvents;
@@ -117,6 +120,9 @@ fn oracles(plan: &Plan, header: &Header) -> Vec<Box<dyn Oracle>> {
         Box::new(NoStaleResurrection::new(plan, header)),
         Box::new(ViewsConverge::new(plan, header)),
         Box::new(UserEvents),
+        Box::new(CatalogUnique::new()),
+        Box::new(SerfHealth::new(plan, header)),
+        Box::new(NoOrphanChecks::new()),
     ]
 }
 

@@ -12,6 +12,7 @@
 
 mod applied_state;
 mod boot;
+mod catalog_unique;
 mod commit_monotonic;
 mod committed;
 pub mod determinism;
@@ -30,10 +31,12 @@ mod links;
 mod liveness;
 mod log_matching;
 mod member_pairs;
+mod no_orphan_checks;
 mod no_panic;
 mod no_stale_resurrection;
 pub mod oracle;
 mod script;
+mod serf_health;
 mod state_machine_safety;
 mod storage_recovery;
 mod swim_memory;

@@ -204,6 +204,9 @@ pub fn promise(property: &str) -> &'static str {
         "no-stale-resurrection" => "nobody comes back to life by old word",
         "views-converge" => "once all faults are undone, all agents list the same members",
         "user-events" => "an event that is listed was fired, with that payload, and is listed once",
+        "catalog-unique" => "no two nodes have one name or id, and no id is twice on a node",
+        "serf-health" => "the catalog says of members what the leader's gossip says",
+        "no-orphan-checks" => "no check or instance is without what it belongs to",
         _ => "as the scenario states it",
     }
 }

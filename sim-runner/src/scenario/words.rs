@@ -401,11 +401,8 @@ pub const EVENTS: Words = words(
 
 /// Properties that are in the language but not judged yet.
 pub const PLANNED_PROPERTIES: &[&str] = &[
-    "catalog-unique",
     "catalog-matches-agents",
     "no-resurrection",
-    "serf-health",
-    "no-orphan-checks",
     "lock-exclusion",
     "session-lifetime",
     "index-monotonic",

@@ -1,0 +1,221 @@
+//! The properties of the catalog, on told runs.
+
+use sim_runner::property::Verdict;
+use sim_runner::trace::catalog::{CatalogRow, SERF_HEALTH};
+use sim_runner::trace::event::{Change, Host, Pool, What};
+
+use crate::oracle_story::{N1, N2, Story, TESTBED};
+
+const SECOND: i64 = 1_000;
+
+pub fn node(name: &str, id: &str) -> CatalogRow {
+    CatalogRow::Node { node: name.to_lowercase(), name: name.to_owned(), id: id.to_owned() }
+}
+
+pub fn service(node: &str, id: &str, content: u64) -> CatalogRow {
+    let (node, id) = (node.to_owned(), id.to_owned());
+    CatalogRow::Service { node, service: id.clone(), id, content }
+}
+
+pub fn check(node: &str, id: &str, status: &str, service_id: &str) -> CatalogRow {
+    CatalogRow::Check {
+        node: node.to_owned(),
+        id: id.to_owned(),
+        status: status.to_owned(),
+        service_id: service_id.to_owned(),
+        service: service_id.to_owned(),
+        content: 1,
+    }
+}
+
+fn gone(node: &str) -> CatalogRow {
+    CatalogRow::NoNode { node: node.to_owned() }
+}
+
+fn tells(story: &mut Story, host: Host, index: u64, rows: Vec<CatalogRow>) {
+    story.push(host, What::Catalog { index, rows });
+}
+
+fn judged(rows: &[Vec<CatalogRow>], property: &str) -> (Verdict, Option<String>) {
+    let mut story = Story::led();
+    for (index, rows) in (2..).zip(rows) {
+        tells(&mut story, N1, index, rows.clone());
+    }
+    let judgement = story.judgement(property);
+    (judgement.verdict, judgement.violations.first().map(|it| it.signature.clone()))
+}
+
+#[test]
+fn without_a_catalog_nothing_is_judged() {
+    for property in ["catalog-unique", "serf-health", "no-orphan-checks"] {
+        assert_eq!(Story::led().judgement(property).verdict, Verdict::Skipped, "{property}");
+    }
+}
+
+#[test]
+fn names_and_ids_of_nodes_are_theirs_alone() {
+    let unique = |rows: &[Vec<CatalogRow>]| judged(rows, "catalog-unique");
+    let two = vec![node("a", "1"), node("b", "2"), node("c", ""), node("d", "")];
+    assert_eq!(
+        unique(&[two, vec![service("a", "web", 1), service("b", "web", 1)]]).0,
+        Verdict::Holds
+    );
+    // A node that takes over an id takes the place of the one that had it.
+    let over = [vec![node("a", "1")], vec![gone("a"), node("b", "1")]];
+    assert_eq!(unique(&over).0, Verdict::Holds);
+
+    let mut cased = node("a", "");
+    if let CatalogRow::Node { node, name, .. } = &mut cased {
+        (*node, *name) = ("A".to_owned(), "A".to_owned());
+    }
+    let cases = [
+        (vec![vec![node("a", "1")], vec![cased]], "two nodes of one name"),
+        (vec![vec![node("a", "1")], vec![node("b", "1")]], "two nodes of one id"),
+        (
+            vec![vec![node("a", ""), service("a", "web", 1)], vec![service("A", "web", 1)]],
+            "one id twice on a node",
+        ),
+    ];
+    for (rows, fact) in cases {
+        assert_eq!(
+            unique(&rows),
+            (Verdict::Violated, Some(format!("catalog-unique: {fact}"))),
+            "{rows:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_on_a_node_or_about_an_instance_goes_with_it() {
+    let orphans = |rows: &[Vec<CatalogRow>]| judged(rows, "no-orphan-checks");
+    let there = vec![node("a", ""), service("a", "web", 1), check("a", "c", "passing", "web")];
+    let no_check = CatalogRow::NoCheck { node: "a".to_owned(), id: "c".to_owned() };
+    let no_service = CatalogRow::NoService { node: "a".to_owned(), id: "web".to_owned() };
+    let whole = vec![gone("a"), no_service.clone(), no_check.clone()];
+    assert_eq!(orphans(&[there.clone(), whole]).0, Verdict::Holds);
+    assert_eq!(orphans(&[there.clone(), vec![no_service.clone(), no_check]]).0, Verdict::Holds);
+    let on_node = vec![node("a", ""), check("a", SERF_HEALTH, "passing", "")];
+    assert_eq!(orphans(&[on_node]).0, Verdict::Holds);
+
+    let mut misnamed = check("a", "c", "passing", "web");
+    if let CatalogRow::Check { service, .. } = &mut misnamed {
+        *service = "db".to_owned();
+    }
+    let cases = [
+        (vec![there.clone(), vec![no_service]], "a check of an instance that is gone"),
+        (vec![there.clone(), vec![gone("a")]], "something on a node that is gone"),
+        (vec![vec![service("a", "web", 1)]], "an instance without its node"),
+        (vec![vec![check("a", "c", "passing", "")]], "a check without its node"),
+        (
+            vec![vec![node("a", "")], vec![check("a", "c", "passing", "web")]],
+            "a check without its instance",
+        ),
+        (vec![there, vec![misnamed]], "a check with another service's name"),
+    ];
+    for (rows, fact) in cases {
+        assert_eq!(
+            orphans(&rows),
+            (Verdict::Violated, Some(format!("no-orphan-checks: {fact}"))),
+            "{rows:?}"
+        );
+    }
+}
+
+fn member(about: &str, change: Change) -> What {
+    What::Member { pool: Pool::Lan, about: about.to_owned(), change, forced: false, ltime: 1 }
+}
+
+/// n1 leads, and lists itself, n2 and n3; its catalog says the same.
+fn listed() -> Story {
+    let mut story = Story::led();
+    for name in ["n1", "n2", "n3"] {
+        story.push(N1, member(name, Change::Joined));
+    }
+    let rows = ["n1", "n2", "n3"];
+    let rows = rows.iter().flat_map(|it| [node(it, ""), check(it, SERF_HEALTH, "passing", "")]);
+    tells(&mut story, N1, 2, rows.collect());
+    story
+}
+
+fn tick(story: &mut Story, at: i64) {
+    story.at(at * SECOND).push(TESTBED, What::Note { text: "tick".to_owned() });
+}
+
+fn health(story: &mut Story, at: i64, name: &str, status: &str) {
+    story.at(at * SECOND);
+    tells(story, N1, at as u64, vec![check(name, SERF_HEALTH, status, "")]);
+}
+
+#[test]
+fn a_leader_has_a_minute_to_say_what_gossip_says() {
+    let mut story = listed();
+    tick(&mut story, 100);
+    let judgement = story.judgement("serf-health");
+    assert_eq!((judgement.verdict, judgement.judged), (Verdict::Holds, 3));
+
+    story.at(110 * SECOND).push(N1, member("n3", Change::Failed));
+    health(&mut story, 165, "n3", "critical");
+    tick(&mut story, 300);
+    assert_eq!(story.judgement("serf-health").verdict, Verdict::Holds);
+
+    let mut late = listed();
+    late.at(110 * SECOND).push(N1, member("n3", Change::Failed));
+    tick(&mut late, 179);
+    assert_eq!(late.judgement("serf-health").verdict, Verdict::Holds);
+    tick(&mut late, 181);
+    late.assert_caught("serf-health: a failed member that passes");
+}
+
+#[test]
+fn the_living_pass_and_leavers_are_gone() {
+    let mut story = listed();
+    health(&mut story, 10, "n2", "critical");
+    tick(&mut story, 90);
+    story.assert_caught("serf-health: a member alive that is not passing");
+
+    let mut story = listed();
+    story.at(10 * SECOND).push(N1, member("n3", Change::Left));
+    tick(&mut story, 90);
+    story.assert_caught("serf-health: a member that has left");
+
+    let mut story = listed();
+    story.at(10 * SECOND).push(N1, member("n3", Change::Reaped));
+    tick(&mut story, 90);
+    story.assert_caught("serf-health: a node of somebody who is forgotten");
+
+    // The leader does not remove itself, and an external node is nobody's.
+    let mut story = listed();
+    story.at(10 * SECOND).push(N1, member("n1", Change::Left));
+    tells(
+        &mut story,
+        N1,
+        10,
+        vec![node("external", ""), check("external", "ping", "critical", "")],
+    );
+    tick(&mut story, 90);
+    assert_eq!(story.judgement("serf-health").verdict, Verdict::Holds);
+}
+
+#[test]
+fn while_leaders_change_or_something_is_wrong_nothing_is_owed() {
+    let mut story = listed();
+    story.at(10 * SECOND).push(N1, member("n3", Change::Failed));
+    story.at(20 * SECOND).push(N1, What::Cut { to: N2 });
+    tick(&mut story, 300);
+    assert_eq!(story.judgement("serf-health").verdict, Verdict::Holds);
+    story.at(300 * SECOND).push(N1, What::Healed { to: N2 });
+    tick(&mut story, 360);
+    assert_eq!(story.judgement("serf-health").verdict, Verdict::Holds);
+    // Another leader begins anew.
+    story.wins(N2, 2);
+    tick(&mut story, 400);
+    assert_eq!(story.judgement("serf-health").verdict, Verdict::Holds);
+}
+
+#[test]
+fn a_settled_cluster_owes_it_at_once() {
+    let mut story = listed();
+    health(&mut story, 10, "n2", "critical");
+    story.push(TESTBED, What::Settled);
+    story.assert_caught("serf-health: a member alive that is not passing");
+}
