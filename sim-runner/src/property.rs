@@ -28,6 +28,8 @@ pub const PROPERTIES: &[&str] = &[
     "views-converge",
     "user-events",
     "catalog-unique",
+    "catalog-matches-agents",
+    "no-resurrection",
     "serf-health",
     "no-orphan-checks",
 ];

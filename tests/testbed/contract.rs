@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::runner::{Desk, Done, THREE, root};
 
 /// Every property that a run of this version judges, in the order of the language.
-const PROPERTIES: [&str; 23] = [
+const PROPERTIES: [&str; 25] = [
     "script",
     "boot",
     "determinism",
@@ -29,6 +29,8 @@ const PROPERTIES: [&str; 23] = [
     "views-converge",
     "user-events",
     "catalog-unique",
+    "catalog-matches-agents",
+    "no-resurrection",
     "serf-health",
     "no-orphan-checks",
 ];

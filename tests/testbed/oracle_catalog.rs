@@ -47,7 +47,13 @@ fn judged(rows: &[Vec<CatalogRow>], property: &str) -> (Verdict, Option<String>)
 
 #[test]
 fn without_a_catalog_nothing_is_judged() {
-    for property in ["catalog-unique", "serf-health", "no-orphan-checks"] {
+    for property in [
+        "catalog-unique",
+        "catalog-matches-agents",
+        "no-resurrection",
+        "serf-health",
+        "no-orphan-checks",
+    ] {
         assert_eq!(Story::led().judgement(property).verdict, Verdict::Skipped, "{property}");
     }
 }
@@ -218,4 +224,146 @@ fn a_settled_cluster_owes_it_at_once() {
     health(&mut story, 10, "n2", "critical");
     story.push(TESTBED, What::Settled);
     story.assert_caught("serf-health: a member alive that is not passing");
+}
+
+fn has(story: &mut Story, host: Host, rows: Vec<CatalogRow>) {
+    story.push(host, What::Local { rows });
+}
+
+/// n2 has a service with a check, and the catalog of the leader and of n2 have it too.
+fn registered() -> Story {
+    let mut story = listed();
+    story.at(20 * SECOND);
+    let rows = vec![service("n2", "web", 1), check("n2", "c", "passing", "web")];
+    has(&mut story, N2, rows.clone());
+    tells(&mut story, N1, 20, rows);
+    story
+}
+
+#[test]
+fn what_an_agent_has_is_in_the_catalog_in_time() {
+    let mut story = registered();
+    tick(&mut story, 300);
+    let judgement = story.judgement("catalog-matches-agents");
+    assert_eq!(judgement.verdict, Verdict::Holds, "{:?}", judgement.violations);
+    assert!(judgement.judged > 3, "{}", judgement.judged);
+
+    // Two minutes until the next full sync, a minute for retries, and slack.
+    let cases: [(CatalogRow, &str); 4] = [
+        (service("n2", "db", 1), "a service that is not in the catalog"),
+        (service("n2", "web", 2), "a service that is otherwise in the catalog"),
+        (check("n2", "ping", "passing", ""), "a check that is not in the catalog"),
+        (check("n2", "c", "critical", "web"), "a check with another status in the catalog"),
+    ];
+    for (row, fact) in cases {
+        let mut story = registered();
+        story.at(100 * SECOND);
+        has(&mut story, N2, vec![row]);
+        tick(&mut story, 285);
+        assert_eq!(story.judgement("catalog-matches-agents").verdict, Verdict::Holds, "{fact}");
+        tick(&mut story, 295);
+        story.assert_caught(&format!("catalog-matches-agents: {fact}"));
+    }
+}
+
+#[test]
+fn the_catalog_has_nothing_that_the_agent_has_not() {
+    for (row, fact) in [
+        (service("n2", "db", 1), "a service in the catalog that its agent has not"),
+        (check("n2", "ping", "passing", ""), "a check in the catalog that its agent has not"),
+    ] {
+        let mut story = registered();
+        story.at(100 * SECOND);
+        tells(&mut story, N1, 30, vec![row]);
+        tick(&mut story, 285);
+        assert_eq!(story.judgement("catalog-matches-agents").verdict, Verdict::Holds, "{fact}");
+        tick(&mut story, 295);
+        story.assert_caught(&format!("catalog-matches-agents: {fact}"));
+    }
+    // A server's own instance of consul, and serfHealth, are the leader's; other nodes are nobody's.
+    let mut story = registered();
+    story.at(100 * SECOND);
+    tells(
+        &mut story,
+        N1,
+        30,
+        vec![service("n2", "consul", 1), node("external", ""), service("external", "db", 1)],
+    );
+    tick(&mut story, 300);
+    assert_eq!(story.judgement("catalog-matches-agents").verdict, Verdict::Holds);
+}
+
+#[test]
+fn agents_that_are_down_or_in_trouble_owe_nothing() {
+    let mut story = registered();
+    story.at(100 * SECOND).kill(N2);
+    tells(
+        &mut story,
+        N1,
+        30,
+        vec![CatalogRow::NoService { node: "n2".to_owned(), id: "web".to_owned() }],
+    );
+    tick(&mut story, 400);
+    assert_eq!(story.judgement("catalog-matches-agents").verdict, Verdict::Holds);
+    let mut story = registered();
+    story.at(100 * SECOND).push(N1, What::Cut { to: N2 });
+    has(&mut story, N2, vec![service("n2", "db", 1)]);
+    tick(&mut story, 400);
+    assert_eq!(story.judgement("catalog-matches-agents").verdict, Verdict::Holds);
+}
+
+fn deregisters(story: &mut Story, at: i64) {
+    let gone = vec![
+        CatalogRow::NoService { node: "n2".to_owned(), id: "web".to_owned() },
+        CatalogRow::NoCheck { node: "n2".to_owned(), id: "c".to_owned() },
+    ];
+    story.at(at * SECOND);
+    has(story, N2, gone.clone());
+    tells(story, N1, at as u64, gone);
+}
+
+#[test]
+fn what_was_deregistered_at_its_agent_stays_away() {
+    let mut story = registered();
+    deregisters(&mut story, 100);
+    tick(&mut story, 300);
+    assert_eq!(story.judgement("no-resurrection").verdict, Verdict::Holds);
+
+    let mut back = story.clone();
+    tells(&mut back, N1, 300, vec![service("n2", "web", 1)]);
+    back.assert_caught("no-resurrection: a deregistered service is back in the catalog");
+
+    let mut again = story.clone();
+    has(&mut again, N2, vec![service("n2", "web", 1)]);
+    tells(&mut again, N1, 300, vec![service("n2", "web", 1)]);
+    assert_eq!(again.judgement("no-resurrection").verdict, Verdict::Holds);
+
+    let mut restarted = story;
+    restarted.at(310 * SECOND).kill(N2);
+    restarted.at(320 * SECOND).start(N2, 1, None, &[]);
+    has(&mut restarted, N2, vec![service("n2", "web", 1)]);
+    restarted.assert_caught("no-resurrection: a deregistered service is back after a restart");
+}
+
+#[test]
+fn what_may_have_been_on_its_way_is_not_judged() {
+    // In trouble …
+    let mut story = registered();
+    story.at(90 * SECOND).push(N1, What::Cut { to: N2 });
+    deregisters(&mut story, 100);
+    story.at(150 * SECOND).push(N1, What::Healed { to: N2 });
+    tells(&mut story, N1, 150, vec![service("n2", "web", 1)]);
+    assert_eq!(story.judgement("no-resurrection").verdict, Verdict::Holds);
+    // … and right after.
+    let mut story = registered();
+    deregisters(&mut story, 100);
+    story.at(105 * SECOND);
+    tells(&mut story, N1, 105, vec![service("n2", "web", 1)]);
+    assert_eq!(story.judgement("no-resurrection").verdict, Verdict::Holds);
+    let mut story = registered();
+    deregisters(&mut story, 100);
+    story.at(101 * SECOND).kill(N2);
+    story.at(102 * SECOND).start(N2, 1, None, &[]);
+    has(&mut story, N2, vec![service("n2", "web", 1)]);
+    assert_eq!(story.judgement("no-resurrection").verdict, Verdict::Holds);
 }

@@ -15,6 +15,7 @@ use crate::trace::record::Recording;
 use crate::trace::view::View;
 
 use super::boot::BootOracle;
+use super::catalog_matches_agents::CatalogMatchesAgents;
 use super::catalog_unique::CatalogUnique;
 use super::commit_monotonic::CommitMonotonic;
 use super::durability::Durability;
@@ -29,6 +30,7 @@ use super::liveness::Liveness;
 use super::log_matching::LogMatching;
 use super::no_orphan_checks::NoOrphanChecks;
 use super::no_panic::NoPanic;
+use super::no_resurrection::NoResurrection;
 use super::no_stale_resurrection::NoStaleResurrection;
 use super::oracle::{Oracle, pass};
 use super::script::Script;
@@ -121,6 +123,8 @@ fn oracles(plan: &Plan, header: &Header) -> Vec<Box<dyn Oracle>> {
         Box::new(ViewsConverge::new(plan, header)),
         Box::new(UserEvents),
         Box::new(CatalogUnique::new()),
+        Box::new(CatalogMatchesAgents::new(plan, header)),
+        Box::new(NoResurrection::new(plan, header)),
         Box::new(SerfHealth::new(plan, header)),
         Box::new(NoOrphanChecks::new()),
     ]

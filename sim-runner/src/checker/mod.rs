@@ -12,6 +12,7 @@
 
 mod applied_state;
 mod boot;
+mod catalog_matches_agents;
 mod catalog_unique;
 mod commit_monotonic;
 mod committed;
@@ -33,6 +34,7 @@ mod log_matching;
 mod member_pairs;
 mod no_orphan_checks;
 mod no_panic;
+mod no_resurrection;
 mod no_stale_resurrection;
 pub mod oracle;
 mod script;

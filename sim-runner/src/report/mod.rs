@@ -205,6 +205,10 @@ pub fn promise(property: &str) -> &'static str {
         "views-converge" => "once all faults are undone, all agents list the same members",
         "user-events" => "an event that is listed was fired, with that payload, and is listed once",
         "catalog-unique" => "no two nodes have one name or id, and no id is twice on a node",
+        "catalog-matches-agents" => {
+            "the catalog says of an agent's node what the agent says of itself"
+        }
+        "no-resurrection" => "what was deregistered at its agent stays away",
         "serf-health" => "the catalog says of members what the leader's gossip says",
         "no-orphan-checks" => "no check or instance is without what it belongs to",
         _ => "as the scenario states it",

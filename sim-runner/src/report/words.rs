@@ -48,6 +48,7 @@ pub(super) fn kind(what: &What) -> Option<&'static str> {
         What::Refuted { .. } => "refuted",
         What::UserEvent { .. } => "user-event",
         What::Catalog { .. } => "catalog",
+        What::Local { .. } => "local",
         _ => return None,
     })
 }
@@ -240,6 +241,10 @@ fn gossip(header: &Header, what: &What) -> Option<String> {
         What::Catalog { rows, .. } => {
             let rows: Vec<String> = rows.iter().map(catalog_row).collect();
             format!("has in its catalog: {}", rows.join("; "))
+        }
+        What::Local { rows } => {
+            let rows: Vec<String> = rows.iter().map(catalog_row).collect();
+            format!("has itself: {}", rows.join("; "))
         }
         What::LookupsFail { on: true } => "cannot look names up".to_owned(),
         What::LookupsFail { on: false } => "can look names up again".to_owned(),

@@ -401,8 +401,6 @@ pub const EVENTS: Words = words(
 
 /// Properties that are in the language but not judged yet.
 pub const PLANNED_PROPERTIES: &[&str] = &[
-    "catalog-matches-agents",
-    "no-resurrection",
     "lock-exclusion",
     "session-lifetime",
     "index-monotonic",

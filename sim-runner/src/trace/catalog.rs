@@ -122,6 +122,16 @@ impl Catalog {
         true
     }
 
+    /// The same, of an agent's own services and checks.
+    pub(super) fn take_own(&mut self, what: &What) -> bool {
+        match what {
+            What::Started => *self = Self::default(),
+            What::Local { rows } => rows.iter().for_each(|row| self.row(row)),
+            _ => return false,
+        }
+        true
+    }
+
     /// Takes in a row.
     pub fn row(&mut self, row: &CatalogRow) {
         match row {

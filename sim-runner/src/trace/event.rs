@@ -522,6 +522,10 @@ pub enum What {
         index: u64,
         rows: Vec<CatalogRow>,
     },
+    /// What changed among the services and checks of this host's agent itself, and how it is now.
+    Local {
+        rows: Vec<CatalogRow>,
+    },
 }
 
 /// A 64-bit hash: a number in binary, 16 hex digits in text.

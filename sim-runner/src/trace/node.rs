@@ -49,6 +49,8 @@ pub struct NodeView {
     pub members: Members,
     /// The catalog in its state machine, as it was told in this process life.
     pub catalog: Catalog,
+    /// The agent's own services and checks, as it told of them in this process life.
+    pub own: Catalog,
     /// It lost what it may have acknowledged, and neither votes nor stands.
     pub abstains: bool,
 }
@@ -89,13 +91,16 @@ impl NodeView {
             configuration: None,
             members: Members::default(),
             catalog: Catalog::default(),
+            own: Catalog::default(),
             abstains: false,
         }
     }
 
     /// Takes in what concerns the process; whether it did.
     pub(super) fn process(&mut self, what: &What) -> bool {
-        if self.members.take(what) | self.catalog.take(what) && !matches!(what, What::Started) {
+        if self.members.take(what) | self.catalog.take(what) | self.own.take_own(what)
+            && !matches!(what, What::Started)
+        {
             return true;
         }
         match what {

@@ -1,0 +1,161 @@
+//! **no-resurrection**: a service that was deregistered at its agent stays away: neither does the agent have
+//! it again, be it after a restart, nor does it come back into the catalog, until somebody registers it
+//! (spec cluster 8.5, 11.7, 79).
+//!
+//! ```text
+//!   agent    ──┤web├── deregistered ──────────── restart ───────────
+//!   catalog  ──┤web├───┤ gone         must not be here again
+//! ```
+//!
+//! (A service that only the catalog was told to forget does come back; that it does is
+//! `catalog-matches-agents`.)
+//!
+//! No stricter than the truth: a registration on its way when the service was removed may arrive later, and
+//! a process that dies right after may not have written the removal down. So only removals that were made in
+//! calm, and that nothing has disturbed for a while, are judged. Who writes an agent's service into the
+//! catalog by hand gets what was asked for until the next full sync: services that a script's catalog
+//! writes name are left out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::property::Judgement;
+use crate::scenario::model::Plan;
+use crate::trace::catalog::CatalogRow;
+use crate::trace::event::{Header, Host, What};
+use crate::trace::view::View;
+
+use super::evidence::Evidence;
+use super::findings::{Findings, skipped};
+use super::gossip_times::{Calm, SLACK_NS};
+use super::oracle::{Oracle, Seen, time};
+
+/// For how long a removal must stand before it counts as done: requests on their way have arrived, and
+/// files are written.
+const STANDS_NS: i64 = SLACK_NS;
+
+/// A removal at an agent.
+#[derive(Clone, Copy, Debug)]
+struct Removal {
+    at: i64,
+    /// Nothing was ill when it was made, nor for a while before.
+    calm: bool,
+}
+
+pub struct NoResurrection {
+    calm: Calm,
+    /// What each agent had, over its process lives, and what it removed.
+    removed: BTreeMap<(Host, String), Removal>,
+    /// Agents whose process has started and not told of anything since.
+    starting: BTreeSet<Host>,
+    /// What scripts write into the catalog by hand.
+    by_hand: Vec<String>,
+    told: bool,
+    findings: Findings,
+}
+
+impl NoResurrection {
+    pub fn new(plan: &Plan, header: &Header) -> Self {
+        Self {
+            calm: Calm::new(plan, header),
+            removed: BTreeMap::new(),
+            starting: BTreeSet::new(),
+            by_hand: catalog_writes(plan),
+            told: false,
+            findings: Findings::new("no-resurrection"),
+        }
+    }
+
+    /// The removal of a service that has stood long enough to count.
+    fn counts(&self, host: Host, id: &str, now: i64) -> Option<i64> {
+        let removal = self.removed.get(&(host, id.to_owned()))?;
+        let stands = removal.at.saturating_add(STANDS_NS) < now;
+        (removal.calm && stands).then_some(removal.at)
+    }
+
+    fn own(&mut self, seen: Seen<'_>, rows: &[CatalogRow]) {
+        self.told = true;
+        let (host, now) = (seen.event.host, seen.event.at);
+        let starts = self.starting.remove(&host);
+        for row in rows {
+            match row {
+                CatalogRow::NoService { id, .. } => {
+                    let since = self.calm.since().map(|at| at.saturating_add(STANDS_NS));
+                    let removal = Removal { at: now, calm: since.is_some_and(|at| at < now) };
+                    self.removed.insert((host, id.clone()), removal);
+                }
+                CatalogRow::Service { id, .. } => {
+                    if starts {
+                        self.findings.judge(1);
+                        if let Some(at) = self.counts(host, id, now) {
+                            let summary = format!(
+                                "{} has service {id} again after its start at {}, and it was \
+                                 deregistered there at {}",
+                                seen.name(),
+                                seen.time(),
+                                time(at)
+                            );
+                            let fact = "a deregistered service is back after a restart";
+                            self.findings.violation(now, fact, summary, Some(seen.index));
+                        }
+                    }
+                    self.removed.remove(&(host, id.clone()));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn catalog(&mut self, seen: Seen<'_>, rows: &[CatalogRow]) {
+        for row in rows {
+            let CatalogRow::Service { node, id, .. } = row else { continue };
+            let Some(agent) = seen.view.host(node) else { continue };
+            if self.by_hand.iter().any(|body| body.contains(id.as_str())) {
+                continue;
+            }
+            self.findings.judge(1);
+            let Some(at) = self.counts(agent, id, seen.event.at) else { continue };
+            // Whatever was on its way in trouble may arrive after it.
+            let calm = self.calm.since().is_some_and(|since| since < at);
+            if calm && seen.view.node(agent).live() {
+                let summary = format!(
+                    "service {id} of {node} came back into the catalog of {} at {}, and {node} \
+                     deregistered it at {}",
+                    seen.name(),
+                    seen.time(),
+                    time(at)
+                );
+                let fact = "a deregistered service is back in the catalog";
+                self.findings.violation(seen.event.at, fact, summary, Some(seen.index));
+            }
+        }
+    }
+}
+
+impl Oracle for NoResurrection {
+    fn observe(&mut self, seen: Seen<'_>) {
+        match &seen.event.what {
+            What::Started => drop(self.starting.insert(seen.event.host)),
+            What::Local { rows } => self.own(seen, rows),
+            // A follower applies what the leader has applied before, be it much later.
+            What::Catalog { rows, .. } if seen.view.leader() == Some(seen.event.host) => {
+                self.catalog(seen, rows);
+            }
+            _ => {}
+        }
+        self.calm.observe(seen.event);
+    }
+
+    fn finish(self: Box<Self>, _: &Evidence, _: &View) -> Judgement {
+        match self.told {
+            true => self.findings.finish(),
+            false => skipped("no-resurrection", "no agent had services of its own"),
+        }
+    }
+}
+
+/// What the script's requests write into the catalog, as it stands in the plan.
+fn catalog_writes(plan: &Plan) -> Vec<String> {
+    let steps = plan.steps.iter().map(|step| format!("{:?}", step.action));
+    let writes = ["/v1/catalog/register", "/v1/txn"];
+    steps.filter(|text| writes.iter().any(|path| text.contains(path))).collect()
+}
