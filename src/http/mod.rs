@@ -37,6 +37,7 @@ mod serve;
 mod snapshot;
 mod status;
 mod stream;
+mod views;
 
 use std::future::Future;
 
