@@ -106,7 +106,7 @@ impl<B: Backend> Ask<B> {
         let no_leader = Failure::NoLeader.to_string();
         match self.read(query.clone()).await {
             Err(refusal) if refusal.says(&no_leader) => {
-                let options = self.options.clone().from_any_server();
+                let options = self.options.clone().of_any_server();
                 let answered = options.read_in_mode(&self.backend, query).await;
                 let (answer, meta, mode) = answered.map_err(Refusal::of_read)?;
                 Ok(Found { rows: answer.rows, meta, mode, cached: None })
@@ -123,7 +123,7 @@ impl<B: Backend> Ask<B> {
     ) -> Result<Found, Refusal> {
         let Some(control) = self.options.cache_control() else { return self.read(query).await };
         let key = format!("{} {query:?}", self.options.asked());
-        let options = self.options.clone().from_any_server();
+        let options = self.options.clone().of_any_server();
         let answered = options.read(&self.backend, query).await;
         let now = self.backend.now();
         let mode = self.options.mode();

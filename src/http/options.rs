@@ -88,7 +88,7 @@ impl Options {
     }
 
     /// The same, from whichever server answers.
-    pub(super) fn from_any_server(self) -> Self {
+    pub(super) fn of_any_server(self) -> Self {
         Self { mode: ReadMode::Stale, max_stale: None, ..self }
     }
 
