@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   ByteStream ─► serve (hyper) ─► Router (axum) ─► endpoint: path, query, method
-//!                          kv │ event │ status │ agent │ operator │ snapshot ◄─┘ └─► Backend::ask
+//!          kv │ catalog │ health │ event │ status │ agent │ operator │ snapshot ◄─┘ └─► Backend::ask
 //! ```
 //!
 //! Translation only: requests become [`agent::Request`](crate::agent::Request)s, replies become JSON
@@ -11,7 +11,7 @@
 //!
 //! [`client`] is the other end, for the command line and for the testbed's users.
 //!
-//! Deliberately not here yet: TLS, gzip, HTTP/2, and the endpoints of catalog, health, sessions.
+//! Deliberately not here yet: TLS, gzip, HTTP/2, and the endpoints of the mesh.
 
 mod acl;
 mod agent_self;

@@ -111,7 +111,7 @@ pub async fn serve<R: Runtime, S: ByteStream>(runtime: &R, stream: S, router: Ro
         .serve_connection(io, service);
     let mut connection = pin!(connection);
     let mut timer = runtime.timer();
-    let mut timed = Waiting::ForNothing;
+    let mut timed = Waiting::Nothing;
     poll_fn(|cx| {
         if connection.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
@@ -130,19 +130,19 @@ pub async fn serve<R: Runtime, S: ByteStream>(runtime: &R, stream: S, router: Ro
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Waiting {
     /// For nothing that it owes.
-    ForNothing,
+    Nothing,
     /// For the rest of a head.
-    ForHead,
+    Head,
     /// For more of a body, after so many bytes.
-    ForBody(u64),
+    Body(u64),
 }
 
 impl Waiting {
     fn limit(self) -> Option<Duration> {
         match self {
-            Waiting::ForNothing => None,
-            Waiting::ForHead => Some(HEAD_TIMEOUT),
-            Waiting::ForBody(_) => Some(BODY_TIMEOUT),
+            Waiting::Nothing => None,
+            Waiting::Head => Some(HEAD_TIMEOUT),
+            Waiting::Body(_) => Some(BODY_TIMEOUT),
         }
     }
 }
@@ -167,11 +167,11 @@ impl Head {
     fn waiting(&self) -> Waiting {
         let traffic = &self.traffic;
         if traffic.is_partial() {
-            return Waiting::ForHead;
+            return Waiting::Head;
         }
         match traffic.awaits_body.load(Ordering::Relaxed) {
-            true => Waiting::ForBody(traffic.read.load(Ordering::Relaxed)),
-            false => Waiting::ForNothing,
+            true => Waiting::Body(traffic.read.load(Ordering::Relaxed)),
+            false => Waiting::Nothing,
         }
     }
 }
