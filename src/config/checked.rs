@@ -85,9 +85,6 @@ pub(super) fn check(
 }
 
 fn warn_of_ignored(said: &Settings, warnings: &mut Vec<String>) {
-    if said.ui == Some(true) {
-        warnings.push("the web UI is not built yet; ui is ignored".to_owned());
-    }
     if said.disable_host_node_id == Some(false) {
         let text = "disable_host_node_id: the id of this host is not used; the node id is random";
         warnings.push(text.to_owned());
