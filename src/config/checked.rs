@@ -70,6 +70,7 @@ pub(super) fn check(
         wan_join,
         raft: raft_timers(&said, mode)?,
         autopilot: autopilot::check(&said)?,
+        http: said.http.check(said.ui.unwrap_or(dev))?,
         rpc_hold_timeout: said.rpc_hold_timeout.unwrap_or(hold),
         leave_drain_time: said.leave_drain_time.unwrap_or(drain),
         log_level: log_level(said.log_level.as_deref(), dev)?,
@@ -84,9 +85,6 @@ pub(super) fn check(
 }
 
 fn warn_of_ignored(said: &Settings, warnings: &mut Vec<String>) {
-    if said.ui == Some(true) {
-        warnings.push("the web UI is not built yet; ui is ignored".to_owned());
-    }
     if said.disable_host_node_id == Some(false) {
         let text = "disable_host_node_id: the id of this host is not used; the node id is random";
         warnings.push(text.to_owned());

@@ -97,6 +97,31 @@ fn malformed_requests_are_refused() {
 }
 
 #[test]
+fn what_is_no_http_is_told_so() {
+    let answer = ask("HELLO\r\n\r\n");
+    assert!(answer.contains("Content-Type: text/plain; charset=utf-8\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\n400 Bad Request"), "{answer}");
+}
+
+#[test]
+fn a_body_that_stops_coming_is_not_waited_for() {
+    let (world, backend) = world();
+    let head = b"PUT /v1/kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n1";
+    let mut slow = world.dial();
+    assert_eq!(exchange(&world, &mut slow, head), "");
+    let mut cx = Context::from_waker(Waker::noop());
+    // Each byte gives it time.
+    for _ in 0..3 {
+        world.advance(Duration::from_secs(50));
+        assert_eq!(exchange(&world, &mut slow, b"2"), "");
+    }
+    world.advance(Duration::from_secs(61));
+    world.turn();
+    assert!(matches!(slow.poll_read(&mut cx, &mut [0; 16]), Poll::Ready(Ok(0))), "dropped");
+    assert_eq!(backend.shared().index, 12, "nothing was written");
+}
+
+#[test]
 fn a_text_tells_what_is_wrong() {
     for (request, text) in [
         ("GET /v1/kv/a?index=x", "Invalid index"),

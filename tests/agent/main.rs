@@ -13,6 +13,7 @@ mod gossip_codecs;
 mod gossip_vectors;
 mod http_autopilot;
 mod http_bad_input;
+mod http_catalog;
 mod http_cli;
 mod http_conformance;
 mod http_coordinates;
