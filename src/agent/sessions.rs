@@ -104,7 +104,7 @@ impl SessionTimers {
     }
 
     /// The sessions whose time is over, each with the number of the attempt to end it.
-    fn take_due(&mut self, now: Instant) -> Vec<(u64, String)> {
+    pub fn take_due(&mut self, now: Instant) -> Vec<(u64, String)> {
         let mut over = Vec::new();
         while let Some((at, id)) = self.due.first().cloned()
             && at <= now

@@ -497,10 +497,10 @@ fn commands_that_cannot_be_applied_are_told_apart() {
     assert_eq!(decode(&[]), Err(CommandError::Empty));
     assert_eq!(decode(&[4, 0x80]), Err(CommandError::UnknownType(4)));
     assert_eq!(decode(&[4 | command::IGNORE_UNKNOWN, 0x80]), Ok(None));
-    let mut lock = vec![command::KVS];
-    lock.extend(b"\x82\xa6DirEnt\x80\xa2Op\xa4lock");
-    let error = decode(&lock).expect_err("no such operation");
-    assert!(error.to_string().contains("a key/value operation cannot be \"lock\""), "{error}");
+    let mut grab = vec![command::KVS];
+    grab.extend(b"\x82\xa6DirEnt\x80\xa2Op\xa4grab");
+    let error = decode(&grab).expect_err("no such operation");
+    assert!(error.to_string().contains("a key/value operation cannot be \"grab\""), "{error}");
     let trailing =
         [command::encode(&Command::Kv(KvCommand::Delete { key: "a".into() }), "").as_ref(), &[0]]
             .concat();
