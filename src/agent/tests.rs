@@ -1,6 +1,8 @@
 //! What an agent does with outputs of Raft that take a cluster's life to come about: they are put in
 //! its way by hand.
 
+mod sessions;
+
 use super::core::{Agent, AgentConfig};
 use super::event::Event;
 use super::images::Images;
@@ -41,6 +43,7 @@ impl Scene {
             members: None,
             coordinates: None,
             leave_drain: Duration::ZERO,
+            session_ttl_min: Duration::from_secs(10),
             began: (Instant::ZERO, WallTime(0)),
             autopilot: Default::default(),
         };

@@ -42,6 +42,7 @@ mod params;
 mod policy;
 mod reply;
 mod serve;
+mod sessions;
 mod snapshot;
 mod status;
 mod stream;
@@ -209,6 +210,7 @@ pub fn router<B: Backend>(backend: &B) -> Router {
         .merge(discovery::routes(backend))
         .merge(acl::routes(backend))
         .merge(page::routes(backend))
+        .merge(sessions::routes(backend))
         .fallback(endpoint::unknown)
         .layer(map_response(move |mut response: Response| {
             policy.add_headers(&mut response);

@@ -137,7 +137,10 @@ fn a_text_tells_what_is_wrong() {
             "PUT /v1/kv/a?flags=18446744073709551616",
             "strconv.ParseUint: parsing \"18446744073709551616\": value out of range",
         ),
-        ("PUT /v1/kv/a?acquire=abc", "invalid session \"abc\""),
+        (
+            "PUT /v1/kv/a?acquire=abc",
+            "failed session lookup: index error: UUID must be 36 characters",
+        ),
         ("PUT /v1/kv/a?acquire=", "missing session"),
         ("PUT /v1/kv/a?release=abc", "false"),
         ("GET /", "Consul Agent"),

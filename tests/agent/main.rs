@@ -62,6 +62,7 @@ mod serf_random;
 mod state_catalog;
 mod state_golden;
 mod state_model;
+mod state_sessions;
 mod swim_cluster;
 mod swim_describe;
 mod swim_golden;

@@ -1,4 +1,4 @@
-//! The structs of `Catalog.*`, `Health.*` and `Coordinate.*`, which read the store.
+//! The structs of `Catalog.*`, `Health.*`, `Coordinate.*` and `Session.*`, which read the store.
 //!
 //! ```text
 //!   DCSpecificRequest       { NodeMetaFilters }           IndexedNodes, IndexedServices
@@ -7,6 +7,7 @@
 //!                                                         IndexedServiceNodes, IndexedCheckServiceNodes
 //!   ChecksInStateRequest    { NodeMetaFilters, State }    IndexedHealthChecks
 //!   (of Internal.*)                                       IndexedNodeDump, IndexedNodesWithGateways
+//!   SessionSpecificRequest  { SessionID }                 IndexedSessions
 //!   all of them also        { AllowStale, Datacenter, MaxQueryTime, MinQueryIndex, RequireConsistent, Token }
 //!   all answers also        { ConsistencyLevel, Index, KnownLeader, LastContact }
 //! ```
@@ -22,6 +23,7 @@ use crate::state::{Answer, CheckServiceNode, NodeInfo, NodeMeta, Query, Rows};
 use crate::wire::catalog::{self as form, nanos, write_list};
 use crate::wire::coordinate;
 use crate::wire::msgpack::{DecodeError, Reader, Writer};
+use crate::wire::session as session_form;
 
 /// What of a question stands in its struct.
 #[derive(Default)]
@@ -31,6 +33,7 @@ struct Fields<'a> {
     service: Option<&'a str>,
     tags: Option<&'a [String]>,
     state: Option<&'a str>,
+    session: Option<&'a str>,
 }
 
 fn fields(query: &Query) -> Fields<'_> {
@@ -42,7 +45,8 @@ fn fields(query: &Query) -> Fields<'_> {
         Query::CatalogNode { node }
         | Query::HealthNode { node }
         | Query::NodeCoordinates { node }
-        | Query::NodeInfo { node } => Fields { node: Some(node), ..none },
+        | Query::NodeInfo { node }
+        | Query::NodeSessions { node } => Fields { node: Some(node), ..none },
         Query::CatalogService { service, tags, meta }
         | Query::HealthService { service, tags, meta } => {
             Fields { service: Some(service), tags: Some(tags), meta: Some(meta), ..none }
@@ -53,13 +57,15 @@ fn fields(query: &Query) -> Fields<'_> {
         Query::HealthState { state, meta } => {
             Fields { state: Some(state), meta: Some(meta), ..none }
         }
+        Query::Session { id } => Fields { session: Some(id), ..none },
         Query::KvGet { .. }
         | Query::KvList { .. }
         | Query::KvKeys { .. }
         | Query::AutopilotConfiguration
         | Query::Coordinates
         | Query::NodeDump
-        | Query::ServiceDump => none,
+        | Query::ServiceDump
+        | Query::Sessions => none,
     }
 }
 
@@ -71,7 +77,7 @@ pub(super) fn write_query(
     writer: &mut Writer<'_>,
 ) {
     let it = fields(query);
-    let texts = [it.node, it.service, it.state].iter().flatten().count();
+    let texts = [it.node, it.service, it.state, it.session].iter().flatten().count();
     let more = texts + usize::from(it.meta.is_some()) + 2 * usize::from(it.tags.is_some());
     let options = QueryOptions::of(options);
     writer.map(6 + more);
@@ -92,6 +98,9 @@ pub(super) fn write_query(
     if let Some(tags) = it.tags {
         write_list(writer.key("ServiceTags"), tags, |tag, writer| writer.str(tag));
     }
+    if let Some(id) = it.session {
+        writer.key("SessionID").str(id);
+    }
     if let Some(state) = it.state {
         writer.key("State").str(state);
     }
@@ -108,6 +117,7 @@ pub(super) fn read_query(
 ) -> Result<(Query, ReadOptions), DecodeError> {
     let mut options = QueryOptions::default();
     let (mut node, mut service, mut state) = (String::new(), String::new(), String::new());
+    let (mut session, mut old_session) = (String::new(), String::new());
     let (mut meta, mut tags, mut old_tag) = (NodeMeta::new(), Vec::new(), String::new());
     let mut filtered = false;
     reader.map(|reader, name| {
@@ -117,6 +127,8 @@ pub(super) fn read_query(
             b"ServiceName" => service = form::text(reader)?,
             b"ServiceTag" => old_tag = form::text(reader)?,
             b"ServiceTags" => tags = form::read_list(reader, form::text)?,
+            b"Session" => old_session = form::text(reader)?,
+            b"SessionID" => session = form::text(reader)?,
             b"State" => state = form::text(reader)?,
             b"TagFilter" => filtered = reader.bool()?,
             _ => options.read(name, reader)?,
@@ -143,6 +155,10 @@ pub(super) fn read_query(
         Method::InternalNodeDump => Query::NodeDump,
         Method::InternalNodeInfo => Query::NodeInfo { node },
         Method::InternalServiceDump => Query::ServiceDump,
+        Method::SessionGet if session.is_empty() => Query::Session { id: old_session },
+        Method::SessionGet => Query::Session { id: session },
+        Method::SessionList => Query::Sessions,
+        Method::SessionNodeSessions => Query::NodeSessions { node },
         _ => Query::CatalogNodes { meta },
     };
     Ok((query, options.finish()))
@@ -158,6 +174,7 @@ fn field(rows: &Rows) -> Option<&'static str> {
         Rows::Checks(_) => "HealthChecks",
         Rows::Coordinates(_) => "Coordinates",
         Rows::NodeInfos(_) => "Dump",
+        Rows::Sessions(_) => "Sessions",
         Rows::Entries(_) | Rows::Keys(_) | Rows::Autopilot(_) => return None,
     })
 }
@@ -202,6 +219,7 @@ fn write_rows(rows: &Rows, writer: &mut Writer<'_>) {
         Rows::Checks(rows) => write_list(writer, rows, form::write_check),
         Rows::Coordinates(rows) => coordinate::write_batch(rows, writer),
         Rows::NodeInfos(rows) => write_list(writer, rows, write_node_info),
+        Rows::Sessions(rows) => write_list(writer, rows, session_form::write_session),
         Rows::NodeServices(None) | Rows::Entries(_) | Rows::Keys(_) | Rows::Autopilot(_) => {
             writer.nil();
         }
@@ -242,6 +260,9 @@ fn empty_rows(method: Method) -> Rows {
             Rows::Checks(Vec::new())
         }
         Method::CoordinateListNodes | Method::CoordinateNode => Rows::Coordinates(Vec::new()),
+        Method::SessionGet | Method::SessionList | Method::SessionNodeSessions => {
+            Rows::Sessions(Vec::new())
+        }
         _ => Rows::Nodes(Vec::new()),
     }
 }
@@ -258,6 +279,7 @@ fn read_rows(rows: &mut Rows, reader: &mut Reader<'_>) -> Result<(), DecodeError
         Rows::Checks(rows) => *rows = form::read_list(reader, form::read_check)?,
         Rows::Coordinates(rows) => *rows = coordinate::read_batch(reader)?,
         Rows::NodeInfos(rows) => *rows = form::read_list(reader, read_node_info)?,
+        Rows::Sessions(rows) => *rows = form::read_list(reader, session_form::read_session)?,
         Rows::Entries(_) | Rows::Keys(_) | Rows::Autopilot(_) => reader.skip()?,
     }
     Ok(())
@@ -347,6 +369,9 @@ pub(super) fn fits(method: Method, rows: &Rows) -> bool {
         Rows::Autopilot(_) => method == Method::OperatorAutopilotGetConfiguration,
         Rows::Coordinates(_) => {
             matches!(method, Method::CoordinateListNodes | Method::CoordinateNode)
+        }
+        Rows::Sessions(_) => {
+            matches!(method, Method::SessionGet | Method::SessionList | Method::SessionNodeSessions)
         }
     }
 }
