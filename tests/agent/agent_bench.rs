@@ -293,6 +293,7 @@ fn answer(result: &Result<Reply, Failure>) -> String {
         Ok(Reply::Members(_) | Reply::Joined(_) | Reply::Keyring(_)) => {
             unreachable!("it is in no pool")
         }
+        Ok(Reply::SessionRenewed(found)) => format!("renewed {found:?}"),
         Ok(Reply::UserEventFired(event)) => format!("fired {event:?}"),
         Ok(Reply::UserEvents { events, index }) => format!("events {events:?} index={index}"),
         Ok(Reply::DatacenterMaps(maps)) => format!("{maps:?}"),
