@@ -61,7 +61,13 @@ fn fields(query: &Query) -> Fields<'_> {
         | Query::KvKeys { .. }
         | Query::AutopilotConfiguration
         | Query::Coordinates
-        | Query::Sessions => none,
+        | Query::Sessions
+        | Query::PreparedQueries
+        | Query::PreparedQuery { .. }
+        | Query::ExplainQuery(_)
+        | Query::ExecuteQuery(_)
+        | Query::ExecuteQueryRemote { .. }
+        | Query::Txn { .. } => none,
     }
 }
 
@@ -167,7 +173,14 @@ fn field(rows: &Rows) -> Option<&'static str> {
         Rows::Checks(_) => "HealthChecks",
         Rows::Coordinates(_) => "Coordinates",
         Rows::Sessions(_) => "Sessions",
-        Rows::Entries(_) | Rows::Keys(_) | Rows::Autopilot(_) => return None,
+        Rows::Entries(_)
+        | Rows::Keys(_)
+        | Rows::Autopilot(_)
+        | Rows::PreparedQueries(_)
+        | Rows::Explained(_)
+        | Rows::Executed(_)
+        | Rows::Txn(_)
+        | Rows::Refused(_) => return None,
     })
 }
 
@@ -202,18 +215,19 @@ fn write_rows(rows: &Rows, writer: &mut Writer<'_>) {
             write_list(writer, tags, |tag, writer| writer.str(tag));
         }),
         Rows::ServiceNodes(rows) => write_list(writer, rows, form::write_service_node),
-        Rows::CheckServiceNodes(rows) => write_list(writer, rows, |row, writer| {
-            writer.map(3);
-            write_list(writer.key("Checks"), &row.checks, form::write_check);
-            form::write_node(&row.node, writer.key("Node"));
-            form::write_service(&row.service, writer.key("Service"));
-        }),
+        Rows::CheckServiceNodes(rows) => write_list(writer, rows, write_check_service_node),
         Rows::Checks(rows) => write_list(writer, rows, form::write_check),
         Rows::Coordinates(rows) => coordinate::write_batch(rows, writer),
         Rows::Sessions(rows) => write_list(writer, rows, session_form::write_session),
-        Rows::NodeServices(None) | Rows::Entries(_) | Rows::Keys(_) | Rows::Autopilot(_) => {
-            writer.nil();
-        }
+        Rows::NodeServices(None)
+        | Rows::Entries(_)
+        | Rows::Keys(_)
+        | Rows::Autopilot(_)
+        | Rows::PreparedQueries(_)
+        | Rows::Explained(_)
+        | Rows::Executed(_)
+        | Rows::Txn(_)
+        | Rows::Refused(_) => writer.nil(),
     }
 }
 
@@ -267,7 +281,14 @@ fn read_rows(rows: &mut Rows, reader: &mut Reader<'_>) -> Result<(), DecodeError
         Rows::Checks(rows) => *rows = form::read_list(reader, form::read_check)?,
         Rows::Coordinates(rows) => *rows = coordinate::read_batch(reader)?,
         Rows::Sessions(rows) => *rows = form::read_list(reader, session_form::read_session)?,
-        Rows::Entries(_) | Rows::Keys(_) | Rows::Autopilot(_) => reader.skip()?,
+        Rows::Entries(_)
+        | Rows::Keys(_)
+        | Rows::Autopilot(_)
+        | Rows::PreparedQueries(_)
+        | Rows::Explained(_)
+        | Rows::Executed(_)
+        | Rows::Txn(_)
+        | Rows::Refused(_) => reader.skip()?,
     }
     Ok(())
 }
@@ -289,7 +310,18 @@ fn read_node_services(
     Ok((node, services))
 }
 
-fn read_check_service_node(reader: &mut Reader<'_>) -> Result<CheckServiceNode, DecodeError> {
+/// Writes an instance with its node and checks.
+pub(super) fn write_check_service_node(row: &CheckServiceNode, writer: &mut Writer<'_>) {
+    writer.map(3);
+    write_list(writer.key("Checks"), &row.checks, form::write_check);
+    form::write_node(&row.node, writer.key("Node"));
+    form::write_service(&row.service, writer.key("Service"));
+}
+
+/// Reads one.
+pub(super) fn read_check_service_node(
+    reader: &mut Reader<'_>,
+) -> Result<CheckServiceNode, DecodeError> {
     let (node, service) = Default::default();
     let mut row = CheckServiceNode { node, service, checks: Vec::new() };
     reader.map(|reader, key| {
@@ -318,6 +350,11 @@ pub(super) fn fits(method: Method, rows: &Rows) -> bool {
             method,
             Method::HealthServiceChecks | Method::HealthNodeChecks | Method::HealthChecksInState
         ),
+        Rows::PreparedQueries(_)
+        | Rows::Explained(_)
+        | Rows::Executed(_)
+        | Rows::Txn(_)
+        | Rows::Refused(_) => false,
         Rows::Autopilot(_) => method == Method::OperatorAutopilotGetConfiguration,
         Rows::Coordinates(_) => {
             matches!(method, Method::CoordinateListNodes | Method::CoordinateNode)
