@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::base::{Duration, go_duration};
 use crate::config::error::ConfigError;
 use crate::config::gossip::SaidTiming;
+use crate::config::http::SaidHttp;
 use crate::config::keys::{OBJECTS, refusal};
 use crate::config::located_json::{Located, Member, Value};
 
@@ -20,6 +21,7 @@ macro_rules! settings {
             pub(super) node_meta: BTreeMap<String, String>,
             pub(super) gossip_lan: SaidTiming,
             pub(super) gossip_wan: SaidTiming,
+            pub(super) http: SaidHttp,
         }
 
         impl Settings {
@@ -32,6 +34,7 @@ macro_rules! settings {
                 self.node_meta.extend(later.node_meta);
                 self.gossip_lan.merge(later.gossip_lan);
                 self.gossip_wan.merge(later.gossip_wan);
+                self.http.merge(later.http);
             }
 
             /// Takes the lists of another source, to stand behind these.
@@ -193,6 +196,9 @@ impl Settings {
         if let Some(key) = key.strip_prefix("gossip_wan.") {
             return set_timing(&mut self.gossip_wan, key, given);
         }
+        if self.http.set(key, given)? {
+            return Ok(());
+        }
         match key {
             "autopilot.cleanup_dead_servers" => {
                 self.autopilot_cleanup_dead_servers = Some(given.bool()?);
@@ -237,7 +243,7 @@ fn set_timing(timing: &mut SaidTiming, key: &str, given: &Given<'_>) -> Result<(
 }
 
 /// A value in a file, with the key that it is for.
-struct Given<'a> {
+pub(super) struct Given<'a> {
     key: &'a str,
     at: &'a Located,
 }
@@ -255,7 +261,7 @@ impl<'a> Given<'a> {
         }
     }
 
-    fn bool(&self) -> Result<bool, ConfigError> {
+    pub(super) fn bool(&self) -> Result<bool, ConfigError> {
         match self.at.value {
             Value::Bool(value) => Ok(value),
             _ => Err(self.wrong("a boolean")),
@@ -269,7 +275,7 @@ impl<'a> Given<'a> {
         }
     }
 
-    fn texts(&self) -> Result<Vec<String>, ConfigError> {
+    pub(super) fn texts(&self) -> Result<Vec<String>, ConfigError> {
         match &self.at.value {
             Value::Text(text) => Ok(vec![text.clone()]),
             Value::List(items) => {
@@ -279,7 +285,7 @@ impl<'a> Given<'a> {
         }
     }
 
-    fn pairs(&self) -> Result<BTreeMap<String, String>, ConfigError> {
+    pub(super) fn pairs(&self) -> Result<BTreeMap<String, String>, ConfigError> {
         let pair = |member: &Member| {
             let value = Given { key: self.key, at: &member.value }.text()?;
             Ok((member.key.clone(), value))
@@ -294,11 +300,11 @@ impl<'a> Given<'a> {
         }
     }
 
-    fn unsigned(&self) -> Result<u64, ConfigError> {
+    pub(super) fn unsigned(&self) -> Result<u64, ConfigError> {
         u64::try_from(self.integer()?).map_err(|_| self.wrong("a number of at least zero"))
     }
 
-    fn span(&self) -> Result<Duration, ConfigError> {
+    pub(super) fn span(&self) -> Result<Duration, ConfigError> {
         let text = self.text().map_err(|_| self.wrong("a duration such as \"10s\""))?;
         go_duration::parse_span(&text).ok_or_else(|| {
             let text = format!("{}: invalid duration {text:?}, write e.g. \"10s\"", self.key);

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::state::{
     AutopilotCommand, AutopilotConfiguration, CheckServiceNode, Deregister, HealthCheck, Node,
-    NodeCoordinate, NodeService, PreparedQuery, PreparedQueryCommand, QueryExecution, QueryOutcome,
+    NodeCoordinate, NodeInfo, NodeService, PreparedQuery, PreparedQueryCommand, QueryExecution, QueryOutcome,
     Register, Session, SessionCommand, TxnOp, TxnResponse,
 };
 
@@ -158,6 +158,12 @@ pub enum Query {
     ExecuteQueryRemote { definition: Box<PreparedQuery>, limit: u64, connect: bool },
     /// A transaction that only reads.
     Txn { ops: Vec<TxnOp> },
+    /// All nodes with all that is on them.
+    NodeDump,
+    /// One node with all that is on it.
+    NodeInfo { node: String },
+    /// All instances, with the checks that decide on their health.
+    ServiceDump,
 }
 
 impl Query {
@@ -170,7 +176,8 @@ impl Query {
             Query::CatalogNode { node }
             | Query::HealthNode { node }
             | Query::NodeCoordinates { node }
-            | Query::NodeSessions { node } => node,
+            | Query::NodeSessions { node }
+            | Query::NodeInfo { node } => node,
             Query::Session { id } | Query::PreparedQuery { id } => id,
             Query::ExplainQuery(asked) | Query::ExecuteQuery(asked) => &asked.name,
             Query::CatalogService { service, .. }
@@ -184,7 +191,9 @@ impl Query {
             | Query::Sessions
             | Query::PreparedQueries
             | Query::ExecuteQueryRemote { .. }
-            | Query::Txn { .. } => "",
+            | Query::Txn { .. }
+            | Query::NodeDump
+            | Query::ServiceDump => "",
         }
     }
 }
@@ -213,7 +222,7 @@ pub enum Rows {
     Services(BTreeMap<String, Vec<String>>),
     /// To `CatalogService`, in the order of nodes and ids.
     ServiceNodes(Vec<(Node, NodeService)>),
-    /// To `HealthService`, in that order too.
+    /// To `HealthService` and `ServiceDump`, in that order too.
     CheckServiceNodes(Vec<CheckServiceNode>),
     /// To the other questions about health, in the order of nodes and ids.
     Checks(Vec<HealthCheck>),
@@ -233,4 +242,6 @@ pub enum Rows {
     Txn(Box<TxnResponse>),
     /// There is no answer, with Consul's text.
     Refused(String),
+    /// To `NodeDump` and `NodeInfo`, in the order of their names.
+    NodeInfos(Vec<NodeInfo>),
 }

@@ -68,6 +68,9 @@ pub enum Method {
     HealthServiceNodes,
     InternalEventFire,
     InternalKeyringOperation,
+    InternalNodeDump,
+    InternalNodeInfo,
+    InternalServiceDump,
     OperatorAutopilotGetConfiguration,
     OperatorAutopilotSetConfiguration,
     OperatorServerHealth,
@@ -116,6 +119,9 @@ impl Method {
         Method::HealthServiceNodes,
         Method::InternalEventFire,
         Method::InternalKeyringOperation,
+        Method::InternalNodeDump,
+        Method::InternalNodeInfo,
+        Method::InternalServiceDump,
         Method::OperatorAutopilotGetConfiguration,
         Method::OperatorAutopilotSetConfiguration,
         Method::OperatorServerHealth,
@@ -163,6 +169,9 @@ impl Method {
             | Method::HealthNodeChecks
             | Method::HealthServiceChecks
             | Method::HealthServiceNodes
+            | Method::InternalNodeDump
+            | Method::InternalNodeInfo
+            | Method::InternalServiceDump
             | Method::OperatorAutopilotGetConfiguration => Family::Catalog,
             Method::InternalEventFire | Method::InternalKeyringOperation => Family::Internal,
             Method::CoordinateListDatacenters | Method::CoordinateUpdate => Family::Coordinate,
@@ -208,6 +217,9 @@ impl Method {
             Method::HealthServiceNodes => "Health.ServiceNodes",
             Method::InternalEventFire => "Internal.EventFire",
             Method::InternalKeyringOperation => "Internal.KeyringOperation",
+            Method::InternalNodeDump => "Internal.NodeDump",
+            Method::InternalNodeInfo => "Internal.NodeInfo",
+            Method::InternalServiceDump => "Internal.ServiceDump",
             Method::OperatorAutopilotGetConfiguration => "Operator.AutopilotGetConfiguration",
             Method::OperatorAutopilotSetConfiguration => "Operator.AutopilotSetConfiguration",
             Method::OperatorServerHealth => "Operator.ServerHealth",
@@ -318,6 +330,9 @@ impl Method {
             Query::ExecuteQuery(_) => Method::PreparedQueryExecute,
             Query::ExecuteQueryRemote { .. } => Method::PreparedQueryExecuteRemote,
             Query::Txn { .. } => Method::TxnRead,
+            Query::NodeDump => Method::InternalNodeDump,
+            Query::NodeInfo { .. } => Method::InternalNodeInfo,
+            Query::ServiceDump => Method::InternalServiceDump,
         }
     }
 }
