@@ -48,8 +48,10 @@ pub(super) fn of_kind(kind: &str) -> String {
 
 /// Whether a row of this name belongs to this store.
 pub(super) fn is_known(name: &str) -> bool {
-    matches!(name, NODES | SERVICES | CHECKS | COORDINATES | SESSIONS | PREPARED_QUERIES | EXTINCTION)
-        || name.starts_with("service.")
+    matches!(
+        name,
+        NODES | SERVICES | CHECKS | COORDINATES | SESSIONS | PREPARED_QUERIES | EXTINCTION
+    ) || name.starts_with("service.")
         || name.starts_with("service_kind.")
 }
 

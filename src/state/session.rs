@@ -26,8 +26,8 @@ use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 
-use crate::base::Duration;
 use crate::base::ids::is_uuid;
+use crate::base::{Duration, go_duration};
 use crate::state::catalog::{CRITICAL, Catalog, Lost};
 use crate::state::index::SESSIONS;
 use crate::state::rows::after;
@@ -77,6 +77,12 @@ pub struct Session {
 }
 
 impl Session {
+    /// Its time to live; none when it need not be renewed.
+    #[must_use]
+    pub fn ttl(&self) -> Option<Duration> {
+        go_duration::parse_span(&self.ttl).filter(|ttl| !ttl.is_zero())
+    }
+
     /// The ids of all checks that it is bound to.
     pub fn check_ids(&self) -> impl Iterator<Item = &str> {
         let services = self.service_checks.iter().map(|check| check.id.as_str());

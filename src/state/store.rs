@@ -3,7 +3,7 @@
 use crate::base::{Faults, LogIndex};
 use crate::invariant;
 use crate::state::autopilot::AutopilotTable;
-use crate::state::catalog::{Catalog, Done, Single, HealthCheck, Node, NodeService};
+use crate::state::catalog::{Catalog, Done, HealthCheck, Node, NodeService, Single};
 use crate::state::change::Change;
 use crate::state::coordinate::CoordinateTable;
 use crate::state::index::NODES;
@@ -135,7 +135,7 @@ impl StateStore {
             }
             Query::PreparedQueries => self.queries.list(&self.catalog.indexes),
             Query::PreparedQuery { id } => self.queries.find(id, &self.catalog.indexes),
-            Query::ExplainQuery(asked) => self.queries.explain(asked, &self.catalog),
+            Query::ExplainQuery(asked) => self.queries.explain(asked),
             Query::ExecuteQuery(asked) => self.queries.execute(asked, &self.catalog),
             Query::ExecuteQueryRemote { definition, connect, .. } => {
                 prepared_query::execute(definition, *connect, &self.catalog)
@@ -170,10 +170,7 @@ impl StateStore {
     }
 
     /// The prepared queries after this id, which is in lower case, in the order of theirs.
-    pub fn prepared_queries_after(
-        &self,
-        id: Option<&str>,
-    ) -> impl Iterator<Item = &PreparedQuery> {
+    pub fn prepared_queries_after(&self, id: Option<&str>) -> impl Iterator<Item = &PreparedQuery> {
         self.queries.after(id)
     }
 

@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use crate::state::{
     AutopilotCommand, AutopilotConfiguration, CheckServiceNode, Deregister, HealthCheck, Node,
-    NodeCoordinate, NodeInfo, NodeService, PreparedQuery, PreparedQueryCommand, QueryExecution, QueryOutcome,
-    Register, Session, SessionCommand, TxnOp, TxnResponse,
+    NodeCoordinate, NodeInfo, NodeService, PreparedQuery, PreparedQueryCommand, QueryExecution,
+    QueryOutcome, Register, Session, SessionCommand, TxnOp, TxnResponse,
 };
 
 /// A change that the log carries. Encoded by `wire::command` as Consul does: a type byte and msgpack.

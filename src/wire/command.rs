@@ -110,9 +110,7 @@ pub fn decode(data: &[u8]) -> Result<Option<Command>, CommandError> {
         COORDINATE_BATCH_UPDATE => coordinate::read_batch(&mut reader).map(Command::Coordinates),
         AUTOPILOT => autopilot::read_command(&mut reader).map(Command::Autopilot),
         SESSION => session::read_command(&mut reader).map(Command::Session),
-        PREPARED_QUERY => {
-            prepared_query::read_command(&mut reader).map(Command::PreparedQuery)
-        }
+        PREPARED_QUERY => prepared_query::read_command(&mut reader).map(Command::PreparedQuery),
         TXN => txn::read_ops(&mut reader).map(Command::Txn),
         TOMBSTONE => session::read_reap(&mut reader).map(|up_to| Command::ReapTombstones { up_to }),
         _ if kind & IGNORE_UNKNOWN != 0 => return Ok(None),

@@ -17,8 +17,8 @@ use super::catalog::{
 use super::msgpack::{DecodeError, Fault, Reader, Writer};
 use super::{kv, session};
 use crate::state::{
-    KvEntry, Session, TxnCheck, TxnError, TxnKv, TxnNode, TxnOp, TxnResponse, TxnResult, TxnService,
-    TxnSession,
+    KvEntry, Session, TxnCheck, TxnError, TxnKv, TxnNode, TxnOp, TxnResponse, TxnResult,
+    TxnService, TxnSession,
 };
 
 /// Writes a transaction that goes through the log.

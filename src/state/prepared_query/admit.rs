@@ -113,7 +113,9 @@ impl ServiceQuery {
 /// Consul's own keys, `consul-…`, may be asked for.
 fn refuse_meta(meta: &BTreeMap<String, String>) -> Result<(), String> {
     if meta.len() > META_PAIRS_MAX {
-        return Err(format!("Node metadata cannot contain more than {META_PAIRS_MAX} key/value pairs"));
+        return Err(format!(
+            "Node metadata cannot contain more than {META_PAIRS_MAX} key/value pairs"
+        ));
     }
     for (key, value) in meta {
         let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');

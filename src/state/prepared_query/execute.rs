@@ -1,10 +1,13 @@
 //! From a name to instances: who is asked for, and which of its service's instances count.
+//!
+//! Nobody blocks on these, and their index is 0, as in Consul.
 
 use std::sync::Arc;
 
-use super::{PreparedQuery, QueryExecution, QueryOutcome, QueryTable, ServiceQuery, folded, template};
+use super::{
+    PreparedQuery, QueryExecution, QueryOutcome, QueryTable, ServiceQuery, folded, template,
+};
 use crate::state::catalog::{CRITICAL, Catalog, PASSING};
-use crate::state::index::PREPARED_QUERIES;
 use crate::state::{Answer, CheckServiceNode, Query, Rows};
 
 /// Consul's text; its front end makes 404 of it.
@@ -42,22 +45,16 @@ impl QueryTable {
     }
 
     /// The definition alone.
-    pub(in crate::state) fn explain(&self, asked: &QueryExecution, catalog: &Catalog) -> Answer {
-        let index = catalog.indexes.max(&[PREPARED_QUERIES]);
-        let rows = self.resolve(asked).map_or_else(Rows::Refused, |query| {
-            Rows::Explained(Box::new(query))
-        });
-        Answer { index, rows }
+    pub(in crate::state) fn explain(&self, asked: &QueryExecution) -> Answer {
+        let explained = |query| Rows::Explained(Box::new(query));
+        Answer { index: 0, rows: self.resolve(asked).map_or_else(Rows::Refused, explained) }
     }
 
     /// Its instances.
     pub(in crate::state) fn execute(&self, asked: &QueryExecution, catalog: &Catalog) -> Answer {
         match self.resolve(asked) {
             Ok(query) => execute(&query, asked.connect, catalog),
-            Err(text) => {
-                let index = catalog.indexes.max(&[PREPARED_QUERIES]);
-                Answer { index, rows: Rows::Refused(text) }
-            }
+            Err(text) => Answer { index: 0, rows: Rows::Refused(text) },
         }
     }
 }
@@ -73,7 +70,7 @@ pub(in crate::state) fn execute(
     let service = wanted.service.clone();
     let answer = catalog.query(&Query::HealthService { service, tags, meta });
     let Rows::CheckServiceNodes(mut nodes) = answer.rows else {
-        return Answer { index: answer.index, rows: Rows::Refused(NOT_FOUND.to_owned()) };
+        return Answer { index: 0, rows: Rows::Refused(NOT_FOUND.to_owned()) };
     };
     // Nothing that this agent stores is in the mesh.
     nodes.retain(|it| !wanted.connect && !connect && wanted.wants(it));
@@ -85,7 +82,7 @@ pub(in crate::state) fn execute(
         failovers: 0,
         near: wanted.near.clone(),
     };
-    Answer { index: answer.index, rows: Rows::Executed(Box::new(outcome)) }
+    Answer { index: 0, rows: Rows::Executed(Box::new(outcome)) }
 }
 
 impl ServiceQuery {
@@ -96,12 +93,11 @@ impl ServiceQuery {
         let meta = &it.service.meta;
         let has_meta = self.service_meta.iter().all(|(key, value)| meta.get(key) == Some(value));
         let has = |wanted: &str| it.service.tags.iter().any(|tag| tag.to_lowercase() == wanted);
-        let tagged = self.tags.iter().map(|tag| tag.to_lowercase()).all(|tag| {
-            match tag.strip_prefix('!') {
+        let tagged =
+            self.tags.iter().map(|tag| tag.to_lowercase()).all(|tag| match tag.strip_prefix('!') {
                 Some(forbidden) => !has(forbidden),
                 None => has(&tag),
-            }
-        });
+            });
         well && has_meta && tagged
     }
 }

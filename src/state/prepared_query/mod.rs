@@ -71,9 +71,7 @@ impl QueryTable {
             PreparedQueryCommand::Delete { id } => (id, Ok(self.take(&folded(id)).is_some())),
         };
         match done {
-            Ok(changed) => {
-                (CommandResult::Id(id.clone()), raised(changed, index, indexes))
-            }
+            Ok(changed) => (CommandResult::Id(id.clone()), raised(changed, index, indexes)),
             Err(text) => (CommandResult::Error(text), Vec::new()),
         }
     }

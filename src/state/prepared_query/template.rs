@@ -49,11 +49,13 @@ pub(super) fn render(
 ) -> Result<PreparedQuery, String> {
     let mut matches = Vec::new();
     if !query.template.regexp.is_empty() {
-        let built = RegexBuilder::new(&query.template.regexp).size_limit(COMPILED_BYTES_MAX).build();
+        let built =
+            RegexBuilder::new(&query.template.regexp).size_limit(COMPILED_BYTES_MAX).build();
         let regexp =
             built.map_err(|why| format!("Bad Regexp: error parsing regexp: {}", one_line(&why)))?;
         if let Some(found) = regexp.captures(name) {
-            let text = |group: Option<regex::Match<'_>>| group.map_or("", |it| it.as_str()).to_owned();
+            let text =
+                |group: Option<regex::Match<'_>>| group.map_or("", |it| it.as_str()).to_owned();
             matches = found.iter().map(text).collect();
         }
     }
@@ -171,7 +173,8 @@ mod tests {
 
     #[test]
     fn a_template_is_made_for_each_name() {
-        let query = template("${match(1)}/${ name.prefix }/$${x}/${agent.segment}", "^geo-(.*)-([^-]*)$");
+        let query =
+            template("${match(1)}/${ name.prefix }/$${x}/${agent.segment}", "^geo-(.*)-([^-]*)$");
         let made = render(&query, "geo-web-", "s").expect("renders");
         assert_eq!(made.service.service, "web/geo-/${x}/s");
         assert_eq!(made.service.tags, ["web-"]);
@@ -182,8 +185,16 @@ mod tests {
     #[test]
     fn what_cannot_be_rendered_is_refused_when_it_is_written() {
         for (service, regexp, why) in [
-            ("${name.nick}", "", "Bad format '${name.nick}' in Service.Service: 1:3: unknown variable accessed: name.nick"),
-            ("a${1 + 1", "", "Bad format 'a${1 + 1' in Service.Service: 1:4: expected expression but found end of string"),
+            (
+                "${name.nick}",
+                "",
+                "Bad format '${name.nick}' in Service.Service: 1:3: unknown variable accessed: name.nick",
+            ),
+            (
+                "a${1 + 1",
+                "",
+                "Bad format 'a${1 + 1' in Service.Service: 1:4: expected expression but found end of string",
+            ),
             ("x", "(", "Bad Regexp: error parsing regexp: error: unclosed group"),
         ] {
             assert_eq!(check(&template(service, regexp)), Err(why.to_owned()));

@@ -13,17 +13,17 @@ impl TxnResponse {
 }
 
 /// Completes and checks all operations. `delayed`: whether no session may have this key yet.
-pub fn admit(ops: &mut [TxnOp], delayed: impl Fn(&str) -> bool) -> Vec<TxnError> {
+pub fn admit(ops: &mut [TxnOp], mut delayed: impl FnMut(&str) -> bool) -> Vec<TxnError> {
     let mut errors = Vec::new();
     for (op_index, op) in ops.iter_mut().enumerate() {
-        if let Err(what) = admit_one(op, &delayed) {
+        if let Err(what) = admit_one(op, &mut delayed) {
             errors.push(TxnError { op_index, what });
         }
     }
     errors
 }
 
-fn admit_one(op: &mut TxnOp, delayed: &impl Fn(&str) -> bool) -> Result<(), String> {
+fn admit_one(op: &mut TxnOp, delayed: &mut impl FnMut(&str) -> bool) -> Result<(), String> {
     match op {
         TxnOp::Kv(op) => {
             let key = &op.entry.key;

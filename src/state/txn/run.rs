@@ -3,7 +3,8 @@
 use bytes::Bytes;
 
 use super::{
-    TxnCheck, TxnError, TxnKv, TxnNode, TxnOp, TxnResponse, TxnResult, TxnService, TxnSession, admit,
+    TxnCheck, TxnError, TxnKv, TxnNode, TxnOp, TxnResponse, TxnResult, TxnService, TxnSession,
+    admit,
 };
 use crate::base::{Faults, LogIndex};
 use crate::state::catalog::Single;

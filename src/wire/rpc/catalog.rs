@@ -189,7 +189,6 @@ fn field(rows: &Rows) -> Option<&'static str> {
         | Rows::Txn(_)
         | Rows::Refused(_) => return None,
         Rows::NodeInfos(_) => "Dump",
-        Rows::Entries(_) | Rows::Keys(_) | Rows::Autopilot(_) => return None,
     })
 }
 
@@ -238,9 +237,6 @@ fn write_rows(rows: &Rows, writer: &mut Writer<'_>) {
         | Rows::Txn(_)
         | Rows::Refused(_) => writer.nil(),
         Rows::NodeInfos(rows) => write_list(writer, rows, write_node_info),
-        Rows::NodeServices(None) | Rows::Entries(_) | Rows::Keys(_) | Rows::Autopilot(_) => {
-            writer.nil();
-        }
     }
 }
 
@@ -306,7 +302,6 @@ fn read_rows(rows: &mut Rows, reader: &mut Reader<'_>) -> Result<(), DecodeError
         | Rows::Txn(_)
         | Rows::Refused(_) => reader.skip()?,
         Rows::NodeInfos(rows) => *rows = form::read_list(reader, read_node_info)?,
-        Rows::Entries(_) | Rows::Keys(_) | Rows::Autopilot(_) => reader.skip()?,
     }
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! Writing a snapshot, a piece at a time.
 
 use super::{
-    ALL_KEYS_ROW, AUTOPILOT, COORDINATE_BATCH_UPDATE, INDEX, KVS, PREPARED_QUERY, REGISTER, SESSION, TOMBSTONE,
-    TREE_FLAG,
+    ALL_KEYS_ROW, AUTOPILOT, COORDINATE_BATCH_UPDATE, INDEX, KVS, PREPARED_QUERY, REGISTER,
+    SESSION, TOMBSTONE, TREE_FLAG,
 };
 use crate::state::{Grave, KvEntry, Node, StateStore};
 use crate::wire::catalog::Registration;

@@ -37,7 +37,9 @@ pub use kinds::kind_name;
 pub use reader::{Reader, SnapshotError};
 pub use scan::{Census, KindCount, RecordInfo, inspect, records};
 
-use super::command::{AUTOPILOT, COORDINATE_BATCH_UPDATE, KVS, PREPARED_QUERY, REGISTER, SESSION, TOMBSTONE};
+use super::command::{
+    AUTOPILOT, COORDINATE_BATCH_UPDATE, KVS, PREPARED_QUERY, REGISTER, SESSION, TOMBSTONE,
+};
 
 /// The message type of a table's index.
 const INDEX: u8 = 16;

@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::scan::{Record, Scan};
 use super::{
-    ALL_KEYS_ROW, AUTOPILOT, CHUNKING_STATE, COORDINATE_BATCH_UPDATE, INDEX, KVS, KindCount, PREPARED_QUERY,
-    REGISTER, SESSION, TOMBSTONE, TREE_FLAG, kind_name,
+    ALL_KEYS_ROW, AUTOPILOT, CHUNKING_STATE, COORDINATE_BATCH_UPDATE, INDEX, KVS, KindCount,
+    PREPARED_QUERY, REGISTER, SESSION, TOMBSTONE, TREE_FLAG, kind_name,
 };
 use crate::base::LogIndex;
 use crate::state::{Grave, Rebuild, RebuildError, StateStore};
