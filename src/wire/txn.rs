@@ -125,7 +125,7 @@ fn read_check_op(reader: &mut Reader<'_>) -> Result<TxnOp, DecodeError> {
         }
         Ok(())
     })?;
-    Ok(TxnOp::Check(op))
+    Ok(TxnOp::Check(Box::new(op)))
 }
 
 fn read_kv_op(reader: &mut Reader<'_>) -> Result<TxnOp, DecodeError> {
@@ -247,7 +247,7 @@ fn read_result(reader: &mut Reader<'_>) -> Result<Option<TxnResult>, DecodeError
     let mut result = None;
     reader.map(|reader, key| {
         let read = match key {
-            b"Check" => reader.optional(read_check)?.map(TxnResult::Check),
+            b"Check" => reader.optional(read_check)?.map(|it| TxnResult::Check(Box::new(it))),
             b"KV" => reader.optional(kv::read_entry)?.map(|it: KvEntry| TxnResult::Kv(it)),
             b"Node" => reader.optional(read_node)?.map(TxnResult::Node),
             b"Service" => reader.optional(read_service)?.map(TxnResult::Service),

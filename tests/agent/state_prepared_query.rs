@@ -205,7 +205,7 @@ fn commands_come_back_from_the_log() {
         TxnOp::Kv(TxnKv { verb: verb(), entry }),
         TxnOp::Node(TxnNode { verb: verb(), node }),
         TxnOp::Service(TxnService { verb: verb(), node: "n".to_owned(), service }),
-        TxnOp::Check(TxnCheck { verb: verb(), check }),
+        TxnOp::Check(Box::new(TxnCheck { verb: verb(), check })),
         TxnOp::Session(TxnSession { verb: "delete".to_owned(), id: id('b') }),
     ];
     for command in [

@@ -288,7 +288,7 @@ impl Draw<'_> {
                     modify_index,
                     ..HealthCheck::default()
                 };
-                TxnOp::Check(TxnCheck { verb, check })
+                TxnOp::Check(Box::new(TxnCheck { verb, check }))
             }
             _ => self.key_op(),
         }
@@ -463,7 +463,8 @@ fn alone(op: &TxnOp) -> Option<Command> {
             let (node, service_id) = (node.clone(), service.id.clone());
             Some(Command::Deregister(Deregister { node, service_id, ..Deregister::default() }))
         }
-        TxnOp::Check(TxnCheck { verb, check }) if verb == "delete" => {
+        TxnOp::Check(op) if op.verb == "delete" => {
+            let check = &op.check;
             let (node, check_id) = (check.node.clone(), check.check_id.clone());
             Some(Command::Deregister(Deregister { node, check_id, ..Deregister::default() }))
         }

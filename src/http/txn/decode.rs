@@ -38,7 +38,7 @@ pub(super) fn operations(list: Vec<Value>, datacenter: &str) -> Result<Vec<TxnOp
         } else if let Some(it) = it.object("Service", "ServiceTxnOp")? {
             TxnOp::Service(service(&it)?)
         } else if let Some(it) = it.object("Check", "CheckTxnOp")? {
-            TxnOp::Check(check(&it)?)
+            TxnOp::Check(Box::new(check(&it)?))
         } else {
             continue;
         };

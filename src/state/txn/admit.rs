@@ -1,7 +1,7 @@
 //! What is asked of each operation before a transaction begins, and what is filled in (texts of Consul
 //! 1.9.8).
 
-use super::{TxnCheck, TxnError, TxnOp, TxnResponse, TxnService};
+use super::{TxnError, TxnOp, TxnResponse, TxnService};
 use crate::state::{Deregister, Register};
 
 impl TxnResponse {
@@ -49,7 +49,8 @@ fn admit_one(op: &mut TxnOp, delayed: &mut impl FnMut(&str) -> bool) -> Result<(
             *service = whole.service.unwrap_or_default();
             admitted
         }
-        TxnOp::Check(TxnCheck { verb, check }) if verb != "get" => {
+        TxnOp::Check(op) if op.verb != "get" => {
+            let check = &mut op.check;
             if check.check_id.is_empty() {
                 check.check_id.clone_from(&check.name);
             }

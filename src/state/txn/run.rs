@@ -64,9 +64,8 @@ fn reads(op: &TxnOp) -> bool {
     let known = |verb: &str| matches!(verb, "set" | "cas" | "delete" | "delete-cas");
     match op {
         TxnOp::Kv(_) => op.only_reads(),
-        TxnOp::Node(TxnNode { verb, .. })
-        | TxnOp::Service(TxnService { verb, .. })
-        | TxnOp::Check(TxnCheck { verb, .. }) => !known(verb),
+        TxnOp::Node(TxnNode { verb, .. }) | TxnOp::Service(TxnService { verb, .. }) => !known(verb),
+        TxnOp::Check(op) => !known(&op.verb),
         TxnOp::Session(TxnSession { verb, .. }) => verb != "delete",
     }
 }
@@ -229,7 +228,7 @@ impl Run<'_> {
         let wanted = match op.verb.as_str() {
             "get" => {
                 let missing = || format!("{place} doesn't exist");
-                return found.map(|it| vec![TxnResult::Check(it)]).ok_or_else(missing);
+                return found.map(|it| vec![TxnResult::Check(Box::new(it))]).ok_or_else(missing);
             }
             "set" => Single::SetCheck(&op.check),
             "cas" if fresh(held, index) => Single::SetCheck(&op.check),
@@ -242,7 +241,7 @@ impl Run<'_> {
         let sets = matches!(wanted, Single::SetCheck(_));
         self.catalog(wanted)?;
         let after = self.store.check_on(node, id).filter(|_| sets);
-        Ok(after.cloned().map(TxnResult::Check).into_iter().collect())
+        Ok(after.cloned().map(|it| TxnResult::Check(Box::new(it))).into_iter().collect())
     }
 }
 

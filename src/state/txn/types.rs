@@ -13,7 +13,7 @@ pub enum TxnOp {
     /// On an instance of a service.
     Service(TxnService),
     /// On a check.
-    Check(TxnCheck),
+    Check(Box<TxnCheck>),
     /// On a session; only between servers.
     Session(TxnSession),
 }
@@ -76,7 +76,7 @@ pub enum TxnResult {
     /// An instance.
     Service(NodeService),
     /// A check.
-    Check(HealthCheck),
+    Check(Box<HealthCheck>),
 }
 
 /// Why a transaction failed: what one of its operations says.
@@ -107,9 +107,10 @@ impl TxnOp {
                 op.verb.as_str(),
                 "set" | "cas" | "lock" | "unlock" | "delete" | "delete-tree" | "delete-cas"
             ),
-            TxnOp::Node(TxnNode { verb, .. })
-            | TxnOp::Service(TxnService { verb, .. })
-            | TxnOp::Check(TxnCheck { verb, .. }) => verb == "get",
+            TxnOp::Node(TxnNode { verb, .. }) | TxnOp::Service(TxnService { verb, .. }) => {
+                verb == "get"
+            }
+            TxnOp::Check(op) => op.verb == "get",
             TxnOp::Session(_) => false,
         }
     }
