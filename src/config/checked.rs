@@ -79,6 +79,10 @@ pub(super) fn check(
         skip_leave_on_interrupt: said.skip_leave_on_interrupt.unwrap_or(server && !is_legacy),
         rejoin_after_leave: said.rejoin_after_leave.unwrap_or(false),
         kv_max_value_size: said.kv_max_value_size.unwrap_or(512 * 1024),
+        txn_max_req_len: said
+            .txn_max_req_len
+            .unwrap_or(512 * 1024)
+            .max(said.kv_max_value_size.unwrap_or(0)),
         default_query_time,
         max_query_time: said.max_query_time.unwrap_or(Duration::from_secs(600)),
         warnings,

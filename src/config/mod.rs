@@ -101,6 +101,8 @@ pub struct AgentConfig {
     pub rejoin_after_leave: bool,
     /// `limits.kv_max_value_size`, bytes.
     pub kv_max_value_size: u64,
+    /// `limits.txn_max_req_len`, bytes; at least `kv_max_value_size`.
+    pub txn_max_req_len: u64,
     /// Wait of a blocking query that names none.
     pub default_query_time: Duration,
     /// Longest wait of a blocking query.

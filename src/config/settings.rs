@@ -68,6 +68,7 @@ settings! {
     encrypt_verify_incoming: bool,
     encrypt_verify_outgoing: bool,
     kv_max_value_size: u64,
+    txn_max_req_len: u64,
     leave_drain_time: Duration,
     leave_on_terminate: bool,
     log_level: String,
@@ -151,6 +152,7 @@ impl Settings {
             "encrypt_verify_outgoing" => self.encrypt_verify_outgoing = Some(given.bool()?),
             "leave_on_terminate" => self.leave_on_terminate = Some(given.bool()?),
             "limits.kv_max_value_size" => self.kv_max_value_size = Some(given.unsigned()?),
+            "limits.txn_max_req_len" => self.txn_max_req_len = Some(given.unsigned()?),
             "log_level" => self.log_level = Some(given.text()?),
             "max_query_time" => self.max_query_time = Some(given.span()?),
             "node_id" => self.node_id = Some(given.text()?),
@@ -180,10 +182,8 @@ impl Settings {
             "start_join" => self.start_join = given.texts()?,
             "start_join_wan" => self.start_join_wan = given.texts()?,
             "ui" | "ui_config.enabled" => self.ui = Some(given.bool()?),
-            // Nothing depends on these: no update check is ever made, and there are no transactions
-            // and no gRPC whose limits they could be.
+            // Nothing depends on these: no update check is ever made, and there is no gRPC.
             "disable_update_check" => drop(given.bool()?),
-            "limits.txn_max_req_len" => drop(given.unsigned()?),
             "ports.grpc_tls" => drop(given.integer()?),
             other => self.set_inner(other, &given)?,
         }

@@ -101,6 +101,7 @@ fn identity(config: &config::AgentConfig) -> Identity {
         bootstrap: config.bootstrap,
         coordinates: config.gossip.coordinates,
         kv_max_value_size: config.kv_max_value_size,
+        txn_max_req_len: config.txn_max_req_len,
         default_query_time: config.default_query_time,
         max_query_time: config.max_query_time,
         discovery_max_stale: config.http.discovery_max_stale,

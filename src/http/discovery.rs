@@ -51,8 +51,8 @@ pub(super) struct Ask<B> {
 /// What a read found.
 pub(super) struct Found {
     pub(super) rows: Rows,
-    meta: ReadMeta,
-    mode: ReadMode,
+    pub(super) meta: ReadMeta,
+    pub(super) mode: ReadMode,
     /// It came through the cache: a hit of this age, or a miss.
     cached: Option<Option<Duration>>,
 }

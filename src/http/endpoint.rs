@@ -2,6 +2,7 @@
 //! clean), the query string, OPTIONS and the method table (spec api 1.2, 1.3, 1.5, 1.6).
 
 use std::future::Future;
+use std::net::IpAddr;
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
@@ -17,6 +18,7 @@ use crate::base::metrics::Labels;
 use crate::http::escape::{cleaned, escape_path, is_printable, unescape_text};
 use crate::http::options::Options;
 use crate::http::params::Params;
+use crate::http::policy::ClientAddress;
 use crate::http::reply::{self, Refusal};
 use crate::http::{Backend, Identity, json};
 
@@ -34,6 +36,8 @@ pub(super) struct Call<B> {
     pub(super) params: Params,
     pub(super) headers: HeaderMap,
     pub(super) body: Body,
+    /// Who sent it, when that is known.
+    pub(super) client: Option<IpAddr>,
 }
 
 impl<B: Backend> Call<B> {
@@ -113,10 +117,13 @@ where
         let text = format!("method {} not allowed", parts.method);
         return allowing(methods, reply::text(StatusCode::METHOD_NOT_ALLOWED, text));
     }
-    if !policy.permits(&parts.method, parts.extensions.get().copied()) {
+    let client: Option<ClientAddress> = parts.extensions.get().copied();
+    if !policy.permits(&parts.method, client) {
         return reply::text(StatusCode::FORBIDDEN, "Access is restricted");
     }
-    let call = Call { backend, method: parts.method, path, params, headers: parts.headers, body };
+    let client = client.map(|it| it.0);
+    let (method, headers) = (parts.method, parts.headers);
+    let call = Call { backend, method, path, params, headers, body, client };
     handler(call).await.unwrap_or_else(Refusal::into_response)
 }
 

@@ -40,12 +40,14 @@ mod options;
 mod page;
 mod params;
 mod policy;
+mod prepared_queries;
 mod reply;
 mod serve;
 mod sessions;
 mod snapshot;
 mod status;
 mod stream;
+mod txn;
 mod ui;
 mod views;
 
@@ -119,6 +121,8 @@ pub struct Identity {
     pub coordinates: bool,
     /// `limits.kv_max_value_size`, bytes.
     pub kv_max_value_size: u64,
+    /// `limits.txn_max_req_len`, bytes.
+    pub txn_max_req_len: u64,
     /// `default_query_time`: how long a blocking query waits that does not say.
     pub default_query_time: Duration,
     /// `max_query_time`: the longest wait, before jitter.
@@ -149,6 +153,7 @@ impl Identity {
             bootstrap: false,
             coordinates: true,
             kv_max_value_size: 512 * 1024,
+            txn_max_req_len: 512 * 1024,
             default_query_time: Duration::from_secs(300),
             max_query_time: Duration::from_secs(600),
             discovery_max_stale: Duration::ZERO,
@@ -211,6 +216,8 @@ pub fn router<B: Backend>(backend: &B) -> Router {
         .merge(acl::routes(backend))
         .merge(page::routes(backend))
         .merge(sessions::routes(backend))
+        .merge(prepared_queries::routes(backend))
+        .merge(txn::routes(backend))
         .fallback(endpoint::unknown)
         .layer(map_response(move |mut response: Response| {
             policy.add_headers(&mut response);

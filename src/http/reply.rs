@@ -50,6 +50,11 @@ impl Refusal {
         self.text.contains(what)
     }
 
+    /// Its text alone.
+    pub(super) fn into_text(self) -> String {
+        self.text
+    }
+
     /// And without them again.
     pub(super) fn not_of_read(self) -> Self {
         Self { of_read: false, ..self }
@@ -114,21 +119,31 @@ fn with_body(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Resp
 /// The headers of a read (spec api 1.6). The index is never 0: a client would take it for "do not
 /// block" and spin.
 pub(super) fn set_read_meta(headers: &mut HeaderMap, meta: &ReadMeta) {
+    set_index(headers, meta.index);
+    set_reader(headers, meta);
+}
+
+/// Of them those that are about the server that answered.
+pub(super) fn set_reader(headers: &mut HeaderMap, meta: &ReadMeta) {
     let last_contact_ms = u64::try_from(meta.last_contact.as_millis()).unwrap_or(u64::MAX);
     let known = if meta.known_leader { "true" } else { "false" };
-    set_index(headers, meta.index);
     headers.insert(X_CONSUL_KNOWN_LEADER, HeaderValue::from_static(known));
     headers.insert(X_CONSUL_LAST_CONTACT, HeaderValue::from(last_contact_ms));
 }
 
 /// How fresh the answer had to be: the headers of catalog and health.
 pub(super) fn set_consistency(headers: &mut HeaderMap, mode: ReadMode) {
-    let word = match mode {
+    let word = HeaderValue::from_static(consistency(mode));
+    headers.insert(X_CONSUL_EFFECTIVE_CONSISTENCY, word);
+}
+
+/// Consul's word for how fresh an answer had to be.
+pub(super) fn consistency(mode: ReadMode) -> &'static str {
+    match mode {
         ReadMode::Default => "leader",
         ReadMode::Consistent => "consistent",
         ReadMode::Stale => "stale",
-    };
-    headers.insert(X_CONSUL_EFFECTIVE_CONSISTENCY, HeaderValue::from_static(word));
+    }
 }
 
 /// The answer came through the agent's cache; `age`: of a hit, since it was fetched.

@@ -2,7 +2,7 @@
 
 use crate::base::Duration;
 use crate::state::index::{
-    self, AUTOPILOT, CHECKS, COORDINATES, EXTINCTION, NODES, SERVICES, SESSIONS,
+    self, AUTOPILOT, CHECKS, COORDINATES, EXTINCTION, NODES, PREPARED_QUERIES, SERVICES, SESSIONS,
 };
 use crate::state::types::Query;
 
@@ -85,6 +85,12 @@ impl Query {
             Query::AutopilotConfiguration => row == AUTOPILOT,
             Query::Coordinates | Query::NodeCoordinates { .. } => row == COORDINATES,
             Query::Sessions | Query::NodeSessions { .. } => row == SESSIONS,
+            Query::PreparedQueries | Query::PreparedQuery { .. } => row == PREPARED_QUERIES,
+            // They never block.
+            Query::ExplainQuery(_)
+            | Query::ExecuteQuery(_)
+            | Query::ExecuteQueryRemote { .. }
+            | Query::Txn { .. } => false,
         }
     }
 }

@@ -63,6 +63,8 @@ mod state_catalog;
 mod state_golden;
 mod state_model;
 mod state_sessions;
+mod state_prepared_query;
+mod state_txn;
 mod swim_cluster;
 mod swim_describe;
 mod swim_golden;

@@ -4,6 +4,8 @@
 
 mod write;
 
+pub(super) use write::{health_check, node_service};
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Router;

@@ -95,7 +95,7 @@ fn registration(body: &Object) -> Result<Register, String> {
 }
 
 /// An instance as the catalog's JSON has it.
-fn node_service(body: &Object) -> Result<NodeService, String> {
+pub(in crate::http) fn node_service(body: &Object) -> Result<NodeService, String> {
     let mut service = NodeService {
         kind: body.text("Kind")?,
         id: body.text("ID")?,
@@ -119,7 +119,7 @@ fn node_service(body: &Object) -> Result<NodeService, String> {
 }
 
 /// A check as the catalog's JSON has it.
-fn health_check(body: &Object) -> Result<HealthCheck, String> {
+pub(in crate::http) fn health_check(body: &Object) -> Result<HealthCheck, String> {
     let definition = body.object("Definition", "HealthCheckDefinition")?;
     Ok(HealthCheck {
         node: body.text("Node")?,

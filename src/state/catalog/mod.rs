@@ -29,6 +29,7 @@ mod difference;
 mod read;
 mod register;
 mod rows;
+mod single;
 mod types;
 
 use std::sync::Arc;
@@ -36,6 +37,7 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 
 pub use difference::CatalogRow;
+pub(super) use single::Single;
 pub use types::*;
 
 use crate::state::index::{self, IndexRows, Touched};

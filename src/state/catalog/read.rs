@@ -89,6 +89,12 @@ impl Catalog {
             | Query::KvList { .. }
             | Query::KvKeys { .. }
             | Query::AutopilotConfiguration
+            | Query::PreparedQueries
+            | Query::PreparedQuery { .. }
+            | Query::ExplainQuery(_)
+            | Query::ExecuteQuery(_)
+            | Query::ExecuteQueryRemote { .. }
+            | Query::Txn { .. }
             | Query::Coordinates
             | Query::NodeCoordinates { .. }
             | Query::Session { .. }

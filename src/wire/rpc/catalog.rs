@@ -6,8 +6,8 @@
 //!   ServiceSpecificRequest  { NodeMetaFilters, ServiceName, ServiceTags, TagFilter }
 //!                                                         IndexedServiceNodes, IndexedCheckServiceNodes
 //!   ChecksInStateRequest    { NodeMetaFilters, State }    IndexedHealthChecks
-//!   (of Internal.*)                                       IndexedNodeDump, IndexedNodesWithGateways
 //!   SessionSpecificRequest  { SessionID }                 IndexedSessions
+//!   (of Internal.*)                                       IndexedNodeDump, IndexedNodesWithGateways
 //!   all of them also        { AllowStale, Datacenter, MaxQueryTime, MinQueryIndex, RequireConsistent, Token }
 //!   all answers also        { ConsistencyLevel, Index, KnownLeader, LastContact }
 //! ```
@@ -45,8 +45,8 @@ fn fields(query: &Query) -> Fields<'_> {
         Query::CatalogNode { node }
         | Query::HealthNode { node }
         | Query::NodeCoordinates { node }
-        | Query::NodeInfo { node }
-        | Query::NodeSessions { node } => Fields { node: Some(node), ..none },
+        | Query::NodeSessions { node }
+        | Query::NodeInfo { node } => Fields { node: Some(node), ..none },
         Query::CatalogService { service, tags, meta }
         | Query::HealthService { service, tags, meta } => {
             Fields { service: Some(service), tags: Some(tags), meta: Some(meta), ..none }
@@ -63,9 +63,15 @@ fn fields(query: &Query) -> Fields<'_> {
         | Query::KvKeys { .. }
         | Query::AutopilotConfiguration
         | Query::Coordinates
+        | Query::Sessions
+        | Query::PreparedQueries
+        | Query::PreparedQuery { .. }
+        | Query::ExplainQuery(_)
+        | Query::ExecuteQuery(_)
+        | Query::ExecuteQueryRemote { .. }
+        | Query::Txn { .. }
         | Query::NodeDump
-        | Query::ServiceDump
-        | Query::Sessions => none,
+        | Query::ServiceDump => none,
     }
 }
 
@@ -152,13 +158,13 @@ pub(super) fn read_query(
         Method::CoordinateListNodes => Query::Coordinates,
         Method::CoordinateNode => Query::NodeCoordinates { node },
         Method::OperatorAutopilotGetConfiguration => Query::AutopilotConfiguration,
-        Method::InternalNodeDump => Query::NodeDump,
-        Method::InternalNodeInfo => Query::NodeInfo { node },
-        Method::InternalServiceDump => Query::ServiceDump,
         Method::SessionGet if session.is_empty() => Query::Session { id: old_session },
         Method::SessionGet => Query::Session { id: session },
         Method::SessionList => Query::Sessions,
         Method::SessionNodeSessions => Query::NodeSessions { node },
+        Method::InternalNodeDump => Query::NodeDump,
+        Method::InternalNodeInfo => Query::NodeInfo { node },
+        Method::InternalServiceDump => Query::ServiceDump,
         _ => Query::CatalogNodes { meta },
     };
     Ok((query, options.finish()))
@@ -173,9 +179,16 @@ fn field(rows: &Rows) -> Option<&'static str> {
         Rows::ServiceNodes(_) => "ServiceNodes",
         Rows::Checks(_) => "HealthChecks",
         Rows::Coordinates(_) => "Coordinates",
-        Rows::NodeInfos(_) => "Dump",
         Rows::Sessions(_) => "Sessions",
-        Rows::Entries(_) | Rows::Keys(_) | Rows::Autopilot(_) => return None,
+        Rows::Entries(_)
+        | Rows::Keys(_)
+        | Rows::Autopilot(_)
+        | Rows::PreparedQueries(_)
+        | Rows::Explained(_)
+        | Rows::Executed(_)
+        | Rows::Txn(_)
+        | Rows::Refused(_) => return None,
+        Rows::NodeInfos(_) => "Dump",
     })
 }
 
@@ -210,19 +223,20 @@ fn write_rows(rows: &Rows, writer: &mut Writer<'_>) {
             write_list(writer, tags, |tag, writer| writer.str(tag));
         }),
         Rows::ServiceNodes(rows) => write_list(writer, rows, form::write_service_node),
-        Rows::CheckServiceNodes(rows) => write_list(writer, rows, |row, writer| {
-            writer.map(3);
-            write_list(writer.key("Checks"), &row.checks, form::write_check);
-            form::write_node(&row.node, writer.key("Node"));
-            form::write_service(&row.service, writer.key("Service"));
-        }),
+        Rows::CheckServiceNodes(rows) => write_list(writer, rows, write_check_service_node),
         Rows::Checks(rows) => write_list(writer, rows, form::write_check),
         Rows::Coordinates(rows) => coordinate::write_batch(rows, writer),
-        Rows::NodeInfos(rows) => write_list(writer, rows, write_node_info),
         Rows::Sessions(rows) => write_list(writer, rows, session_form::write_session),
-        Rows::NodeServices(None) | Rows::Entries(_) | Rows::Keys(_) | Rows::Autopilot(_) => {
-            writer.nil();
-        }
+        Rows::NodeServices(None)
+        | Rows::Entries(_)
+        | Rows::Keys(_)
+        | Rows::Autopilot(_)
+        | Rows::PreparedQueries(_)
+        | Rows::Explained(_)
+        | Rows::Executed(_)
+        | Rows::Txn(_)
+        | Rows::Refused(_) => writer.nil(),
+        Rows::NodeInfos(rows) => write_list(writer, rows, write_node_info),
     }
 }
 
@@ -278,9 +292,16 @@ fn read_rows(rows: &mut Rows, reader: &mut Reader<'_>) -> Result<(), DecodeError
         Rows::CheckServiceNodes(rows) => *rows = form::read_list(reader, read_check_service_node)?,
         Rows::Checks(rows) => *rows = form::read_list(reader, form::read_check)?,
         Rows::Coordinates(rows) => *rows = coordinate::read_batch(reader)?,
-        Rows::NodeInfos(rows) => *rows = form::read_list(reader, read_node_info)?,
         Rows::Sessions(rows) => *rows = form::read_list(reader, session_form::read_session)?,
-        Rows::Entries(_) | Rows::Keys(_) | Rows::Autopilot(_) => reader.skip()?,
+        Rows::Entries(_)
+        | Rows::Keys(_)
+        | Rows::Autopilot(_)
+        | Rows::PreparedQueries(_)
+        | Rows::Explained(_)
+        | Rows::Executed(_)
+        | Rows::Txn(_)
+        | Rows::Refused(_) => reader.skip()?,
+        Rows::NodeInfos(rows) => *rows = form::read_list(reader, read_node_info)?,
     }
     Ok(())
 }
@@ -300,6 +321,14 @@ fn read_node_services(
         Ok(())
     })?;
     Ok((node, services))
+}
+
+/// Writes an instance with its node and checks.
+pub(super) fn write_check_service_node(row: &CheckServiceNode, writer: &mut Writer<'_>) {
+    writer.map(3);
+    write_list(writer.key("Checks"), &row.checks, form::write_check);
+    form::write_node(&row.node, writer.key("Node"));
+    form::write_service(&row.service, writer.key("Service"));
 }
 
 /// A `NodeInfo`: a node without its datacenter and its indexes, and what is on it.
@@ -332,7 +361,10 @@ fn read_node_info(reader: &mut Reader<'_>) -> Result<NodeInfo, DecodeError> {
     Ok(row)
 }
 
-fn read_check_service_node(reader: &mut Reader<'_>) -> Result<CheckServiceNode, DecodeError> {
+/// Reads one.
+pub(super) fn read_check_service_node(
+    reader: &mut Reader<'_>,
+) -> Result<CheckServiceNode, DecodeError> {
     let (node, service) = Default::default();
     let mut row = CheckServiceNode { node, service, checks: Vec::new() };
     reader.map(|reader, key| {
@@ -366,6 +398,11 @@ pub(super) fn fits(method: Method, rows: &Rows) -> bool {
             method,
             Method::HealthServiceChecks | Method::HealthNodeChecks | Method::HealthChecksInState
         ),
+        Rows::PreparedQueries(_)
+        | Rows::Explained(_)
+        | Rows::Executed(_)
+        | Rows::Txn(_)
+        | Rows::Refused(_) => false,
         Rows::Autopilot(_) => method == Method::OperatorAutopilotGetConfiguration,
         Rows::Coordinates(_) => {
             matches!(method, Method::CoordinateListNodes | Method::CoordinateNode)
