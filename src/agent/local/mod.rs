@@ -33,3 +33,8 @@ pub(super) use core::{Errand, Local};
 pub use config::LocalConfig;
 pub use facts::{Item, LocalFact};
 pub use types::*;
+
+#[cfg(test)]
+mod bench_tests;
+#[cfg(test)]
+mod random_tests;
