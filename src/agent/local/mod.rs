@@ -37,4 +37,6 @@ pub use types::*;
 #[cfg(test)]
 mod bench_tests;
 #[cfg(test)]
+mod golden_tests;
+#[cfg(test)]
 mod random_tests;
