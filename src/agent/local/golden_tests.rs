@@ -129,9 +129,11 @@ fn run(bench: &mut Bench, name: &str, args: &mut ArgumentConsumer<'_>) -> Outcom
             let known = bench.local.entries.services.get(&service);
             let hash = known.map(|it| content_hash(&it.service)).unwrap_or_default();
             let max_wait = go_duration::parse_span(&next(args)?).ok_or("no duration")?;
-            drop(bench.ask(LocalRequest::Service { id: service, hash, max_wait }));
+            bench.ask(LocalRequest::Service { id: service, hash, max_wait });
         }
-        asked => drop(bench.ask(request(asked, args)?)),
+        asked => {
+            bench.ask(request(asked, args)?);
+        }
     }
     Ok(Vec::new())
 }

@@ -11,7 +11,7 @@ use super::core::{Local, note};
 use super::facts::{Item, LocalFact};
 use super::keeping::Operation;
 use super::register::Refusal;
-use super::types::{Definitions, Keep, LocalReply, Origin};
+use super::types::{Definitions, Keep, Origin};
 
 impl Local {
     pub(super) fn load(&mut self, now: Instant, definitions: Definitions, out: &mut Vec<Output>) {
@@ -62,8 +62,6 @@ impl Local {
 
 fn text(why: Refusal) -> String {
     match why {
-        Refusal::Refused(text) => text,
-        Refusal::Reply(LocalReply::Invalid(text) | LocalReply::NotFound(text)) => text,
-        Refusal::Reply(_) => "refused".to_owned(),
+        Refusal::Invalid(text) | Refusal::NotFound(text) | Refusal::Refused(text) => text,
     }
 }

@@ -30,9 +30,11 @@ pub(super) type Changed = (Vec<Keep>, Undo);
 /// Why a change is refused.
 #[derive(Debug)]
 pub(super) enum Refusal {
-    /// With this status and text.
-    Reply(LocalReply),
-    /// 500, with this text.
+    /// 400, with this text.
+    Invalid(String),
+    /// 404, likewise.
+    NotFound(String),
+    /// 500, likewise.
     Refused(String),
 }
 
@@ -64,7 +66,7 @@ impl Local {
                     Some(service) => self.maintenance(now, Some(service), (enable, reason), out),
                     None => {
                         let text = format!("No service registered with ID \"{id}\"");
-                        Err(Refusal::Reply(LocalReply::NotFound(text)))
+                        Err(Refusal::NotFound(text))
                     }
                 }
             }
@@ -81,7 +83,8 @@ impl Local {
                     self.kept_all(now, operation, Ok(()), out);
                 }
             }
-            Err(Refusal::Reply(reply)) => tell(id, reply, out),
+            Err(Refusal::Invalid(text)) => tell(id, LocalReply::Invalid(text), out),
+            Err(Refusal::NotFound(text)) => tell(id, LocalReply::NotFound(text), out),
             Err(Refusal::Refused(text)) => {
                 out.push(Output::Answer(id, Err(Failure::Refused(text))));
             }
@@ -167,8 +170,7 @@ impl Local {
         let ServiceRegistration { mut service, checks, token, replace_existing_checks, origin } =
             what;
         if service.service.is_empty() {
-            let text = "Missing service name".to_owned();
-            return Err(Refusal::Reply(LocalReply::Invalid(text)));
+            return Err(Refusal::Invalid("Missing service name".to_owned()));
         }
         if service.id.is_empty() {
             service.id.clone_from(&service.service);
