@@ -16,6 +16,7 @@ use super::io::{Input, Output};
 use super::keyring::KeyringOperations;
 use super::leave::Leave;
 use super::lock_delays::LockDelays;
+use super::local::{Local, LocalConfig};
 use super::members::{Members, MembersConfig, PoolId};
 use super::pending::PendingTable;
 use super::reconcile::Reconciliation;
@@ -53,6 +54,8 @@ pub struct AgentConfig {
     pub leave_drain: Duration,
     /// The shortest time to live of a session (`session_ttl_min`).
     pub session_ttl_min: Duration,
+    /// What it says of its own node in the catalog; none: it leaves that to others.
+    pub local: Option<LocalConfig>,
 }
 
 /// One node of the cluster.
@@ -89,6 +92,8 @@ pub struct Agent {
     pub(super) lock_delays: LockDelays,
     pub(super) session_timers: SessionTimers,
     pub(super) tombstones: TombstoneTimers,
+    /// Its own services and checks.
+    pub(super) local: Option<Local>,
 }
 
 impl Agent {
@@ -123,6 +128,7 @@ impl Agent {
         let members =
             config.members.take().map(|members| Members::new(members, prng, &faults, now, out));
         let user_events = UserEvents::new(&config.node_name, prng, &faults);
+        let local = config.local.take().map(|local| Local::new(now, local, prng, out));
         let mut agent = Self {
             raft,
             state,
@@ -152,6 +158,7 @@ impl Agent {
             lock_delays: LockDelays::default(),
             session_timers: SessionTimers::new(prng),
             tombstones: TombstoneTimers::default(),
+            local,
         };
         let sender = |it: &Members| coordinates::Sender::new(now, it, &agent.prng);
         agent.coordinates = agent.config.coordinates.map(|config| {
@@ -188,6 +195,9 @@ impl Agent {
                 self.on_sessions_deadline(now, out);
                 self.on_flood_deadline(now, out);
                 self.user_events.wake(now, out);
+                if let Some(local) = &mut self.local {
+                    local.wake(now, out);
+                }
             }
             Input::Gossip(pool, input) => {
                 if let Some(members) = &mut self.members {
@@ -221,11 +231,23 @@ impl Agent {
                 self.pending.remove(id);
                 self.user_events.forget(id);
                 self.keyring.forget(id);
+                if let Some(local) = &mut self.local {
+                    local.forget(id);
+                }
             }
             Input::Forwarded(call, result) => self.on_forwarded(now, call, result, out),
             Input::Bootstrap(servers) => self.bootstrap(now, servers, out),
             Input::Stop => self.on_stop(out),
-            Input::Probed(..) | Input::Kept(..) => {}
+            Input::Probed(id, result) => {
+                if let Some(local) = &mut self.local {
+                    local.probed(now, id, result, out);
+                }
+            }
+            Input::Kept(id, result) => {
+                if let Some(local) = &mut self.local {
+                    local.kept(now, id, result, out);
+                }
+            }
         }
     }
 
@@ -249,6 +271,7 @@ impl Agent {
             self.user_events.deadline(),
             self.session_timers.deadline(),
             self.tombstones.deadline(),
+            self.local.as_ref().and_then(Local::deadline),
         ];
         timers.into_iter().flatten().min()
     }
@@ -299,6 +322,9 @@ impl Agent {
         self.pending.check_invariants();
         self.user_events.check_invariants();
         self.check_sessions();
+        if let Some(local) = &self.local {
+            local.check_invariants();
+        }
         if let Some((_, told)) = &self.coordinates {
             told.check_invariants();
         }

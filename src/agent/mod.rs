@@ -79,8 +79,9 @@ pub use event::{Event, Speaker};
 pub use io::{Input, Output};
 pub use keyring::{KeyringOperation, PoolKeys};
 pub use local::{
-    CheckRegistration, CheckType, Definitions, Health, Keep, KeepId, LocalCheck, LocalReply,
-    LocalRequest, Origin, Probe, ProbeId, ProbeResult, ServiceRegistration, TtlState,
+    CheckRegistration, CheckType, Definitions, Health, Item, Keep, KeepId, LocalCheck, LocalConfig,
+    LocalFact, LocalReply, LocalRequest, Origin, Probe, ProbeId, ProbeResult, ServiceRegistration,
+    TtlState,
 };
 pub use members::{
     Directory, Identity, LEGACY_BUILD, LanAdmission, Members, MembersConfig, PoolId, Role,

@@ -29,6 +29,7 @@ fn agent(profile: Profile, peers: Option<Vec<ServerAddress>>) -> Agent {
         rpc_hold_timeout: Duration::ZERO,
         members: None,
         coordinates: None,
+        local: None,
         leave_drain: Duration::ZERO,
         session_ttl_min: Duration::from_secs(10),
         began: (Instant::ZERO, WallTime(0)),

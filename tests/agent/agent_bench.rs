@@ -61,6 +61,7 @@ impl Bench {
             rpc_hold_timeout: Duration::from_secs(7),
             members: None,
             coordinates: None,
+            local: None,
             leave_drain: Duration::ZERO,
             session_ttl_min: Duration::from_secs(10),
             began: (Instant::ZERO, WallTime(0)),
