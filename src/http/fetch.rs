@@ -58,8 +58,8 @@ pub async fn fetch<S: ByteStream>(
         .handshake(HyperStream::new(stream))
         .await
         .map_err(describe)?;
-    let mut connection = pin!(connection);
-    let mut open = true;
+    // Dropped when it ends: only then does a request that it never took learn of it.
+    let mut connection = Some(Box::pin(connection));
     let mut answer = pin!(async move {
         let response = sender.send_request(request).await.map_err(cause)?;
         *head = Some(Head::of(&response));
@@ -74,8 +74,8 @@ pub async fn fetch<S: ByteStream>(
         if let Poll::Ready(done) = answer.as_mut().poll(cx) {
             return Poll::Ready(done);
         }
-        if open && connection.as_mut().poll(cx).is_ready() {
-            open = false;
+        if connection.as_mut().is_some_and(|it| it.as_mut().poll(cx).is_ready()) {
+            connection = None;
         }
         answer.as_mut().poll(cx)
     })

@@ -98,8 +98,8 @@ pub async fn ask_health<R: Runtime>(
     let stream = HyperStream::new(stream);
     let (mut sender, connection) =
         http2::Builder::new(executor).handshake(stream).await.map_err(unavailable)?;
-    let mut connection = pin!(connection);
-    let mut open = true;
+    // Dropped when it ends: only then does a request that it never took learn of it.
+    let mut connection = Some(Box::pin(connection));
     let mut answer = pin!(async move {
         read_answer(sender.send_request(request).await.map_err(unavailable)?).await
     });
@@ -107,8 +107,8 @@ pub async fn ask_health<R: Runtime>(
         if let Poll::Ready(done) = answer.as_mut().poll(cx) {
             return Poll::Ready(done);
         }
-        if open && connection.as_mut().poll(cx).is_ready() {
-            open = false;
+        if connection.as_mut().is_some_and(|it| it.as_mut().poll(cx).is_ready()) {
+            connection = None;
         }
         answer.as_mut().poll(cx)
     })
