@@ -208,8 +208,7 @@ pub async fn load<R: Runtime>(runtime: &R, data_dir: &Path) -> Definitions {
         let valid_for = Duration::from_nanos(u64::try_from(left_ns).unwrap_or(0));
         let KeptState { check_id, health, output, .. } = state;
         if valid_for.is_zero() {
-            let text = format_args!("check state expired, not restoring: check={check_id}");
-            runtime.log(Level::Debug, "agent", text);
+            tell_expired(runtime, &check_id);
             // Should it stay, it has expired at the next start too.
             let _ = loader.disk.remove(&format!("{STATES}/{}", file_name(&check_id))).await;
             continue;
@@ -217,6 +216,11 @@ pub async fn load<R: Runtime>(runtime: &R, data_dir: &Path) -> Definitions {
         ttl_states.push(TtlState { check_id, health, output, valid_for });
     }
     Definitions { services, checks, ttl_states }
+}
+
+fn tell_expired<R: Runtime>(runtime: &R, check_id: &str) {
+    let text = format_args!("check state expired, not restoring: check={check_id}");
+    runtime.log(Level::Debug, "agent", text);
 }
 
 struct Loader<'a, R: Runtime> {
