@@ -3,14 +3,22 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use crate::agent::LocalConfig;
+use crate::agent::{Definitions, LocalConfig};
+use crate::base::runtime::Runtime;
 use crate::config;
+
+use super::definitions;
 
 /// In every node's meta: releases without network segments have one without a name.
 const SEGMENT: &str = "consul-network-segment";
 
-/// The local state's part of the configuration. The node id must have been settled.
-pub(super) fn config(config: &config::AgentConfig) -> LocalConfig {
+/// The local state's part of the configuration, with what was kept. The node id must have been settled.
+pub(super) async fn config<R: Runtime>(runtime: &R, config: &config::AgentConfig) -> LocalConfig {
+    let kept_in = config.data_dir.as_ref().filter(|_| !config.dev);
+    let definitions = match kept_in {
+        Some(folder) => definitions::load(runtime, folder).await,
+        None => Definitions::default(),
+    };
     let lan = config.advertise_addr;
     let wan = config.gossip.wan.as_ref().map_or(lan, |pool| pool.advertise.ip());
     let mut node_meta = config.node_meta.clone();
@@ -22,7 +30,8 @@ pub(super) fn config(config: &config::AgentConfig) -> LocalConfig {
         address: lan.to_string(),
         tagged_addresses: tagged_addresses(lan, wan),
         node_meta,
-        keeps_definitions: config.data_dir.is_some() && !config.dev,
+        keeps_definitions: kept_in.is_some(),
+        definitions,
         ..LocalConfig::default()
     }
 }

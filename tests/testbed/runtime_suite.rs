@@ -245,4 +245,9 @@ both_forms! {
         paths_stay_below_the_folder
         two_handles_see_each_other
         folders_are_not_files;
+    probes:
+        http_statuses_decide
+        http_failures_are_critical
+        http_requests_say_what_the_check_says
+        tcp_probes_connect;
 }

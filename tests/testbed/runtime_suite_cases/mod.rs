@@ -2,5 +2,6 @@
 
 pub mod datagrams;
 pub mod files;
+pub mod probes;
 pub mod streams;
 pub mod time;
