@@ -13,6 +13,7 @@
 //!
 //! Deliberately not here yet: TLS, gzip, HTTP/2, and the endpoints of catalog, health, sessions.
 
+pub mod agent;
 mod agent_self;
 mod autopilot;
 mod body;
@@ -181,5 +182,6 @@ pub fn router<B: Backend>(backend: &B) -> Router {
         .route("/v1/agent/force-leave/{*node}", {
             endpoint::route(backend, WRITE, members::force_leave)
         })
+        .merge(agent::routes(backend))
         .fallback(endpoint::unknown)
 }

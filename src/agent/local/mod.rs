@@ -12,5 +12,6 @@
 //! on the network or with a process is the shell's.
 
 mod types;
+pub mod validate;
 
 pub use types::*;
