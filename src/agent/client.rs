@@ -18,6 +18,7 @@ use super::coordinates::{self, Sender};
 use super::duties::{is_own, own};
 use super::event::Event;
 use super::io::{Input, Output};
+use super::local::LocalConfig;
 use super::members::{Heard, Members, MembersConfig, PoolId, ServerInfo};
 use super::membership::Membership;
 use super::operator::{is_snapshot, only_reads};
@@ -39,6 +40,8 @@ pub struct ClientConfig {
     pub rpc_hold_timeout: Duration,
     /// Whether it tells where it is.
     pub coordinates: bool,
+    /// What it says of its own node in the catalog; none: it leaves that to others.
+    pub local: Option<LocalConfig>,
 }
 
 /// A client agent.

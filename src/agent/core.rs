@@ -15,6 +15,7 @@ use super::images::Images;
 use super::io::{Input, Output};
 use super::keyring::KeyringOperations;
 use super::leave::Leave;
+use super::local::LocalConfig;
 use super::members::{Members, MembersConfig, PoolId};
 use super::pending::PendingTable;
 use super::reconcile::Reconciliation;
@@ -48,6 +49,8 @@ pub struct AgentConfig {
     pub coordinates: Option<CoordinateConfig>,
     /// A server that leaves serves reads for so long after it has left gossip (`leave_drain_time`).
     pub leave_drain: Duration,
+    /// What it says of its own node in the catalog; none: it leaves that to others.
+    pub local: Option<LocalConfig>,
 }
 
 /// One node of the cluster.

@@ -23,6 +23,10 @@ impl Membership {
             let (level, text) = user_event_line(fact, speaker.profile);
             return Some((level, "agent", text));
         }
+        if let Membership::Local(fact) = self {
+            let (level, text) = fact.line();
+            return Some((level, "agent", text));
+        }
         match speaker.profile {
             Profile::Modern => self.modern_line(speaker.server),
             Profile::Legacy => self.legacy_line(),

@@ -6,6 +6,7 @@ use crate::base::{Duration, NodeName, ServerAddress};
 use crate::gossip::{self, JoinReport, MemberEventKind, UserEvent};
 
 use super::autopilot;
+use super::local::LocalFact;
 use super::members::{PoolId, ServerInfo};
 use super::user_events::UserEventFact;
 
@@ -86,6 +87,8 @@ pub enum Membership {
     UserEvents(UserEventFact),
     /// This agent's coordinate did not reach the leader.
     CoordinateNotSent(String),
+    /// Of this agent's own services and checks.
+    Local(LocalFact),
     /// So many coordinates were told that a leader dropped some.
     CoordinatesDiscarded(usize),
     /// A leader could not write the coordinates that it was told.

@@ -75,8 +75,9 @@ pub use io::{Input, Output};
 pub use keyring::{KeyringOperation, PoolKeys};
 pub use local::validate;
 pub use local::{
-    CheckRegistration, CheckType, Definitions, Health, Keep, KeepId, LocalCheck, LocalReply,
-    LocalRequest, Origin, Probe, ProbeId, ProbeResult, ServiceRegistration, TtlState,
+    CheckRegistration, CheckType, Definitions, Health, Item, Keep, KeepId, LocalCheck, LocalConfig,
+    LocalFact, LocalReply, LocalRequest, Origin, Probe, ProbeId, ProbeResult, ServiceRegistration,
+    TtlState,
 };
 pub use members::{
     Directory, Identity, LEGACY_BUILD, LanAdmission, Members, MembersConfig, PoolId, Role,

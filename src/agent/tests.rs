@@ -40,6 +40,7 @@ impl Scene {
             rpc_hold_timeout: Duration::from_secs(7),
             members: None,
             coordinates: None,
+            local: None,
             leave_drain: Duration::ZERO,
             began: (Instant::ZERO, WallTime(0)),
             autopilot: Default::default(),

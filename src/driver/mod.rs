@@ -22,6 +22,7 @@ mod gossip;
 mod joining;
 mod lifecycle;
 mod link;
+mod local;
 mod mailbox;
 mod movement;
 mod mux;

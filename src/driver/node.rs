@@ -29,7 +29,7 @@ use super::peers::Peers;
 use super::persist::SnapshotStore;
 use super::snapshots::Incoming;
 use super::start_gossip::{BoundPool, members_config};
-use super::{bootstrap, disk_task, server_port, storage};
+use super::{bootstrap, disk_task, local, server_port, storage};
 
 /// Entries in one AppendEntries (spec cluster 4.2).
 const MAX_APPEND_ENTRIES: usize = 64;
@@ -186,7 +186,8 @@ async fn start<R: Runtime>(
         AnyAgent::Server(Box::new(agent))
     } else {
         let (rpc_hold_timeout, told) = (config.rpc_hold_timeout, coordinates(&config).is_some());
-        let client = ClientConfig { members, rpc_hold_timeout, coordinates: told };
+        let local = Some(local::config(&config));
+        let client = ClientConfig { members, rpc_hold_timeout, coordinates: told, local };
         let now = runtime.now();
         AnyAgent::Client(Box::new(Client::new(client, &prng, &faults, now, &mut out)))
     };
@@ -288,6 +289,7 @@ fn agent_config(
         members: Some(members),
         leave_drain: config.leave_drain_time,
         coordinates: coordinates(config),
+        local: Some(local::config(config)),
         began,
         autopilot: AutopilotConfiguration {
             cleanup_dead_servers: config.autopilot.cleanup_dead_servers,

@@ -23,6 +23,7 @@ mod decode;
 mod endpoint;
 pub(crate) mod escape;
 mod event;
+pub mod filter;
 mod host;
 mod json;
 mod keyring;

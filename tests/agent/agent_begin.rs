@@ -29,6 +29,7 @@ fn agent(profile: Profile, peers: Option<Vec<ServerAddress>>) -> Agent {
         rpc_hold_timeout: Duration::ZERO,
         members: None,
         coordinates: None,
+        local: None,
         leave_drain: Duration::ZERO,
         began: (Instant::ZERO, WallTime(0)),
         autopilot: Default::default(),

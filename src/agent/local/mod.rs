@@ -11,7 +11,11 @@
 //! put right. When probes are due, and what their results count for, is decided here; what a probe does
 //! on the network or with a process is the shell's.
 
+mod config;
+mod facts;
 mod types;
 pub mod validate;
 
+pub use config::LocalConfig;
+pub use facts::{Item, LocalFact};
 pub use types::*;

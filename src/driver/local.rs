@@ -1,0 +1,38 @@
+//! What an agent says of its own node, and what it starts with: read out of the configuration.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use crate::agent::LocalConfig;
+use crate::config;
+
+/// In every node's meta: releases without network segments have one without a name.
+const SEGMENT: &str = "consul-network-segment";
+
+/// The local state's part of the configuration. The node id must have been settled.
+pub(super) fn config(config: &config::AgentConfig) -> LocalConfig {
+    let lan = config.advertise_addr;
+    let wan = config.gossip.wan.as_ref().map_or(lan, |pool| pool.advertise.ip());
+    let mut node_meta = config.node_meta.clone();
+    node_meta.insert(SEGMENT.to_owned(), String::new());
+    LocalConfig {
+        node_id: config.node_id.clone().unwrap_or_default(),
+        node_name: config.node_name.clone(),
+        datacenter: config.datacenter.clone(),
+        address: lan.to_string(),
+        tagged_addresses: tagged_addresses(lan, wan),
+        node_meta,
+        keeps_definitions: config.data_dir.is_some() && !config.dev,
+        ..LocalConfig::default()
+    }
+}
+
+fn tagged_addresses(lan: IpAddr, wan: IpAddr) -> BTreeMap<String, String> {
+    let mut tagged = BTreeMap::new();
+    for (network, ip) in [("lan", lan), ("wan", wan)] {
+        let family = if ip.is_ipv4() { "ipv4" } else { "ipv6" };
+        tagged.insert(network.to_owned(), ip.to_string());
+        tagged.insert(format!("{network}_{family}"), ip.to_string());
+    }
+    tagged
+}
