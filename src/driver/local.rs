@@ -22,8 +22,13 @@ pub(super) fn config(config: &config::AgentConfig) -> LocalConfig {
         address: lan.to_string(),
         tagged_addresses: tagged_addresses(lan, wan),
         node_meta,
+        check_update_interval: config.checks.update_interval,
+        discard_check_output: config.checks.discard_output,
+        check_output_max_size: config.checks.output_max_size,
+        enable_script_checks: config.checks.remote_scripts,
+        enable_local_script_checks: config.checks.local_scripts,
         keeps_definitions: config.data_dir.is_some() && !config.dev,
-        ..LocalConfig::default()
+        definitions: config.definitions.clone(),
     }
 }
 

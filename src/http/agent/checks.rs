@@ -4,20 +4,22 @@ use std::collections::BTreeMap;
 
 use axum::response::Response;
 
-use super::{ask, change, decode_failed, definitions, name, unexpected};
+use super::{ask, change, decode_failed, definitions, keep_filtered, name, unexpected};
 use crate::agent::{Health, LocalReply, LocalRequest, validate};
 use crate::http::Backend;
 use crate::http::decode::Object;
 use crate::http::endpoint::Call;
+use crate::http::filter;
 use crate::http::reply::Refusal;
 use crate::http::views::{Empty, HealthCheckView};
 
 /// GET `checks`.
 pub(super) async fn list<B: Backend>(call: Call<B>) -> Result<Response, Refusal> {
-    let checks = match ask(&call.backend, LocalRequest::Checks).await? {
+    let mut checks = match ask(&call.backend, LocalRequest::Checks).await? {
         LocalReply::Checks(checks) => checks,
         other => return Err(unexpected(other)),
     };
+    keep_filtered(&call, filter::CHECK, &mut checks, |it| &it.check)?;
     let views = checks.iter().map(|(id, it)| (id, HealthCheckView::new(&it.check, Empty::List)));
     Ok(call.json(&views.collect::<BTreeMap<_, _>>()))
 }

@@ -15,6 +15,8 @@ mod health;
 mod services;
 mod views;
 
+use std::collections::BTreeMap;
+
 use axum::Router;
 use axum::response::Response;
 use axum::routing::any;
@@ -23,6 +25,7 @@ use hyper::StatusCode;
 use crate::agent::{LocalReply, LocalRequest, Reply, Request};
 use crate::http::Backend;
 use crate::http::endpoint::{Call, add_slash, route};
+use crate::http::filter::{Filter, Schema, Selectable};
 use crate::http::kv::go_quote;
 use crate::http::options::mismatch;
 use crate::http::reply::{self, Refusal};
@@ -88,6 +91,22 @@ async fn change<B: Backend>(backend: &B, request: LocalRequest) -> Result<Respon
         LocalReply::Done => Ok(reply::empty(StatusCode::OK)),
         other => Err(unexpected(other)),
     }
+}
+
+/// Drops what `?filter=` does not ask for.
+fn keep_filtered<B, V>(
+    call: &Call<B>,
+    schema: Schema,
+    rows: &mut BTreeMap<String, V>,
+    row: impl Fn(&V) -> &dyn Selectable,
+) -> Result<(), Refusal> {
+    let text = call.params.get("filter");
+    if !text.is_empty() {
+        let filter = Filter::parse(text, schema);
+        let filter = filter.map_err(|error| Refusal::internal(error.to_string()))?;
+        rows.retain(|_, it| filter.keeps(row(it)));
+    }
+    Ok(())
 }
 
 fn decode_failed(why: String) -> Refusal {

@@ -7,12 +7,13 @@ use hyper::StatusCode;
 use hyper::header::{HeaderName, HeaderValue};
 
 use super::views::AgentServiceView;
-use super::{ask, change, decode_failed, definitions, enable, name, unexpected};
+use super::{ask, change, decode_failed, definitions, enable, keep_filtered, name, unexpected};
 use crate::agent::{LocalReply, LocalRequest, validate};
 use crate::base::Duration;
 use crate::http::Backend;
 use crate::http::decode::Object;
 use crate::http::endpoint::Call;
+use crate::http::filter;
 use crate::http::options::{parse_index, parse_wait_time};
 use crate::http::reply::Refusal;
 
@@ -20,10 +21,11 @@ const X_CONSUL_CONTENT_HASH: HeaderName = HeaderName::from_static("x-consul-cont
 
 /// GET `services`.
 pub(super) async fn list<B: Backend>(call: Call<B>) -> Result<Response, Refusal> {
-    let services = match ask(&call.backend, LocalRequest::Services).await? {
+    let mut services = match ask(&call.backend, LocalRequest::Services).await? {
         LocalReply::Services(services) => services,
         other => return Err(unexpected(other)),
     };
+    keep_filtered(&call, filter::SERVICE, &mut services, |it| it)?;
     let datacenter = call.identity().datacenter.as_str();
     let views = services.iter().map(|(id, it)| (id, AgentServiceView::new(it, datacenter, "")));
     Ok(call.json(&views.collect::<BTreeMap<_, _>>()))

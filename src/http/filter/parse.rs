@@ -152,7 +152,8 @@ impl Parser<'_> {
         term: fn(&mut Self) -> Option<Expr<Match>>,
     ) -> Option<Vec<Expr<Match>>> {
         let mut terms = vec![term(self)?];
-        let next = |parser: &mut Self| if parser.words(&[word], true) { term(parser) } else { None };
+        let next =
+            |parser: &mut Self| if parser.words(&[word], true) { term(parser) } else { None };
         while let Some(more) = self.attempt(next) {
             terms.push(more);
         }

@@ -120,7 +120,10 @@ fn says_what_is_wrong() {
         ("Node.Meta.a.b == x", "Selector \"Node.Meta.a.b\" is not valid"),
         ("Service.Tags == x", "Invalid match operator \"Equal\" for selector \"Service.Tags\""),
         ("Service.ID is empty", "Invalid match operator \"Is Empty\" for selector \"Service.ID\""),
-        ("x not in Service.Port", "Invalid match operator \"Not In\" for selector \"Service.Port\""),
+        (
+            "x not in Service.Port",
+            "Invalid match operator \"Not In\" for selector \"Service.Port\"",
+        ),
         ("Node == x", "Invalid match operator \"Equal\" for selector \"Node\""),
         (
             "Service.Port == abc",
@@ -130,7 +133,9 @@ fn says_what_is_wrong() {
     ] {
         assert_eq!(refused(text), why, "{text}");
     }
-    assert!(refused("Service.ID matches \"(\"").starts_with("Failed to compile regular expression"));
+    assert!(
+        refused("Service.ID matches \"(\"").starts_with("Failed to compile regular expression")
+    );
 }
 
 #[test]
