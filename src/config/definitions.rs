@@ -77,7 +77,10 @@ impl Settings {
     /// One check or a list of them.
     pub(super) fn add_checks(&mut self, given: &Given<'_>) -> Result<(), ConfigError> {
         for at in one_or_many(given.at) {
-            let check = check(&Given { key: "check", at })?;
+            let mut check = check(&Given { key: "check", at })?;
+            if check.check.check_id.is_empty() {
+                check.check.check_id.clone_from(&check.check.name);
+            }
             validate::check(&check).map_err(|text| {
                 let name = &check.check.name;
                 ConfigError::at(at.line, format!("check {name:?}: {text}"))

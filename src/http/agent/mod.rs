@@ -7,7 +7,7 @@
 //! Answers are this agent's alone: no datacenter, no consistency, none of the headers of a read.
 //!
 //! Deliberately not here: tokens (there are no ACLs: each is refused as Consul without them refuses it),
-//! and reading the configuration again.
+//! and reading the configuration again, which says that it is not done.
 
 mod checks;
 mod definitions;
@@ -51,6 +51,7 @@ pub(super) fn routes<B: Backend>(backend: &B) -> Router {
         .route("/v1/agent/services", route(backend, READ, services::list))
         .route("/v1/agent/service/register", route(backend, WRITE, services::register))
         .route("/v1/agent/maintenance", route(backend, WRITE, node_maintenance))
+        .route("/v1/agent/reload", route(backend, WRITE, reload))
         .route("/v1/agent/checks", route(backend, READ, checks::list))
         .route("/v1/agent/check/register", route(backend, WRITE, checks::register));
     named!(router,
@@ -134,6 +135,13 @@ async fn node_maintenance<B: Backend>(call: Call<B>) -> Result<Response, Refusal
     let enable = enable(&call)?;
     let reason = call.params.get("reason").to_owned();
     change(&call.backend, LocalRequest::NodeMaintenance { enable, reason }).await
+}
+
+/// PUT `reload`.
+async fn reload<B: Backend>(_: Call<B>) -> Result<Response, Refusal> {
+    Err(Refusal::internal(
+        "reading the configuration again is not supported yet: restart the agent",
+    ))
 }
 
 /// PUT `token/TYPE`: there are no ACLs.
