@@ -81,6 +81,26 @@ async fn ask<B: Backend>(backend: &B, request: LocalRequest) -> Result<LocalRepl
     }
 }
 
+/// How many there are, as `agent/self` names them; an agent that does not say has none.
+pub(super) async fn counts<B: Backend>(backend: &B) -> [(&'static str, usize); 4] {
+    let services = match ask(backend, LocalRequest::Services).await {
+        Ok(LocalReply::Services(services)) => services.len(),
+        _ => 0,
+    };
+    let checks = match ask(backend, LocalRequest::Checks).await {
+        Ok(LocalReply::Checks(checks)) => checks,
+        _ => BTreeMap::new(),
+    };
+    let of_kind =
+        |kind: &str| checks.values().filter(|it| it.registered.definition.kind() == kind).count();
+    [
+        ("check_monitors", of_kind("script")),
+        ("check_ttls", of_kind("ttl")),
+        ("checks", checks.len()),
+        ("services", services),
+    ]
+}
+
 /// The agent answered another question than was asked.
 fn unexpected(reply: LocalReply) -> Refusal {
     mismatch(&Reply::Local(Box::new(reply)))
