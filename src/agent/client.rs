@@ -15,10 +15,10 @@ use crate::base::{CallId, Duration, Faults, Instant, NodeName, Prng, RequestId, 
 use crate::gossip::MemberEventKind;
 
 use super::coordinates::{self, Sender};
-use super::duties::{is_own, own};
+use super::duties::{Duties, Duty};
 use super::event::Event;
 use super::io::{Input, Output};
-use super::local::LocalConfig;
+use super::local::{Local, LocalConfig};
 use super::members::{Heard, Members, MembersConfig, PoolId, ServerInfo};
 use super::membership::Membership;
 use super::operator::{is_snapshot, only_reads};
@@ -57,8 +57,9 @@ pub struct Client {
     user_events: UserEvents,
     /// None: it does not tell where it is.
     coordinates: Option<Sender>,
-    /// How many requests of its own it has made.
-    own_requests: u64,
+    /// Its own services and checks.
+    local: Option<Local>,
+    duties: Duties,
     prng: Prng,
 }
 
@@ -73,6 +74,7 @@ impl Client {
         out: &mut Vec<Output>,
     ) -> Self {
         let user_events = UserEvents::new(&config.members.identity.name, prng, faults);
+        let local = config.local.map(|local| Local::new(now, local, prng, out));
         let mut client = Self {
             members: Members::new(config.members, prng, faults, now, out),
             servers: Vec::new(),
@@ -82,12 +84,13 @@ impl Client {
             leaving: None,
             user_events,
             coordinates: None,
-            own_requests: 0,
+            local,
+            duties: Duties::default(),
             prng: prng.fork("client"),
         };
         let sender = Sender::new(now, &client.members, &client.prng);
         client.coordinates = config.coordinates.then_some(sender);
-        client.listen(now, out);
+        client.settle(now, out);
         client
     }
 
@@ -103,12 +106,18 @@ impl Client {
                 self.on_deadlines(now, out);
                 self.user_events.wake(now, out);
                 self.send_coordinate(now, out);
+                if let Some(local) = &mut self.local {
+                    local.wake(now, out);
+                }
             }
             Input::Gossip(pool, input) => self.members.step(now, pool, input, out),
             Input::Ask(id, request) => self.on_ask(now, id, request, out),
             Input::Forget(id) => {
                 self.pending.remove(id);
                 self.user_events.forget(id);
+                if let Some(local) = &mut self.local {
+                    local.forget(id);
+                }
             }
             Input::Forwarded(call, result) => self.on_forwarded(now, call, result, out),
             Input::Stop => {
@@ -116,6 +125,19 @@ impl Client {
                     self.answer(id, Err(Failure::ShuttingDown), out);
                 }
                 self.user_events.stop(out);
+                if let Some(local) = &mut self.local {
+                    local.stop(out);
+                }
+            }
+            Input::Probed(id, result) => {
+                if let Some(local) = &mut self.local {
+                    local.probed(now, id, result, out);
+                }
+            }
+            Input::Kept(id, result) => {
+                if let Some(local) = &mut self.local {
+                    local.kept(now, id, result, out);
+                }
             }
             // No Raft here: nobody sends these to a client.
             Input::Bootstrap(_)
@@ -125,11 +147,9 @@ impl Client {
             | Input::SnapshotFailed(_)
             | Input::RaftReply(..)
             | Input::Persisted(_)
-            | Input::PersistFailed(_)
-            | Input::Probed(..)
-            | Input::Kept(..) => {}
+            | Input::PersistFailed(_) => {}
         }
-        self.listen(now, out);
+        self.settle(now, out);
     }
 
     /// When [`Input::Wake`] is due.
@@ -138,6 +158,7 @@ impl Client {
         let timers = self.pending.deadline().into_iter().chain(self.members.deadline());
         let update = self.coordinates.as_ref().map(Sender::deadline);
         let timers = timers.chain(self.rebalance_at).chain(update);
+        let timers = timers.chain(self.local.as_ref().and_then(Local::deadline));
         timers.chain(self.user_events.deadline()).min()
     }
 
@@ -152,11 +173,22 @@ impl Client {
         self.members.check_invariants();
         self.user_events.check_invariants();
         self.pending.check_invariants();
+        if let Some(local) = &self.local {
+            local.check_invariants();
+        }
     }
 
     fn on_ask(&mut self, now: Instant, id: RequestId, request: Request, out: &mut Vec<Output>) {
         let Some(request) = self.members.ask(now, id, request, out) else { return };
         let Some(request) = self.user_events.ask(now, id, request, out) else { return };
+        let request = match (request, &mut self.local) {
+            (Request::Local(what), Some(local)) => return local.ask(now, id, *what, out),
+            (Request::Local(_), None) => {
+                let text = "this agent keeps no services".to_owned();
+                return out.push(Output::Answer(id, Err(Failure::Refused(text))));
+            }
+            (request, _) => request,
+        };
         match request {
             Request::Keyring(_) => {
                 let text = "keyring operations must run against a server node";
@@ -168,6 +200,9 @@ impl Client {
             }
             Request::Leave => {
                 self.leaving = Some(id);
+                if let Some(local) = &mut self.local {
+                    local.leave(out);
+                }
                 out.push(Output::member(Membership::LeaveBegun { server: false }));
                 self.members.step(now, PoolId::Lan, crate::gossip::Input::Leave, out);
             }
@@ -259,20 +294,45 @@ impl Client {
         if !self.pending.remove(id) {
             return;
         }
-        // Its only own requests are the updates of its coordinate.
-        if is_own(id) {
-            out.extend(coordinates::sent(result).map(Output::member));
-            return;
-        }
         let result = self.user_events.answered(id, result);
-        out.push(Output::Answer(id, result));
+        let users = self.duties.end(id, result);
+        out.extend(users.map(|result| Output::Answer(id, result)));
     }
 
     fn send_coordinate(&mut self, now: Instant, out: &mut Vec<Output>) {
         let sender = self.coordinates.as_mut();
         if let Some(update) = sender.and_then(|sender| sender.due(now, &self.members)) {
-            self.own_requests += 1;
-            self.on_ask(now, own(self.own_requests), update, out);
+            let id = self.duties.begin(Duty::SendCoordinate);
+            self.on_ask(now, id, update, out);
+        }
+    }
+
+    /// Whatever follows from a step, until nothing more does.
+    fn settle(&mut self, now: Instant, out: &mut Vec<Output>) {
+        loop {
+            self.listen(now, out);
+            self.attend_to_duties(now, out);
+            let requests = self.local.as_mut().map(Local::take_requests).unwrap_or_default();
+            if requests.is_empty() {
+                break;
+            }
+            for (errand, request) in requests {
+                let id = self.duties.begin(Duty::Local(errand));
+                self.on_ask(now, id, request, out);
+            }
+        }
+    }
+
+    fn attend_to_duties(&mut self, now: Instant, out: &mut Vec<Output>) {
+        for (duty, result) in self.duties.take_ended() {
+            match (duty, &mut self.local) {
+                (Duty::SendCoordinate, _) => {
+                    out.extend(coordinates::sent(result).map(Output::member));
+                }
+                (Duty::Local(errand), Some(local)) => local.ended(now, errand, result, out),
+                // A leader's, and a server's.
+                _ => {}
+            }
         }
     }
 
@@ -280,17 +340,29 @@ impl Client {
     fn listen(&mut self, now: Instant, out: &mut Vec<Output>) {
         for heard in self.members.heard() {
             match heard {
-                Heard::Member(PoolId::Lan, event) => match event.kind {
-                    MemberEventKind::Join | MemberEventKind::Update => {
-                        self.server_came(now, &event.member.name);
+                Heard::Member(PoolId::Lan, event) => {
+                    if let Some(local) = &mut self.local {
+                        local.members_are(self.members.lan().members().count());
                     }
-                    MemberEventKind::Leave | MemberEventKind::Failed | MemberEventKind::Reap => {
-                        self.servers.retain(|server| server.name != event.member.name);
+                    match event.kind {
+                        MemberEventKind::Join | MemberEventKind::Update => {
+                            self.server_came(now, &event.member.name);
+                        }
+                        MemberEventKind::Leave
+                        | MemberEventKind::Failed
+                        | MemberEventKind::Reap => {
+                            self.servers.retain(|server| server.name != event.member.name);
+                        }
                     }
-                },
+                }
                 Heard::UserEvent(event) => {
-                    out.extend(Membership::of_user_event(&event).map(Output::member));
-                    self.user_events.hear(&event, &[], out);
+                    let new_leader = Membership::of_user_event(&event);
+                    if let Some(local) = self.local.as_mut().filter(|_| new_leader.is_some()) {
+                        local.server_up(now);
+                    }
+                    out.extend(new_leader.map(Output::member));
+                    let services = self.local.as_ref().map(Local::services).unwrap_or_default();
+                    self.user_events.hear(&event, &services, out);
                 }
                 Heard::Left(PoolId::Lan) => {
                     out.extend(self.leaving.map(|id| Output::Answer(id, Ok(Reply::Done))));
@@ -312,6 +384,9 @@ impl Client {
             (Some(server), Some(place)) => self.servers[place] = server,
             (Some(server), None) => {
                 self.servers.push(server);
+                if let Some(local) = &mut self.local {
+                    local.server_up(now);
+                }
                 if self.rebalance_at.is_none() {
                     self.plan_rebalance(now);
                 }

@@ -15,7 +15,7 @@ use super::images::Images;
 use super::io::{Input, Output};
 use super::keyring::KeyringOperations;
 use super::leave::Leave;
-use super::local::LocalConfig;
+use super::local::{Local, LocalConfig};
 use super::members::{Members, MembersConfig, PoolId};
 use super::pending::PendingTable;
 use super::reconcile::Reconciliation;
@@ -84,6 +84,8 @@ pub struct Agent {
     pub(super) keyring: KeyringOperations,
     /// What this server sends, if it is in a pool, and what it was told.
     pub(super) coordinates: Option<(Option<coordinates::Sender>, coordinates::Told)>,
+    /// Its own services and checks.
+    pub(super) local: Option<Local>,
 }
 
 impl Agent {
@@ -118,6 +120,7 @@ impl Agent {
         let members =
             config.members.take().map(|members| Members::new(members, prng, &faults, now, out));
         let user_events = UserEvents::new(&config.node_name, prng, &faults);
+        let local = config.local.take().map(|local| Local::new(now, local, prng, out));
         let mut agent = Self {
             raft,
             state,
@@ -144,6 +147,7 @@ impl Agent {
             user_events,
             keyring: KeyringOperations::default(),
             coordinates: None,
+            local,
         };
         let sender = |it: &Members| coordinates::Sender::new(now, it, &agent.prng);
         agent.coordinates = agent.config.coordinates.map(|config| {
@@ -179,6 +183,9 @@ impl Agent {
                 self.on_coordinates_deadline(now, out);
                 self.on_flood_deadline(now, out);
                 self.user_events.wake(now, out);
+                if let Some(local) = &mut self.local {
+                    local.wake(now, out);
+                }
             }
             Input::Gossip(pool, input) => {
                 if let Some(members) = &mut self.members {
@@ -212,11 +219,23 @@ impl Agent {
                 self.pending.remove(id);
                 self.user_events.forget(id);
                 self.keyring.forget(id);
+                if let Some(local) = &mut self.local {
+                    local.forget(id);
+                }
             }
             Input::Forwarded(call, result) => self.on_forwarded(now, call, result, out),
             Input::Bootstrap(servers) => self.bootstrap(now, servers, out),
             Input::Stop => self.on_stop(out),
-            Input::Probed(..) | Input::Kept(..) => {}
+            Input::Probed(id, result) => {
+                if let Some(local) = &mut self.local {
+                    local.probed(now, id, result, out);
+                }
+            }
+            Input::Kept(id, result) => {
+                if let Some(local) = &mut self.local {
+                    local.kept(now, id, result, out);
+                }
+            }
         }
     }
 
@@ -238,6 +257,7 @@ impl Agent {
             self.next_flood,
             self.steering.as_ref().map(Steering::deadline),
             self.user_events.deadline(),
+            self.local.as_ref().and_then(Local::deadline),
         ];
         timers.into_iter().flatten().min()
     }
@@ -287,6 +307,9 @@ impl Agent {
         );
         self.pending.check_invariants();
         self.user_events.check_invariants();
+        if let Some(local) = &self.local {
+            local.check_invariants();
+        }
         if let Some((_, told)) = &self.coordinates {
             told.check_invariants();
         }

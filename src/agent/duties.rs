@@ -3,8 +3,8 @@
 //! A leader registers members in the catalog and changes the set of servers; a server that leaves hands
 //! leadership over. Each such request goes the way of a user's, under an id from a range of its own, and
 //! its end comes back here as a [`Duty`] instead of going out as an answer. It is never held: what a server
-//! owes as the leader, the next leader owes in its place. Only an agent's own coordinate is forwarded, which every
-//! agent owes.
+//! owes as the leader, the next leader owes in its place. Forwarded are only those that every agent owes, client
+//! agents too: its own coordinate, and what it says of its own node.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +13,7 @@ use crate::base::{Instant, RequestId};
 use super::coordinates;
 use super::core::Agent;
 use super::io::Output;
+use super::local::{Errand, Local};
 use super::membership::Membership;
 use super::types::{Failure, Reply};
 
@@ -34,6 +35,8 @@ pub(super) enum Duty {
     SendCoordinate,
     /// A leader writes the coordinates that it was told.
     StoreCoordinates,
+    /// This agent's own services and checks are compared with the catalog, and pushed.
+    Local(Errand),
 }
 
 /// The own requests that have no end yet.
@@ -45,6 +48,19 @@ pub(super) struct Duties {
 }
 
 impl Duties {
+    /// A name for a request of the agent's own.
+    pub fn begin(&mut self, duty: Duty) -> RequestId {
+        self.last += 1;
+        let id = RequestId(FIRST + self.last);
+        self.under_way.insert(id, duty);
+        id
+    }
+
+    /// What has ended since the last time.
+    pub fn take_ended(&mut self) -> Vec<(Duty, Result<Reply, Failure>)> {
+        std::mem::take(&mut self.ended)
+    }
+
     /// Takes the end of a request; it comes back when it is a user's.
     pub fn end(
         &mut self,
@@ -61,11 +77,6 @@ impl Duties {
     }
 }
 
-/// The name of an agent's own request.
-pub(super) fn own(number: u64) -> RequestId {
-    RequestId(FIRST + number)
-}
-
 /// Whether a request is an agent's own.
 pub(super) fn is_own(id: RequestId) -> bool {
     id.0 >= FIRST
@@ -74,16 +85,17 @@ pub(super) fn is_own(id: RequestId) -> bool {
 impl Agent {
     /// A name for a request of this agent's own.
     pub(super) fn begin(&mut self, duty: Duty) -> RequestId {
-        self.duties.last += 1;
-        let id = own(self.duties.last);
-        self.duties.under_way.insert(id, duty);
-        id
+        self.duties.begin(duty)
     }
 
     /// Goes on with what waited for the own requests that have ended.
     pub(super) fn attend_to_duties(&mut self, now: Instant, out: &mut Vec<Output>) {
-        while !self.duties.ended.is_empty() {
-            for (duty, result) in std::mem::take(&mut self.duties.ended) {
+        loop {
+            let ended = self.duties.take_ended();
+            if ended.is_empty() {
+                break;
+            }
+            for (duty, result) in ended {
                 match duty {
                     Duty::Reconcile => self.on_reconciled(now, result, out),
                     Duty::HandOver => self.on_handed_over(now, result, out),
@@ -98,8 +110,24 @@ impl Agent {
                         let failed = failed.map(Membership::CoordinatesNotStored);
                         out.extend(failed.map(Output::member));
                     }
+                    Duty::Local(errand) => {
+                        if let Some(local) = &mut self.local {
+                            local.ended(now, errand, result, out);
+                        }
+                    }
                 }
             }
         }
+    }
+
+    /// Asks the servers what the local state wants to know or to tell; whether there was anything.
+    pub(super) fn run_errands(&mut self, now: Instant, out: &mut Vec<Output>) -> bool {
+        let requests = self.local.as_mut().map(Local::take_requests).unwrap_or_default();
+        let any = !requests.is_empty();
+        for (errand, request) in requests {
+            let id = self.begin(Duty::Local(errand));
+            self.on_ask(now, id, request, out);
+        }
+        any
     }
 }

@@ -7,6 +7,7 @@ use crate::gossip::{self, MemberEventKind};
 
 use super::core::Agent;
 use super::io::Output;
+use super::local::Local;
 use super::members::{Heard, OWN, PoolId};
 use super::membership::{Membership, NEW_LEADER};
 use super::types::{Failure, Reply};
@@ -20,19 +21,20 @@ impl Agent {
     pub(super) fn settle(&mut self, now: Instant, out: &mut Vec<Output>) {
         loop {
             let heard = self.members.as_mut().map(|members| members.heard()).unwrap_or_default();
-            if heard.is_empty() {
-                break;
-            }
+            let any = !heard.is_empty();
             heard.into_iter().for_each(|heard| self.on_heard(now, heard, out));
             self.attend_to_duties(now, out);
+            if !self.run_errands(now, out) && !any {
+                break;
+            }
         }
-        self.attend_to_duties(now, out);
         self.check_leave(now, out);
     }
 
     fn on_heard(&mut self, now: Instant, heard: Heard, out: &mut Vec<Output>) {
         match heard {
             Heard::Member(PoolId::Lan, event) => {
+                self.tell_local_of_members();
                 if matches!(event.kind, MemberEventKind::Join) {
                     self.maybe_bootstrap(now, out);
                     self.flood(now, out);
@@ -45,8 +47,13 @@ impl Agent {
                 }
             }
             Heard::UserEvent(event) => {
-                out.extend(Membership::of_user_event(&event).map(Output::member));
-                self.user_events.hear(&event, &[], out);
+                let new_leader = Membership::of_user_event(&event);
+                if let Some(local) = self.local.as_mut().filter(|_| new_leader.is_some()) {
+                    local.server_up(now);
+                }
+                out.extend(new_leader.map(Output::member));
+                let services = self.local.as_ref().map(Local::services).unwrap_or_default();
+                self.user_events.hear(&event, &services, out);
             }
             Heard::QueryAnswered(pool, id, from, payload) => {
                 self.on_keys_answered(now, (pool, id), (&from, &payload), out);
@@ -56,6 +63,13 @@ impl Agent {
             }
             Heard::Left(pool) => self.on_pool_left(now, pool, out),
             Heard::Member(PoolId::Wan, _) => {}
+        }
+    }
+
+    /// The larger the pool, the less often an agent compares its node with the catalog.
+    fn tell_local_of_members(&mut self) {
+        if let (Some(local), Some(members)) = (&mut self.local, &self.members) {
+            local.members_are(members.lan().members().count());
         }
     }
 

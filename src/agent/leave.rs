@@ -64,6 +64,9 @@ impl Agent {
         }
         out.push(Output::member(Membership::LeaveBegun { server: true }));
         self.leave = Some(Leave { asked_by: vec![id], phase: Phase::HandingOver });
+        if let Some(local) = &mut self.local {
+            local.leave(out);
+        }
         let servers = &self.raft.configuration().servers;
         let voters = servers.iter().filter(|server| server.suffrage == Suffrage::Voter).count();
         if !self.raft.is_leader() || voters <= 1 {

@@ -35,6 +35,14 @@ impl Agent {
             None => request,
         };
         let Some(request) = self.user_events.ask(now, id, request, out) else { return };
+        let request = match (request, &mut self.local) {
+            (Request::Local(what), Some(local)) => return local.ask(now, id, *what, out),
+            (Request::Local(_), None) => {
+                let text = "this agent keeps no services".to_owned();
+                return out.push(Output::Answer(id, Err(Failure::Refused(text))));
+            }
+            (request, _) => request,
+        };
         match request {
             Request::Leave => self.on_leave(now, id, out),
             Request::Keyring(operation) => self.begin_keyring(now, id, operation, out),
@@ -267,6 +275,9 @@ impl Agent {
             self.answer(id, Err(Failure::ShuttingDown), out);
         }
         self.user_events.stop(out);
+        if let Some(local) = &mut self.local {
+            local.stop(out);
+        }
         self.keyring.stop(out);
     }
 }

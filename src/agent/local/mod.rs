@@ -11,9 +11,24 @@
 //! put right. When probes are due, and what their results count for, is decided here; what a probe does
 //! on the network or with a process is the shell's.
 
+mod agenda;
+mod alias;
+mod checks;
+mod compare;
 mod config;
+mod core;
+mod entries;
 mod facts;
+mod keeping;
+mod load;
+mod pass;
+mod register;
+mod runner;
+mod syncer;
 mod types;
+mod watch;
+
+pub(super) use core::{Errand, Local};
 pub mod validate;
 
 pub use config::LocalConfig;
