@@ -73,6 +73,7 @@ pub(super) fn check(
         wan_join,
         raft: raft_timers(&said, mode)?,
         autopilot: autopilot::check(&said)?,
+        http: said.http.check(said.ui.unwrap_or(dev))?,
         rpc_hold_timeout: said.rpc_hold_timeout.unwrap_or(hold),
         leave_drain_time: said.leave_drain_time.unwrap_or(drain),
         log_level: log_level(said.log_level.as_deref(), dev)?,

@@ -17,6 +17,7 @@ mod definitions;
 mod error;
 pub mod flags;
 mod gossip;
+mod http;
 mod keys;
 mod located_json;
 mod mode;
@@ -39,6 +40,7 @@ pub use agent_flags::AGENT_FLAGS;
 pub use autopilot::Autopilot;
 pub use error::ConfigError;
 pub use gossip::{Gossip, GossipTiming, Pool};
+pub use http::Http;
 pub use peers::resolve;
 
 /// An agent's configuration: complete, consistent, and fixed for a process life.
@@ -81,6 +83,8 @@ pub struct AgentConfig {
     pub gossip: Gossip,
     /// What a new cluster's autopilot begins with.
     pub autopilot: Autopilot,
+    /// What the HTTP API may do.
+    pub http: Http,
     /// Raft's timers, already multiplied.
     pub raft: RaftTimers,
     /// How long a request is held while there is no leader.

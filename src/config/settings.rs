@@ -7,6 +7,7 @@ use crate::agent::{CheckRegistration, ServiceRegistration};
 use crate::base::{Duration, go_duration};
 use crate::config::error::ConfigError;
 use crate::config::gossip::SaidTiming;
+use crate::config::http::SaidHttp;
 use crate::config::keys::{OBJECTS, refusal};
 use crate::config::located_json::{Located, Member, Value};
 
@@ -21,6 +22,7 @@ macro_rules! settings {
             pub(super) node_meta: BTreeMap<String, String>,
             pub(super) gossip_lan: SaidTiming,
             pub(super) gossip_wan: SaidTiming,
+            pub(super) http: SaidHttp,
             /// Of this source, then of later ones.
             pub(super) services: Vec<ServiceRegistration>,
             pub(super) checks: Vec<CheckRegistration>,
@@ -36,6 +38,7 @@ macro_rules! settings {
                 self.node_meta.extend(later.node_meta);
                 self.gossip_lan.merge(later.gossip_lan);
                 self.gossip_wan.merge(later.gossip_wan);
+                self.http.merge(later.http);
                 self.services.extend(later.services);
                 self.checks.extend(later.checks);
             }
@@ -212,6 +215,9 @@ impl Settings {
         }
         if let Some(key) = key.strip_prefix("gossip_wan.") {
             return set_timing(&mut self.gossip_wan, key, given);
+        }
+        if self.http.set(key, given)? {
+            return Ok(());
         }
         match key {
             "autopilot.cleanup_dead_servers" => {

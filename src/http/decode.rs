@@ -149,6 +149,18 @@ impl Object {
         self.get(name).map(|value| Object::of_value(value.clone(), of)).transpose()
     }
 
+    /// Lists of texts by names; none when absent.
+    pub(super) fn text_lists(&self, name: &str) -> Result<BTreeMap<String, Vec<String>>, String> {
+        let list = |value: &Value| -> Option<Vec<String>> {
+            value.as_array()?.iter().map(|it| it.as_str().map(str::to_owned)).collect()
+        };
+        let read = |value: &Value| {
+            let fields = value.as_object()?.iter();
+            fields.map(|(name, value)| Some((name.clone(), list(value)?))).collect()
+        };
+        self.value(name, "map[string][]string", read)
+    }
+
     fn value<T: Default>(
         &self,
         name: &str,

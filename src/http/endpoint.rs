@@ -22,6 +22,8 @@ use crate::http::{Backend, Identity, json};
 
 const X_CONSUL_DEFAULT_ACL_POLICY: HeaderName =
     HeaderName::from_static("x-consul-default-acl-policy");
+const X_CONSUL_TRANSLATE_ADDRESSES: HeaderName =
+    HeaderName::from_static("x-consul-translate-addresses");
 
 /// An admitted request.
 pub(super) struct Call<B> {
@@ -75,6 +77,9 @@ where
             let headers = response.headers_mut();
             headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
             headers.insert(X_CONSUL_DEFAULT_ACL_POLICY, HeaderValue::from_static("allow"));
+            if backend.identity().translate_wan_addrs {
+                headers.insert(X_CONSUL_TRANSLATE_ADDRESSES, HeaderValue::from_static("true"));
+            }
             response
         }
     })
@@ -96,12 +101,20 @@ where
     let Some(params) = Params::parse(parts.uri.query().unwrap_or_default()) else {
         return reply::empty(StatusCode::INTERNAL_SERVER_ERROR);
     };
+    let policy = &backend.identity().policy;
+    if policy.blocks(&path) {
+        let text = "Endpoint is blocked by agent configuration";
+        return reply::text(StatusCode::FORBIDDEN, text);
+    }
     if parts.method == Method::OPTIONS {
         return allowing(methods, reply::empty(StatusCode::OK));
     }
     if !methods.contains(&parts.method.as_str()) {
         let text = format!("method {} not allowed", parts.method);
         return allowing(methods, reply::text(StatusCode::METHOD_NOT_ALLOWED, text));
+    }
+    if !policy.permits(&parts.method, parts.extensions.get().copied()) {
+        return reply::text(StatusCode::FORBIDDEN, "Access is restricted");
     }
     let call = Call { backend, method: parts.method, path, params, headers: parts.headers, body };
     handler(call).await.unwrap_or_else(Refusal::into_response)

@@ -13,17 +13,22 @@
 //!
 //! Deliberately not here yet: TLS, gzip, HTTP/2, and the endpoints of catalog, health, sessions.
 
+mod acl;
 pub mod agent;
 mod agent_self;
+mod answer_cache;
 mod autopilot;
 mod body;
+mod catalog;
 pub mod client;
 mod coordinates;
 mod decode;
+mod discovery;
 mod endpoint;
 pub(crate) mod escape;
 mod event;
 pub mod filter;
+mod health;
 mod host;
 mod json;
 mod keyring;
@@ -33,17 +38,22 @@ mod metrics;
 mod monitor;
 mod operator;
 mod options;
+mod page;
 mod params;
+mod policy;
 mod reply;
 mod serve;
 mod snapshot;
 mod status;
 mod stream;
+mod ui;
 mod views;
 
-use std::future::Future;
+use std::future::{Future, ready};
 
 use axum::Router;
+use axum::middleware::map_response;
+use axum::response::Response;
 use axum::routing::any;
 
 use crate::agent::{Failure, Reply, Request};
@@ -54,6 +64,7 @@ use crate::base::{Duration, Instant, WallTime};
 use crate::gossip::JoinReport;
 use crate::raft::Profile;
 
+pub use policy::Policy;
 pub use serve::{MAX_CONNECTIONS_PER_CLIENT, serve, serve_all};
 
 /// What answers the API's questions: the agent's handle.
@@ -112,6 +123,15 @@ pub struct Identity {
     pub default_query_time: Duration,
     /// `max_query_time`: the longest wait, before jitter.
     pub max_query_time: Duration,
+    /// `discovery_max_stale`: reads of catalog and health that may be this old go to any server; zero:
+    /// they go to the leader.
+    pub discovery_max_stale: Duration,
+    /// `translate_wan_addrs`.
+    pub translate_wan_addrs: bool,
+    /// `ui_config.enabled`.
+    pub ui: bool,
+    /// Who may do what.
+    pub policy: Policy,
 }
 
 impl Identity {
@@ -131,6 +151,10 @@ impl Identity {
             kv_max_value_size: 512 * 1024,
             default_query_time: Duration::from_secs(300),
             max_query_time: Duration::from_secs(600),
+            discovery_max_stale: Duration::ZERO,
+            translate_wan_addrs: false,
+            ui: false,
+            policy: Policy::default(),
         }
     }
 }
@@ -140,8 +164,8 @@ pub fn router<B: Backend>(backend: &B) -> Router {
     const KV: &[&str] = &["GET", "PUT", "DELETE"];
     const READ: &[&str] = &["GET"];
     const WRITE: &[&str] = &["PUT"];
+    let policy = backend.identity().policy.clone();
     Router::new()
-        .route("/", any(endpoint::root))
         .route("/v1/kv", any(endpoint::add_slash))
         .route("/v1/kv/", endpoint::route(backend, KV, kv::handle))
         .route("/v1/kv/{*key}", endpoint::route(backend, KV, kv::handle))
@@ -183,6 +207,13 @@ pub fn router<B: Backend>(backend: &B) -> Router {
         .route("/v1/agent/force-leave/{*node}", {
             endpoint::route(backend, WRITE, members::force_leave)
         })
+        .merge(discovery::routes(backend))
+        .merge(acl::routes(backend))
+        .merge(page::routes(backend))
         .merge(agent::routes(backend))
         .fallback(endpoint::unknown)
+        .layer(map_response(move |mut response: Response| {
+            policy.add_headers(&mut response);
+            ready(response)
+        }))
 }

@@ -48,6 +48,9 @@ impl Query {
             Query::HealthChecks { meta, .. } | Query::HealthState { meta, .. } => {
                 row == CHECKS || row == NODES && !meta.is_empty()
             }
+            Query::NodeDump | Query::NodeInfo { .. } | Query::ServiceDump => {
+                row == NODES || row == SERVICES || row == CHECKS
+            }
             Query::AutopilotConfiguration => row == AUTOPILOT,
             Query::Coordinates | Query::NodeCoordinates { .. } => row == COORDINATES,
         }

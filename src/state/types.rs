@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::state::{
     AutopilotCommand, AutopilotConfiguration, CheckServiceNode, Deregister, HealthCheck, Node,
-    NodeCoordinate, NodeService, Register,
+    NodeCoordinate, NodeInfo, NodeService, Register,
 };
 
 /// A change that the log carries. Encoded by `wire::command` as Consul does: a type byte and msgpack.
@@ -117,6 +117,12 @@ pub enum Query {
     Coordinates,
     /// Where one node is, in each segment.
     NodeCoordinates { node: String },
+    /// All nodes with all that is on them.
+    NodeDump,
+    /// One node with all that is on it.
+    NodeInfo { node: String },
+    /// All instances, with the checks that decide on their health.
+    ServiceDump,
 }
 
 impl Query {
@@ -128,7 +134,8 @@ impl Query {
             Query::KvList { prefix } | Query::KvKeys { prefix, .. } => prefix,
             Query::CatalogNode { node }
             | Query::HealthNode { node }
-            | Query::NodeCoordinates { node } => node,
+            | Query::NodeCoordinates { node }
+            | Query::NodeInfo { node } => node,
             Query::CatalogService { service, .. }
             | Query::HealthService { service, .. }
             | Query::HealthChecks { service, .. } => service,
@@ -136,7 +143,9 @@ impl Query {
             Query::CatalogNodes { .. }
             | Query::CatalogServices { .. }
             | Query::AutopilotConfiguration
-            | Query::Coordinates => "",
+            | Query::Coordinates
+            | Query::NodeDump
+            | Query::ServiceDump => "",
         }
     }
 }
@@ -165,7 +174,7 @@ pub enum Rows {
     Services(BTreeMap<String, Vec<String>>),
     /// To `CatalogService`, in the order of nodes and ids.
     ServiceNodes(Vec<(Node, NodeService)>),
-    /// To `HealthService`, in that order too.
+    /// To `HealthService` and `ServiceDump`, in that order too.
     CheckServiceNodes(Vec<CheckServiceNode>),
     /// To the other questions about health, in the order of nodes and ids.
     Checks(Vec<HealthCheck>),
@@ -173,4 +182,6 @@ pub enum Rows {
     Autopilot(Option<AutopilotConfiguration>),
     /// To `Coordinates`, in the order of nodes and segments.
     Coordinates(Vec<NodeCoordinate>),
+    /// To `NodeDump` and `NodeInfo`, in the order of their names.
+    NodeInfos(Vec<NodeInfo>),
 }

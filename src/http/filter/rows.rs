@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 
 use super::value::{Field, Schema, Selectable, Value};
-use crate::state::{CheckServiceNode, HealthCheck, Node, NodeService, ServiceAddress, Weights};
+use crate::state::{
+    CheckServiceNode, HealthCheck, Node, NodeInfo, NodeService, ServiceAddress, Weights,
+};
 
 const TEXTS_BY_NAME: Field = Field::Map(&Field::Text);
 const ADDRESSES: Field = Field::Map(&Field::Object(ADDRESS));
@@ -81,7 +83,7 @@ pub const CHECK_SERVICE_NODE: Schema = &[
     ("Checks", Field::Objects(CHECK)),
 ];
 
-/// Elements of `internal/ui/nodes`.
+/// Elements of `internal/ui/nodes`: [`NodeInfo`].
 pub const NODE_INFO: Schema = &[
     ("ID", Field::Text),
     ("Node", Field::Text),
@@ -202,5 +204,21 @@ impl Selectable for CheckServiceNode {
             }
             _ => return None,
         })
+    }
+}
+
+impl Selectable for NodeInfo {
+    fn field(&self, name: &str) -> Option<Value<'_>> {
+        match name {
+            "Services" => {
+                let all = self.services.iter().map(|it| it as &dyn Selectable);
+                Some(Value::Objects(all.collect()))
+            }
+            "Checks" => {
+                let all = self.checks.iter().map(|it| it as &dyn Selectable);
+                Some(Value::Objects(all.collect()))
+            }
+            other => self.node.field(other),
+        }
     }
 }

@@ -6,6 +6,7 @@
 //!   ServiceSpecificRequest  { NodeMetaFilters, ServiceName, ServiceTags, TagFilter }
 //!                                                         IndexedServiceNodes, IndexedCheckServiceNodes
 //!   ChecksInStateRequest    { NodeMetaFilters, State }    IndexedHealthChecks
+//!   (of Internal.*)                                       IndexedNodeDump, IndexedNodesWithGateways
 //!   all of them also        { AllowStale, Datacenter, MaxQueryTime, MinQueryIndex, RequireConsistent, Token }
 //!   all answers also        { ConsistencyLevel, Index, KnownLeader, LastContact }
 //! ```
@@ -17,7 +18,7 @@ use super::Method;
 use super::body::QueryOptions;
 use crate::agent::{ReadMeta, ReadOptions};
 use crate::base::Duration;
-use crate::state::{Answer, CheckServiceNode, NodeMeta, Query, Rows};
+use crate::state::{Answer, CheckServiceNode, NodeInfo, NodeMeta, Query, Rows};
 use crate::wire::catalog::{self as form, nanos, write_list};
 use crate::wire::coordinate;
 use crate::wire::msgpack::{DecodeError, Reader, Writer};
@@ -40,7 +41,8 @@ fn fields(query: &Query) -> Fields<'_> {
         }
         Query::CatalogNode { node }
         | Query::HealthNode { node }
-        | Query::NodeCoordinates { node } => Fields { node: Some(node), ..none },
+        | Query::NodeCoordinates { node }
+        | Query::NodeInfo { node } => Fields { node: Some(node), ..none },
         Query::CatalogService { service, tags, meta }
         | Query::HealthService { service, tags, meta } => {
             Fields { service: Some(service), tags: Some(tags), meta: Some(meta), ..none }
@@ -55,7 +57,9 @@ fn fields(query: &Query) -> Fields<'_> {
         | Query::KvList { .. }
         | Query::KvKeys { .. }
         | Query::AutopilotConfiguration
-        | Query::Coordinates => none,
+        | Query::Coordinates
+        | Query::NodeDump
+        | Query::ServiceDump => none,
     }
 }
 
@@ -136,6 +140,9 @@ pub(super) fn read_query(
         Method::CoordinateListNodes => Query::Coordinates,
         Method::CoordinateNode => Query::NodeCoordinates { node },
         Method::OperatorAutopilotGetConfiguration => Query::AutopilotConfiguration,
+        Method::InternalNodeDump => Query::NodeDump,
+        Method::InternalNodeInfo => Query::NodeInfo { node },
+        Method::InternalServiceDump => Query::ServiceDump,
         _ => Query::CatalogNodes { meta },
     };
     Ok((query, options.finish()))
@@ -150,6 +157,7 @@ fn field(rows: &Rows) -> Option<&'static str> {
         Rows::ServiceNodes(_) => "ServiceNodes",
         Rows::Checks(_) => "HealthChecks",
         Rows::Coordinates(_) => "Coordinates",
+        Rows::NodeInfos(_) => "Dump",
         Rows::Entries(_) | Rows::Keys(_) | Rows::Autopilot(_) => return None,
     })
 }
@@ -193,6 +201,7 @@ fn write_rows(rows: &Rows, writer: &mut Writer<'_>) {
         }),
         Rows::Checks(rows) => write_list(writer, rows, form::write_check),
         Rows::Coordinates(rows) => coordinate::write_batch(rows, writer),
+        Rows::NodeInfos(rows) => write_list(writer, rows, write_node_info),
         Rows::NodeServices(None) | Rows::Entries(_) | Rows::Keys(_) | Rows::Autopilot(_) => {
             writer.nil();
         }
@@ -225,7 +234,10 @@ fn empty_rows(method: Method) -> Rows {
         Method::CatalogListServices => Rows::Services(Default::default()),
         Method::CatalogNodeServices => Rows::NodeServices(None),
         Method::CatalogServiceNodes => Rows::ServiceNodes(Vec::new()),
-        Method::HealthServiceNodes => Rows::CheckServiceNodes(Vec::new()),
+        Method::HealthServiceNodes | Method::InternalServiceDump => {
+            Rows::CheckServiceNodes(Vec::new())
+        }
+        Method::InternalNodeDump | Method::InternalNodeInfo => Rows::NodeInfos(Vec::new()),
         Method::HealthServiceChecks | Method::HealthNodeChecks | Method::HealthChecksInState => {
             Rows::Checks(Vec::new())
         }
@@ -245,6 +257,7 @@ fn read_rows(rows: &mut Rows, reader: &mut Reader<'_>) -> Result<(), DecodeError
         Rows::CheckServiceNodes(rows) => *rows = form::read_list(reader, read_check_service_node)?,
         Rows::Checks(rows) => *rows = form::read_list(reader, form::read_check)?,
         Rows::Coordinates(rows) => *rows = coordinate::read_batch(reader)?,
+        Rows::NodeInfos(rows) => *rows = form::read_list(reader, read_node_info)?,
         Rows::Entries(_) | Rows::Keys(_) | Rows::Autopilot(_) => reader.skip()?,
     }
     Ok(())
@@ -265,6 +278,36 @@ fn read_node_services(
         Ok(())
     })?;
     Ok((node, services))
+}
+
+/// A `NodeInfo`: a node without its datacenter and its indexes, and what is on it.
+fn write_node_info(row: &NodeInfo, writer: &mut Writer<'_>) {
+    writer.map(7);
+    writer.key("Address").str(&row.node.address);
+    write_list(writer.key("Checks"), &row.checks, form::write_check);
+    writer.key("ID").str(&row.node.id);
+    form::write_texts(writer.key("Meta"), &row.node.meta);
+    writer.key("Node").str(&row.node.node);
+    write_list(writer.key("Services"), &row.services, form::write_service);
+    form::write_texts(writer.key("TaggedAddresses"), &row.node.tagged_addresses);
+}
+
+fn read_node_info(reader: &mut Reader<'_>) -> Result<NodeInfo, DecodeError> {
+    let mut row = NodeInfo::default();
+    reader.map(|reader, key| {
+        match key {
+            b"Address" => row.node.address = form::text(reader)?,
+            b"Checks" => row.checks = form::read_list(reader, form::read_check)?,
+            b"ID" => row.node.id = form::text(reader)?,
+            b"Meta" => row.node.meta = form::read_texts(reader)?,
+            b"Node" => row.node.node = form::text(reader)?,
+            b"Services" => row.services = form::read_list(reader, form::read_service)?,
+            b"TaggedAddresses" => row.node.tagged_addresses = form::read_texts(reader)?,
+            _ => reader.skip()?,
+        }
+        Ok(())
+    })?;
+    Ok(row)
 }
 
 fn read_check_service_node(reader: &mut Reader<'_>) -> Result<CheckServiceNode, DecodeError> {
@@ -291,7 +334,12 @@ pub(super) fn fits(method: Method, rows: &Rows) -> bool {
         Rows::NodeServices(_) => method == Method::CatalogNodeServices,
         Rows::Services(_) => method == Method::CatalogListServices,
         Rows::ServiceNodes(_) => method == Method::CatalogServiceNodes,
-        Rows::CheckServiceNodes(_) => method == Method::HealthServiceNodes,
+        Rows::CheckServiceNodes(_) => {
+            matches!(method, Method::HealthServiceNodes | Method::InternalServiceDump)
+        }
+        Rows::NodeInfos(_) => {
+            matches!(method, Method::InternalNodeDump | Method::InternalNodeInfo)
+        }
         Rows::Checks(_) => matches!(
             method,
             Method::HealthServiceChecks | Method::HealthNodeChecks | Method::HealthChecksInState

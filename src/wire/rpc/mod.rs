@@ -55,6 +55,9 @@ pub enum Method {
     HealthServiceNodes,
     InternalEventFire,
     InternalKeyringOperation,
+    InternalNodeDump,
+    InternalNodeInfo,
+    InternalServiceDump,
     OperatorAutopilotGetConfiguration,
     OperatorAutopilotSetConfiguration,
     OperatorServerHealth,
@@ -90,6 +93,9 @@ impl Method {
         Method::HealthServiceNodes,
         Method::InternalEventFire,
         Method::InternalKeyringOperation,
+        Method::InternalNodeDump,
+        Method::InternalNodeInfo,
+        Method::InternalServiceDump,
         Method::OperatorAutopilotGetConfiguration,
         Method::OperatorAutopilotSetConfiguration,
         Method::OperatorServerHealth,
@@ -124,6 +130,9 @@ impl Method {
             | Method::HealthNodeChecks
             | Method::HealthServiceChecks
             | Method::HealthServiceNodes
+            | Method::InternalNodeDump
+            | Method::InternalNodeInfo
+            | Method::InternalServiceDump
             | Method::OperatorAutopilotGetConfiguration => Family::Catalog,
             Method::InternalEventFire | Method::InternalKeyringOperation => Family::Internal,
             Method::CoordinateListDatacenters | Method::CoordinateUpdate => Family::Coordinate,
@@ -158,6 +167,9 @@ impl Method {
             Method::HealthServiceNodes => "Health.ServiceNodes",
             Method::InternalEventFire => "Internal.EventFire",
             Method::InternalKeyringOperation => "Internal.KeyringOperation",
+            Method::InternalNodeDump => "Internal.NodeDump",
+            Method::InternalNodeInfo => "Internal.NodeInfo",
+            Method::InternalServiceDump => "Internal.ServiceDump",
             Method::OperatorAutopilotGetConfiguration => "Operator.AutopilotGetConfiguration",
             Method::OperatorAutopilotSetConfiguration => "Operator.AutopilotSetConfiguration",
             Method::OperatorServerHealth => "Operator.ServerHealth",
@@ -242,6 +254,9 @@ impl Method {
             Query::AutopilotConfiguration => Method::OperatorAutopilotGetConfiguration,
             Query::Coordinates => Method::CoordinateListNodes,
             Query::NodeCoordinates { .. } => Method::CoordinateNode,
+            Query::NodeDump => Method::InternalNodeDump,
+            Query::NodeInfo { .. } => Method::InternalNodeInfo,
+            Query::ServiceDump => Method::InternalServiceDump,
         }
     }
 }
