@@ -379,7 +379,7 @@ fn serf_check(node: &str, status: &str, output: &str) -> HealthCheck {
 
 fn consul_service_of(server: &ServerInfo, member: &MemberView) -> NodeService {
     let port = server.address.as_str().rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-    let [.., min, max, current] = member.versions.unwrap_or_default();
+    let [min, max, current, ..] = member.versions.unwrap_or_default();
     let meta = [
         ("non_voter", server.read_replica.to_string()),
         ("raft_version", server.raft_version.to_string()),
