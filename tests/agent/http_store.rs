@@ -183,7 +183,10 @@ impl Backend for StoreBackend {
         let own = own();
         let last = LogIndex(self.shared().index);
         Ok(match request {
-            Request::Write(command) => self.write(&command),
+            Request::Write(mut command) => {
+                command.admit(&self.identity.datacenter).map_err(Failure::Refused)?;
+                self.write(&command)
+            }
             Request::Read { query, options } => self.read(query, options).await,
             Request::StatusLeader => Reply::Leader(Some(own)),
             Request::StatusPeers => Reply::Peers(vec![own]),

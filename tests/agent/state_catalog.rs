@@ -293,7 +293,13 @@ fn any_command() -> impl Strategy<Value = Command> {
 
 fn queries() -> Vec<Query> {
     let metas = [meta(&[]), meta(&[("rack", "r1")])];
-    let mut all = vec![Query::Coordinates, Query::AutopilotConfiguration];
+    let mut all = vec![
+        Query::Coordinates,
+        Query::AutopilotConfiguration,
+        Query::NodeDump,
+        Query::ServiceDump,
+        Query::NodeInfo { node: text("a") },
+    ];
     for node in ["a", "b", "c", "40e4", "absent"] {
         all.push(Query::CatalogNode { node: text(node) });
         all.push(Query::HealthNode { node: text(node) });

@@ -63,7 +63,8 @@ fn shown(answer: &Answer) -> String {
         | Rows::CheckServiceNodes(_)
         | Rows::Checks(_)
         | Rows::Autopilot(_)
-        | Rows::Coordinates(_)) => writeln!(text, "{other:?}"),
+        | Rows::Coordinates(_)
+        | Rows::NodeInfos(_)) => writeln!(text, "{other:?}"),
         Rows::Entries(rows) => rows.iter().try_for_each(|row| {
             writeln!(
                 text,

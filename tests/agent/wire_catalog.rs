@@ -89,6 +89,9 @@ fn questions() -> Vec<Query> {
         Query::AutopilotConfiguration,
         Query::Coordinates,
         Query::NodeCoordinates { node: "n1".to_owned() },
+        Query::NodeDump,
+        Query::NodeInfo { node: node() },
+        Query::ServiceDump,
     ]
 }
 
