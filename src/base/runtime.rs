@@ -60,14 +60,18 @@ pub enum Level {
 }
 
 /// A child process to run: a script check, a watch handler.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ChildCommand {
-    /// Program and arguments.
+    /// Program and arguments; no shell looks at them.
     pub argv: Vec<String>,
     /// Variables added to the environment.
     pub env: Vec<(String, String)>,
     /// Written to its standard input.
     pub stdin: Vec<u8>,
+    /// After so long it is killed, with all that it started; none: it may take for ever.
+    pub timeout: Option<Duration>,
+    /// How much of its output is kept, bytes: the last; none: 4096.
+    pub output_limit: Option<usize>,
 }
 
 /// How a child process ended.
@@ -75,8 +79,12 @@ pub struct ChildCommand {
 pub struct ChildExit {
     /// Exit code; none when a signal ended it.
     pub code: Option<i32>,
-    /// Standard output and standard error, interleaved as they came.
+    /// Standard output and standard error, interleaved as they came: the end of it.
     pub output: Vec<u8>,
+    /// How much output there was in all, bytes.
+    pub written: u64,
+    /// Its time was over: it was killed.
+    pub timed_out: bool,
 }
 
 /// The operating system, seen from one node.
@@ -134,7 +142,7 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     fn machine(&self) -> Machine;
     /// Waits for the next signal.
     fn signal(&self) -> impl Future<Output = Signal> + Send;
-    /// Runs a child process to its end; dropping the future kills it.
+    /// Runs a child process to its end; dropping the future kills it, with all that it started.
     fn run_child(
         &self,
         command: ChildCommand,

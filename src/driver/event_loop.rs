@@ -13,6 +13,7 @@ use crate::gossip;
 use crate::raft::{Install, SnapshotSource};
 use crate::wire::gossip::StreamMessage;
 
+use super::definitions::Orders;
 use super::disk_task::Work;
 use super::figures::Figures;
 use super::gossip::GossipPort;
@@ -20,6 +21,7 @@ use super::mailbox::{Asker, Handle, Message, RaftAnswers};
 use super::observer::Observer;
 use super::peers::Peers;
 use super::persist::SnapshotStore;
+use super::probes::Probes;
 use super::snapshots;
 
 /// At most this many messages are taken before the outputs go out, so that one flood does not delay
@@ -38,6 +40,8 @@ pub(super) struct EventLoop<R: Runtime> {
     pub lan: GossipPort<R>,
     /// None on clients.
     pub wan: Option<GossipPort<R>>,
+    pub probes: Probes<R>,
+    pub keeper: Orders,
     pub observer: Arc<dyn Observer>,
     pub speaker: Speaker,
     pub waiting: Waiting,
@@ -174,6 +178,11 @@ impl<R: Runtime> EventLoop<R> {
                 self.agent.step(now, Input::PersistFailed(batch), out);
                 return Some(End::DiskFailed(why));
             }
+            Message::Probed(id, result) => {
+                if let Some(input) = self.probes.ended(id, result) {
+                    self.agent.step(now, input, out);
+                }
+            }
             Message::Stop => return Some(End::Told),
         }
         None
@@ -235,8 +244,9 @@ impl<R: Runtime> EventLoop<R> {
                     }
                 }
                 Output::Exit => end = Some(End::Left),
-                // No local services yet: nobody asks for these.
-                Output::Probe(..) | Output::CancelProbe(_) | Output::Keep(..) => {}
+                Output::Probe(id, probe) => self.probes.begin(id, probe),
+                Output::CancelProbe(id) => self.probes.cancel(id),
+                Output::Keep(id, keep) => self.keeper.order(id, keep),
                 Output::Forward { call, to, request } => {
                     self.figures.forwarded(self.runtime.wall_clock());
                     self.peers.forward(call, &to, request);

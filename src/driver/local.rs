@@ -3,14 +3,25 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use crate::agent::LocalConfig;
+use crate::agent::{Definitions, LocalConfig};
+use crate::base::runtime::Runtime;
 use crate::config;
+
+use super::definitions;
 
 /// In every node's meta: releases without network segments have one without a name.
 const SEGMENT: &str = "consul-network-segment";
 
-/// The local state's part of the configuration. The node id must have been settled.
-pub(super) fn config(config: &config::AgentConfig) -> LocalConfig {
+/// The local state's part of the configuration, with what was kept. The node id must have been settled.
+pub(super) async fn config<R: Runtime>(runtime: &R, config: &config::AgentConfig) -> LocalConfig {
+    let kept_in = config.data_dir.as_ref().filter(|_| !config.dev);
+    let mut definitions = config.definitions.clone();
+    if let Some(folder) = kept_in {
+        let Definitions { services, checks, ttl_states } = definitions::load(runtime, folder).await;
+        definitions.services.extend(services);
+        definitions.checks.extend(checks);
+        definitions.ttl_states.extend(ttl_states);
+    }
     let lan = config.advertise_addr;
     let wan = config.gossip.wan.as_ref().map_or(lan, |pool| pool.advertise.ip());
     let mut node_meta = config.node_meta.clone();
@@ -27,8 +38,8 @@ pub(super) fn config(config: &config::AgentConfig) -> LocalConfig {
         check_output_max_size: config.checks.output_max_size,
         enable_script_checks: config.checks.remote_scripts,
         enable_local_script_checks: config.checks.local_scripts,
-        keeps_definitions: config.data_dir.is_some() && !config.dev,
-        definitions: config.definitions.clone(),
+        keeps_definitions: kept_in.is_some(),
+        definitions,
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::agent::{self, Failure, PoolId, Reply, Request, StateImage};
+use crate::agent::{self, Failure, PoolId, ProbeId, ProbeResult, Reply, Request, StateImage};
 use crate::base::{PersistId, ReplyToken, RequestId};
 use crate::gossip::ExchangeId;
 use crate::raft;
@@ -51,6 +51,8 @@ pub(super) enum Message {
     HungUp { connection: u64 },
     /// The disk refused a batch, with this text: the end of this process.
     DiskFailed { batch: PersistId, why: String },
+    /// A probe of a check has ended.
+    Probed(ProbeId, ProbeResult),
     /// Stop, and answer what waits.
     Stop,
 }

@@ -13,6 +13,7 @@
 
 mod bootstrap;
 mod calls;
+pub mod definitions;
 mod disk_task;
 mod event_loop;
 mod figures;
@@ -31,6 +32,7 @@ mod observer;
 mod peers;
 mod peers_json;
 pub mod persist;
+pub mod probes;
 pub mod recovery;
 mod server_port;
 mod snapshot_stream;

@@ -18,6 +18,7 @@ use crate::http;
 use crate::raft::{self, Profile, RaftConfig, Restored, Server};
 use crate::state::{AutopilotConfiguration, StateStore};
 
+use super::definitions::Orders;
 use super::disk_task::Storage;
 use super::event_loop::{EventLoop, Waiting};
 use super::figures::Figures;
@@ -27,6 +28,7 @@ use super::mailbox::Handle;
 use super::observer::Observer;
 use super::peers::Peers;
 use super::persist::SnapshotStore;
+use super::probes::Probes;
 use super::snapshots::Incoming;
 use super::start_gossip::{BoundPool, members_config};
 use super::{bootstrap, disk_task, local, server_port, storage};
@@ -161,6 +163,7 @@ async fn start<R: Runtime>(
         profile: config.profile,
         server: config.server,
     };
+    let local = local::config(runtime, &config).await;
     let mut out = Vec::new();
     let mut snapshots = None;
     let agent = if config.server {
@@ -177,7 +180,8 @@ async fn start<R: Runtime>(
             server_port::serve(runtime.clone(), port, own, datacenter, incoming),
         );
         let now = runtime.now();
-        let agent_config = agent_config(&config, &me, members, (now, runtime.wall_clock()))?;
+        let mut agent_config = agent_config(&config, &me, members, (now, runtime.wall_clock()))?;
+        agent_config.local = Some(local);
         let mut agent = Agent::new(agent_config, restored, state, &prng, faults, now, &mut out);
         tell_configuration(runtime, &config, &agent);
         if let Some(servers) = first.filter(|_| !agent.raft().has_state()) {
@@ -186,7 +190,7 @@ async fn start<R: Runtime>(
         AnyAgent::Server(Box::new(agent))
     } else {
         let (rpc_hold_timeout, told) = (config.rpc_hold_timeout, coordinates(&config).is_some());
-        let local = Some(local::config(&config));
+        let local = Some(local);
         let client = ClientConfig { members, rpc_hold_timeout, coordinates: told, local };
         let now = runtime.now();
         AnyAgent::Client(Box::new(Client::new(client, &prng, &faults, now, &mut out)))
@@ -213,6 +217,8 @@ async fn start<R: Runtime>(
         lan: lan.serve(runtime, &config, &handle),
         wan: wan.map(|wan| wan.serve(runtime, &config, &handle)),
         observer,
+        probes: Probes::new(runtime.clone(), handle.clone()),
+        keeper: Orders::new(runtime, definitions_disk(runtime, &config), handle.clone()),
         speaker,
         waiting: Waiting::default(),
         figures: Figures::new(metrics),
@@ -289,7 +295,7 @@ fn agent_config(
         members: Some(members),
         leave_drain: config.leave_drain_time,
         coordinates: coordinates(config),
-        local: Some(local::config(config)),
+        local: None,
         began,
         autopilot: AutopilotConfiguration {
             cleanup_dead_servers: config.autopilot.cleanup_dead_servers,
@@ -300,6 +306,12 @@ fn agent_config(
             ..AutopilotConfiguration::default()
         },
     })
+}
+
+/// Where definitions are kept; none in dev mode.
+fn definitions_disk<R: Runtime>(runtime: &R, config: &config::AgentConfig) -> Option<R::Disk> {
+    let folder = config.data_dir.as_ref().filter(|_| !config.dev);
+    folder.map(|folder| runtime.disk(folder))
 }
 
 /// Coordinates are told unless they are off; 0.5.2 knows none.

@@ -214,7 +214,7 @@ fn not_sent(error: impl fmt::Display) -> ClientError {
 }
 
 /// hyper's errors keep the cause apart.
-fn describe(error: hyper::Error) -> String {
+pub(super) fn describe(error: hyper::Error) -> String {
     match std::error::Error::source(&error) {
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),

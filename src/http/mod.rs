@@ -9,7 +9,8 @@
 //! and headers. Waiting, forwarding and consistency are the agent's. The router is the same in both
 //! runtimes and runs no task of its own: a request lives in its connection's future and dies with it.
 //!
-//! [`client`] is the other end, for the command line and for the testbed's users.
+//! [`client`] is the other end, for the command line and for the testbed's users; [`fetch`] and [`grpc_health`]
+//! are what health checks ask with.
 //!
 //! Deliberately not here yet: TLS, gzip, HTTP/2, and the endpoints of catalog, health, sessions.
 
@@ -27,7 +28,9 @@ mod discovery;
 mod endpoint;
 pub(crate) mod escape;
 mod event;
+pub mod fetch;
 pub mod filter;
+pub mod grpc_health;
 mod health;
 mod host;
 mod json;

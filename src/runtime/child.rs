@@ -1,7 +1,9 @@
 //! Child processes: script checks and watch handlers.
 //!
 //! Standard output and standard error share one pipe, so their lines interleave as they were written.
-//! Like Consul's circular buffer, only the last [`OUTPUT_LIMIT_BYTES`] of it are kept.
+//! Like Consul's circular buffer, only the last [`OUTPUT_LIMIT_BYTES`] of it are kept, or as many as the
+//! command says. A child leads a process group of its own, so that what it has started ends with it
+//! when its time is over.
 
 use std::future::{Future, poll_fn};
 use std::io::{self, pipe};
@@ -10,29 +12,64 @@ use std::pin::pin;
 use std::process::Stdio;
 use std::task::Poll;
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe::Receiver;
 use tokio::process::{Child, Command};
+use tokio::time::timeout;
 
 use crate::base::runtime::{ChildCommand, ChildExit};
 
 /// How much of a child's output is kept (`CheckBufSize` of Consul 1.9.8).
 pub const OUTPUT_LIMIT_BYTES: usize = 4 * 1024;
 
-/// Runs a child to its end. Dropping the future kills it.
-pub(super) async fn run(command: ChildCommand) -> io::Result<ChildExit> {
-    let (mut child, output) = start(&command)?;
-    let mut stdin = child.stdin.take();
-    let feed = async {
-        if let Some(pipe) = &mut stdin {
-            // A child that does not read its input has every right to.
-            let _unread = pipe.write_all(&command.stdin).await;
+/// A child and the process group that it leads: all of them are killed when it is dropped unreaped.
+struct Group(Child);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // While the child is not reaped nobody else can have its number, nor its group's.
+        let number = self.0.id().and_then(|it| i32::try_from(it).ok());
+        if let Some(group) = number.and_then(Pid::from_raw) {
+            // They may all have ended by themselves.
+            let _gone = kill_process_group(group, Signal::KILL);
         }
-        drop(stdin);
+    }
+}
+
+/// The end of an output, and how long it was.
+struct Kept {
+    limit: usize,
+    bytes: Vec<u8>,
+    written: u64,
+}
+
+/// Runs a child to its end, or to that of its time. Dropping the future kills it.
+pub(super) async fn run(command: ChildCommand) -> io::Result<ChildExit> {
+    let (child, output) = start(&command)?;
+    let mut group = Group(child);
+    let limit = command.output_limit.unwrap_or(OUTPUT_LIMIT_BYTES);
+    let mut kept = Kept { limit, bytes: Vec::new(), written: 0 };
+    let mut stdin = group.0.stdin.take();
+    let whole = async {
+        let feed = async {
+            if let Some(pipe) = &mut stdin {
+                // A child that does not read its input has every right to.
+                let _unread = pipe.write_all(&command.stdin).await;
+            }
+            drop(stdin);
+        };
+        both(feed, kept.collect(output)).await?;
+        group.0.wait().await
     };
-    let output = both(feed, last_bytes(output)).await?;
-    let status = child.wait().await?;
-    Ok(ChildExit { code: status.code(), output })
+    let ended = match command.timeout {
+        Some(patience) => timeout(patience, whole).await.ok().transpose()?,
+        None => Some(whole.await?),
+    };
+    drop(group);
+    let Kept { bytes, written, .. } = kept;
+    let code = ended.and_then(|status| status.code());
+    Ok(ChildExit { code, output: bytes, written, timed_out: ended.is_none() })
 }
 
 /// Feeds and collects at once: a child may fill its output before it has read all input.
@@ -64,23 +101,43 @@ fn start(command: &ChildCommand) -> io::Result<(Child, Receiver)> {
         .stdout(stdout)
         .stderr(stderr)
         .kill_on_drop(true)
+        .process_group(0)
         .spawn()
-        .map_err(|error| io::Error::new(error.kind(), format!("{program}: {error}")))?;
+        .map_err(|error| not_started(program, &error))?;
     // The command, with our copies of the pipe's writing end, is gone by now: EOF comes when the
     // child and those it left the pipe to are done.
     Ok((child, Receiver::from_owned_fd(OwnedFd::from(output))?))
 }
 
-async fn last_bytes(mut from: Receiver) -> io::Result<Vec<u8>> {
-    let mut kept = Vec::new();
-    let mut chunk = [0; OUTPUT_LIMIT_BYTES];
-    loop {
-        match from.read(&mut chunk).await? {
-            0 => return Ok(kept),
-            more => kept.extend_from_slice(&chunk[..more]),
+/// Why a program does not start, in Go's words.
+fn not_started(program: &str, error: &io::Error) -> io::Error {
+    let why = match error.kind() {
+        io::ErrorKind::NotFound if !program.contains('/') => {
+            return io::Error::new(
+                io::ErrorKind::NotFound,
+                format!("exec: \"{program}\": executable file not found in $PATH"),
+            );
         }
-        let surplus = kept.len().saturating_sub(OUTPUT_LIMIT_BYTES);
-        kept.drain(..surplus);
+        io::ErrorKind::NotFound => "no such file or directory".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        _ => error.to_string(),
+    };
+    io::Error::new(error.kind(), format!("fork/exec {program}: {why}"))
+}
+
+impl Kept {
+    async fn collect(&mut self, mut from: Receiver) -> io::Result<()> {
+        let mut chunk = [0; OUTPUT_LIMIT_BYTES];
+        loop {
+            let more = from.read(&mut chunk).await?;
+            if more == 0 {
+                return Ok(());
+            }
+            self.written += more as u64;
+            self.bytes.extend_from_slice(&chunk[..more]);
+            let surplus = self.bytes.len().saturating_sub(self.limit);
+            self.bytes.drain(..surplus);
+        }
     }
 }
 
@@ -95,6 +152,7 @@ mod tests {
             argv: ["sh", "-c", script].map(str::to_owned).to_vec(),
             env: vec![("GREETING".to_owned(), "hello".to_owned())],
             stdin: stdin.as_bytes().to_vec(),
+            ..ChildCommand::default()
         };
         TokioRuntime::run(Level::Error, |runtime| async move { runtime.run_child(command).await })
             .expect("an executor")
@@ -113,16 +171,14 @@ mod tests {
         let exit = run_shell("yes | head -c 100000; echo last; kill -9 $$", "");
         assert_eq!(exit.output.len(), OUTPUT_LIMIT_BYTES);
         assert!(exit.output.ends_with(b"last\n"));
+        assert_eq!(exit.written, 100_005);
         assert_eq!(exit.code, None);
     }
 
     #[test]
     fn a_missing_program_is_an_error_that_names_it() {
-        let command = ChildCommand {
-            argv: vec!["/no/such/program".to_owned()],
-            env: Vec::new(),
-            stdin: Vec::new(),
-        };
+        let command =
+            ChildCommand { argv: vec!["/no/such/program".to_owned()], ..ChildCommand::default() };
         let failed = TokioRuntime::run(Level::Error, |runtime| async move {
             runtime.run_child(command).await.map(|_| ())
         });

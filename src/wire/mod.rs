@@ -27,6 +27,7 @@ pub mod autopilot;
 pub mod catalog;
 pub mod command;
 pub mod coordinate;
+pub mod definitions;
 pub mod gossip;
 pub mod kv;
 pub mod msgpack;

@@ -232,6 +232,10 @@ fn services_are_refused_in_consuls_words() {
             r#"{"Name":"web","Check":{"TTL":"soon"}}"#,
             "Request decode failed: time: invalid duration \"soon\"",
         ),
+        (
+            r#"{"Name":"web","Check":{"TTL":"-5s"}}"#,
+            "Invalid check: TTL must be > 0 for TTL checks",
+        ),
         (r#"{"Name":"web","Checks":[{}]}"#, "Invalid check: TTL must be > 0 for TTL checks"),
     ] {
         refused("PUT /v1/agent/service/register", body, 400, text);
@@ -290,6 +294,11 @@ fn what_is_missing_in_path_and_parameters_is_named() {
         ("GET /v1/agent/maintenance?enable=true", 405, "method GET not allowed"),
         ("POST /v1/agent/service/register", 405, "method POST not allowed"),
         ("GET /v1/agent/service/ok?wait=x", 400, "Invalid wait time"),
+        (
+            "GET /v1/agent/services?ns=team",
+            400,
+            "Bad request: Invalid query parameter: \"ns\" - Namespaces are a Consul Enterprise feature",
+        ),
     ] {
         refused(line, "", status, text);
     }

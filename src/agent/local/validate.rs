@@ -30,7 +30,8 @@ pub fn complete(service: &mut NodeService) {
     if service.id.is_empty() {
         service.id.clone_from(&service.service);
     }
-    let networks = match service.address.parse() {
+    // As in Go, an IPv4 address in the form of IPv6 is one of IPv4.
+    let networks = match service.address.parse().map(|ip: IpAddr| ip.to_canonical()) {
         Ok(IpAddr::V4(_)) => ["lan_ipv4", "wan_ipv4"],
         Ok(IpAddr::V6(_)) => ["lan_ipv6", "wan_ipv6"],
         Err(_) => return,

@@ -108,11 +108,14 @@ pub(super) fn service(object: &Object) -> Result<ServiceRegistration, String> {
         ..NodeService::default()
     };
     validate::complete(&mut service);
-    let one = object.object("Check", "structs.CheckType")?;
-    let one = one.map(|check| check_of_service(&check)).transpose()?;
+    let mut checks = Vec::new();
+    if let Some(one) = object.object("Check", "structs.CheckType")? {
+        let check = check_of_service(&one)?;
+        if check != CheckType::default() || says_negative_span(&one) {
+            checks.push(check);
+        }
+    }
     let more = object.objects("Checks", "structs.CheckType")?;
-    let mut checks: Vec<CheckType> =
-        one.into_iter().filter(|it| *it != CheckType::default()).collect();
     for check in &more {
         checks.push(check_of_service(check)?);
     }
@@ -156,13 +159,10 @@ fn check_type(object: &Object) -> Result<CheckType, String> {
         method: object.text("Method")?,
         body: object.text("Body")?,
         tcp: object.text("TCP")?,
-        interval: span(object, &["Interval"])?,
+        interval: span(object, INTERVAL)?,
         output_max_size: object.signed("OutputMaxSize")?.cast_unsigned(),
-        timeout: span(object, &["Timeout"])?,
-        deregister_critical_service_after: span(
-            object,
-            &["DeregisterCriticalServiceAfter", "deregister_critical_service_after"],
-        )?,
+        timeout: span(object, TIMEOUT)?,
+        deregister_critical_service_after: span(object, DEREGISTER)?,
         script_args: script_args(object)?,
         docker_container_id: text(object, ["DockerContainerID", "docker_container_id"])?,
         shell: object.text("Shell")?,
@@ -170,7 +170,7 @@ fn check_type(object: &Object) -> Result<CheckType, String> {
         grpc_use_tls: flag(object, ["GRPCUseTLS", "grpc_use_tls"])?,
         alias_node: object.text("AliasNode")?,
         alias_service: object.text("AliasService")?,
-        ttl: span(object, &["TTL"])?,
+        ttl: span(object, TTL)?,
     };
     let count = |name| object.signed(name).map(|count| u64::try_from(count).unwrap_or(0));
     Ok(CheckType {
@@ -204,22 +204,34 @@ fn script_args(object: &Object) -> Result<Vec<String>, String> {
     Ok(args)
 }
 
+const TTL: &[&str] = &["TTL"];
+const INTERVAL: &[&str] = &["Interval"];
+const TIMEOUT: &[&str] = &["Timeout"];
+const DEREGISTER: &[&str] =
+    &["DeregisterCriticalServiceAfter", "deregister_critical_service_after"];
+
 /// A text in Go's form, or nanoseconds.
-fn span(object: &Object, names: &[&str]) -> Result<Duration, String> {
-    let said = names.iter().find_map(|name| object.get(name));
-    let nanos = match said {
+fn nanos(object: &Object, names: &[&str]) -> Result<i64, String> {
+    match names.iter().find_map(|name| object.get(name)) {
         Some(Value::String(text)) => go_duration::parse(text)
-            .ok_or_else(|| format!("time: invalid duration {}", go_quote(text)))?,
-        Some(Value::Number(number)) => match (number.as_i64(), number.as_f64()) {
-            (Some(whole), _) => whole,
-            // Beyond what Go's own conversion defines; the longest span is as good as any.
-            (_, Some(float)) if float >= 9.2e18 => i64::MAX,
-            (_, Some(float)) if float > 0.0 => float as i64,
-            _ => 0,
-        },
-        _ => 0,
-    };
-    Ok(Duration::from_nanos(u64::try_from(nanos).unwrap_or(0)))
+            .ok_or_else(|| format!("time: invalid duration {}", go_quote(text))),
+        // Beyond the range a float is cut to it.
+        Some(Value::Number(number)) => {
+            Ok(number.as_i64().unwrap_or_else(|| number.as_f64().unwrap_or(0.0) as i64))
+        }
+        _ => Ok(0),
+    }
+}
+
+fn span(object: &Object, names: &[&str]) -> Result<Duration, String> {
+    nanos(object, names).map(|nanos| Duration::from_nanos(u64::try_from(nanos).unwrap_or(0)))
+}
+
+/// A negative span counts for nothing, but a check that says one is not blank.
+fn says_negative_span(object: &Object) -> bool {
+    [TTL, INTERVAL, TIMEOUT, DEREGISTER]
+        .iter()
+        .any(|names| nanos(object, names).is_ok_and(|nanos| nanos < 0))
 }
 
 fn header(object: &Object) -> Result<BTreeMap<String, Vec<String>>, String> {

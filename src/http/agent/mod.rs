@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 
 use axum::Router;
 use axum::response::Response;
-use axum::routing::any;
+use axum::routing::{MethodRouter, any};
 use hyper::StatusCode;
 
 use crate::agent::{LocalReply, LocalRequest, Reply, Request};
@@ -27,7 +27,7 @@ use crate::http::Backend;
 use crate::http::endpoint::{Call, add_slash, route};
 use crate::http::filter::{Filter, Schema, Selectable};
 use crate::http::kv::go_quote;
-use crate::http::options::mismatch;
+use crate::http::options::{mismatch, refuse_enterprise};
 use crate::http::reply::{self, Refusal};
 
 pub use definitions::{check_of_json, service_of_json};
@@ -42,18 +42,18 @@ pub(super) fn routes<B: Backend>(backend: &B) -> Router {
         ($router:expr, $($path:literal: $methods:expr, $handler:expr;)*) => {
             $router$(
                 .route($path, any(add_slash))
-                .route(concat!($path, "/"), route(backend, $methods, $handler))
-                .route(concat!($path, "/{*name}"), route(backend, $methods, $handler))
+                .route(concat!($path, "/"), local(backend, $methods, $handler))
+                .route(concat!($path, "/{*name}"), local(backend, $methods, $handler))
             )*
         };
     }
     let router = Router::new()
-        .route("/v1/agent/services", route(backend, READ, services::list))
-        .route("/v1/agent/service/register", route(backend, WRITE, services::register))
+        .route("/v1/agent/services", local(backend, READ, services::list))
+        .route("/v1/agent/service/register", local(backend, WRITE, services::register))
         .route("/v1/agent/maintenance", route(backend, WRITE, node_maintenance))
         .route("/v1/agent/reload", route(backend, WRITE, reload))
-        .route("/v1/agent/checks", route(backend, READ, checks::list))
-        .route("/v1/agent/check/register", route(backend, WRITE, checks::register));
+        .route("/v1/agent/checks", local(backend, READ, checks::list))
+        .route("/v1/agent/check/register", local(backend, WRITE, checks::register));
     named!(router,
         "/v1/agent/service": READ, services::get;
         "/v1/agent/service/deregister": WRITE, services::deregister;
@@ -67,6 +67,19 @@ pub(super) fn routes<B: Backend>(backend: &B) -> Router {
         "/v1/agent/health/service/name": READ, health::by_name;
         "/v1/agent/token": WRITE, token;
     )
+}
+
+/// A route that knows of no namespaces.
+fn local<B, H, F>(backend: &B, methods: &'static [&'static str], handler: H) -> MethodRouter
+where
+    B: Backend,
+    H: Fn(Call<B>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<Response, Refusal>> + Send + 'static,
+{
+    route(backend, methods, move |call: Call<B>| {
+        let admitted = refuse_enterprise(&call.params, &call.headers).map(|()| handler(call));
+        async { admitted?.await }
+    })
 }
 
 /// What the agent says, but for its refusals.

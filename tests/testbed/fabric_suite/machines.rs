@@ -257,7 +257,7 @@ fn names_of_hosts_are_looked_up_and_lookups_can_fail() {
 #[test]
 fn simulated_hosts_have_no_programs() {
     run(|net| async move {
-        let command = ChildCommand { argv: vec!["/bin/true".into()], env: vec![], stdin: vec![] };
+        let command = ChildCommand { argv: vec!["/bin/true".into()], ..ChildCommand::default() };
         let error = net.on_a.run_child(command).await.unwrap_err();
         assert!(error.to_string().contains("/bin/true"), "{error}");
     });
