@@ -78,6 +78,7 @@ pub use core::{Agent, AgentConfig};
 pub use event::{Event, Speaker};
 pub use io::{Input, Output};
 pub use keyring::{KeyringOperation, PoolKeys};
+pub use local::validate;
 pub use local::{
     CheckRegistration, CheckType, Definitions, Health, Item, Keep, KeepId, LocalCheck, LocalConfig,
     LocalFact, LocalReply, LocalRequest, Origin, Probe, ProbeId, ProbeResult, ServiceRegistration,

@@ -25,6 +25,12 @@ pub const AGENT_FLAGS: &[Flag] = &[
     flag("dev", Takes::Bool, "Starts the agent in development mode."),
     flag("disable-host-node-id", Takes::Bool, "Uses a random node ID (it always is)."),
     flag("disable-keyring-file", Takes::Bool, "Disables the backing up of the keyring to a file."),
+    flag(
+        "enable-local-script-checks",
+        Takes::Bool,
+        "Enables health check scripts from configuration files.",
+    ),
+    flag("enable-script-checks", Takes::Bool, "Enables health check scripts."),
     flag("encrypt", Takes::Text, "Provides the gossip encryption key."),
     flag("http-port", Takes::Text, "Sets the HTTP API port to listen on."),
     flag(
@@ -108,6 +114,8 @@ impl Settings {
             datacenter: text("datacenter").or_else(|| text("dc")),
             disable_host_node_id: flags.switch("disable-host-node-id"),
             disable_keyring_file: flags.switch("disable-keyring-file"),
+            enable_local_script_checks: flags.switch("enable-local-script-checks"),
+            enable_script_checks: flags.switch("enable-script-checks"),
             encrypt: text("encrypt"),
             log_level: text("log-level"),
             node_id: text("node-id"),

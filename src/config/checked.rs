@@ -4,12 +4,15 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
+use crate::agent::Definitions;
 use crate::base::Duration;
 use crate::base::runtime::Level;
 use crate::config::error::ConfigError;
 use crate::config::mode::{self, Mode};
 use crate::config::settings::Settings;
-use crate::config::{AgentConfig, Join, Ports, RaftTimers, autopilot, gossip, node};
+use crate::config::{
+    AgentConfig, CheckSettings, Join, Ports, RaftTimers, autopilot, definitions, gossip, node,
+};
 use crate::raft::Profile;
 use crate::raft::config::{SNAPSHOT_INTERVAL, SNAPSHOT_THRESHOLD, TRAILING_LOGS};
 
@@ -85,6 +88,8 @@ pub(super) fn check(
             .max(said.kv_max_value_size.unwrap_or(0)),
         default_query_time,
         max_query_time: said.max_query_time.unwrap_or(Duration::from_secs(600)),
+        checks: check_settings(&said, is_legacy)?,
+        definitions: Definitions { services: said.services, checks: said.checks, ..<_>::default() },
         warnings,
     })
 }
@@ -92,6 +97,26 @@ pub(super) fn check(
 /// Unsaid, or zero: 10 s.
 fn session_ttl_min(said: &Settings) -> Duration {
     said.session_ttl_min.filter(|span| !span.is_zero()).unwrap_or(Duration::from_secs(10))
+}
+
+/// 0.5.2 runs every script, and keeps outputs of the same size.
+fn check_settings(said: &Settings, is_legacy: bool) -> Result<CheckSettings, ConfigError> {
+    let remote_scripts = is_legacy || said.enable_script_checks.unwrap_or(false);
+    let local_scripts = remote_scripts || said.enable_local_script_checks.unwrap_or(false);
+    if !local_scripts {
+        definitions::refuse_scripts(said)?;
+    }
+    let output_max_size = said.check_output_max_size.unwrap_or(4096);
+    if output_max_size == 0 {
+        return refuse("check_output_max_size must be greater than 0");
+    }
+    Ok(CheckSettings {
+        remote_scripts,
+        local_scripts,
+        update_interval: said.check_update_interval.unwrap_or(Duration::from_secs(300)),
+        discard_output: said.discard_check_output.unwrap_or(false),
+        output_max_size,
+    })
 }
 
 fn warn_of_ignored(said: &Settings, warnings: &mut Vec<String>) {

@@ -26,6 +26,10 @@ pub(super) const SUPPORTED: &[&str] = &[
     "bind_addr",
     "bootstrap",
     "bootstrap_expect",
+    "check",
+    "check_output_max_size",
+    "check_update_interval",
+    "checks",
     "client_addr",
     "data_dir",
     "datacenter",
@@ -34,6 +38,9 @@ pub(super) const SUPPORTED: &[&str] = &[
     "disable_host_node_id",
     "disable_keyring_file",
     "disable_update_check",
+    "discard_check_output",
+    "enable_local_script_checks",
+    "enable_script_checks",
     "discovery_max_stale",
     "encrypt",
     "encrypt_verify_incoming",
@@ -99,6 +106,8 @@ pub(super) const SUPPORTED: &[&str] = &[
     "serf_lan",
     "serf_wan",
     "server",
+    "service",
+    "services",
     "session_ttl_min",
     "skip_leave_on_interrupt",
     "start_join",
@@ -135,22 +144,15 @@ pub(super) const NOT_YET: &[&str] = &[
     "autopilot.upgrade_version_tag",
     "ca_file",
     "cert_file",
-    "check",
-    "check_output_max_size",
-    "check_update_interval",
-    "checks",
     "cloud",
     "config_entries",
     "connect",
     "disable_anonymous_signature",
     "disable_http_unprintable_char_filter",
     "disable_remote_exec",
-    "discard_check_output",
     "dns_config",
     "domain",
     "enable_debug",
-    "enable_local_script_checks",
-    "enable_script_checks",
     "enable_syslog",
     "http_api_response_headers",
     "http_config.max_header_bytes",
@@ -180,8 +182,6 @@ pub(super) const NOT_YET: &[&str] = &[
     "segment",
     "server_name",
     "server_rejoin_age_max",
-    "service",
-    "services",
     "statsd_addr",
     "statsite_addr",
     "statsite_prefix",
@@ -207,16 +207,16 @@ pub(super) fn refusal(key: &str) -> Option<String> {
     if NOT_YET.contains(&key) {
         return Some(format!("config key {key} is not supported yet: remove it"));
     }
-    let nearest = SUPPORTED
-        .iter()
-        .chain(NOT_YET)
-        .map(|known| (distance(key, known), *known))
-        .min()
-        .filter(|(distance, _)| *distance <= 2 + key.len() / 8);
-    Some(match nearest {
-        Some((_, known)) => format!("invalid config key {key}, did you mean {known}?"),
+    Some(match nearest(key, SUPPORTED.iter().chain(NOT_YET).copied()) {
+        Some(known) => format!("invalid config key {key}, did you mean {known}?"),
         None => format!("invalid config key {key}"),
     })
+}
+
+/// The known key that a misspelt one may have meant.
+pub(super) fn nearest<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let (away, known) = known.map(|known| (distance(key, known), known)).min()?;
+    (away <= 2 + key.len() / 8).then_some(known)
 }
 
 /// Levenshtein: insertions, deletions and replacements that turn one into the other.

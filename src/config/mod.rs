@@ -8,11 +8,12 @@
 //! Every error names its file and line, or the flag, and a remedy. A documented key that is not built
 //! yet is refused, in other words than a misspelt one: nobody should rely on what is not done.
 //!
-//! Deliberately not here yet: HCL, reload, `-hcl`, service and check definitions.
+//! Deliberately not here yet: HCL, reload, `-hcl`.
 
 mod agent_flags;
 mod autopilot;
 mod checked;
+mod definitions;
 mod error;
 pub mod flags;
 mod gossip;
@@ -28,6 +29,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use crate::agent::Definitions;
 use crate::base::Duration;
 use crate::base::runtime::{Disk, Level, Runtime};
 use crate::config::flags::Parsed;
@@ -107,8 +109,27 @@ pub struct AgentConfig {
     pub default_query_time: Duration,
     /// Longest wait of a blocking query.
     pub max_query_time: Duration,
+    /// Services and checks of files.
+    pub definitions: Definitions,
+    /// What its checks may do, and how they are told.
+    pub checks: CheckSettings,
     /// For the user to read at start.
     pub warnings: Vec<String>,
+}
+
+/// What holds of all checks of an agent (spec api 6.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckSettings {
+    /// `enable_script_checks`: scripts run, whoever registers them.
+    pub remote_scripts: bool,
+    /// `enable_local_script_checks`, or the above: those of files do.
+    pub local_scripts: bool,
+    /// `check_update_interval`: an output that changes alone is told this late.
+    pub update_interval: Duration,
+    /// `discard_check_output`: outputs are not told at all.
+    pub discard_output: bool,
+    /// `check_output_max_size`: of an output so much is kept at most, bytes.
+    pub output_max_size: u64,
 }
 
 /// Whom to join at start (spec cluster 7.7).

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use crate::agent::validate;
 use crate::base::ids::{is_uuid, uuid};
 use crate::base::runtime::{Disk, File, Runtime};
 use crate::config::AgentConfig;
@@ -16,9 +17,6 @@ use crate::config::settings::Settings;
 
 /// In the data folder: 36 characters.
 const FILE: &str = "node-id";
-const PAIRS_MAX: usize = 64;
-const KEY_MAX: usize = 128;
-const VALUE_MAX: usize = 512;
 
 impl AgentConfig {
     /// Fills in [`AgentConfig::node_id`] where nobody has given one: the one that the data folder keeps, or
@@ -92,29 +90,8 @@ pub(super) fn id(said: &Settings) -> Result<Option<String>, ConfigError> {
 
 /// Consul's limits, in its words.
 pub(super) fn meta(said: &Settings) -> Result<BTreeMap<String, String>, ConfigError> {
-    if said.node_meta.len() > PAIRS_MAX {
-        return refuse(format!(
-            "node_meta invalid: Node metadata cannot contain more than {PAIRS_MAX} key/value pairs"
-        ));
+    match validate::metadata(&said.node_meta) {
+        Ok(()) => Ok(said.node_meta.clone()),
+        Err(text) => refuse(format!("node_meta invalid: {text}")),
     }
-    for (key, value) in &said.node_meta {
-        let good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        let wrong = if key.is_empty() {
-            "Key cannot be blank".to_owned()
-        } else if !key.bytes().all(good) {
-            "Key contains invalid characters".to_owned()
-        } else if key.len() > KEY_MAX {
-            format!("Key is too long (limit: {KEY_MAX} characters)")
-        } else if key.starts_with("consul-") {
-            "Key prefix 'consul-' is reserved for internal use".to_owned()
-        } else if value.len() > VALUE_MAX {
-            format!("Value is too long (limit: {VALUE_MAX} characters)")
-        } else {
-            continue;
-        };
-        return refuse(format!(
-            "node_meta invalid: Couldn't load metadata pair ('{key}', '{value}'): {wrong}"
-        ));
-    }
-    Ok(said.node_meta.clone())
 }

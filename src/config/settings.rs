@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::agent::{CheckRegistration, ServiceRegistration};
 use crate::base::{Duration, go_duration};
 use crate::config::error::ConfigError;
 use crate::config::gossip::SaidTiming;
@@ -22,6 +23,9 @@ macro_rules! settings {
             pub(super) gossip_lan: SaidTiming,
             pub(super) gossip_wan: SaidTiming,
             pub(super) http: SaidHttp,
+            /// Of this source, then of later ones.
+            pub(super) services: Vec<ServiceRegistration>,
+            pub(super) checks: Vec<CheckRegistration>,
         }
 
         impl Settings {
@@ -35,6 +39,8 @@ macro_rules! settings {
                 self.gossip_lan.merge(later.gossip_lan);
                 self.gossip_wan.merge(later.gossip_wan);
                 self.http.merge(later.http);
+                self.services.extend(later.services);
+                self.checks.extend(later.checks);
             }
 
             /// Takes the lists of another source, to stand behind these.
@@ -57,6 +63,8 @@ settings! {
     bind_addr: String,
     bootstrap: bool,
     bootstrap_expect: i64,
+    check_output_max_size: u64,
+    check_update_interval: Duration,
     client_addr: String,
     data_dir: String,
     datacenter: String,
@@ -64,6 +72,9 @@ settings! {
     disable_coordinates: bool,
     disable_host_node_id: bool,
     disable_keyring_file: bool,
+    discard_check_output: bool,
+    enable_local_script_checks: bool,
+    enable_script_checks: bool,
     encrypt: String,
     encrypt_verify_incoming: bool,
     encrypt_verify_outgoing: bool,
@@ -140,6 +151,9 @@ impl Settings {
             "bind_addr" => self.bind_addr = Some(given.text()?),
             "bootstrap" => self.bootstrap = Some(given.bool()?),
             "bootstrap_expect" => self.bootstrap_expect = Some(given.integer()?),
+            "check" | "checks" => self.add_checks(&given)?,
+            "check_output_max_size" => self.check_output_max_size = Some(given.unsigned()?),
+            "check_update_interval" => self.check_update_interval = Some(given.span()?),
             "client_addr" => self.client_addr = Some(given.text()?),
             "data_dir" => self.data_dir = Some(given.text()?),
             "datacenter" => self.datacenter = Some(given.text()?),
@@ -147,6 +161,11 @@ impl Settings {
             "disable_coordinates" => self.disable_coordinates = Some(given.bool()?),
             "disable_host_node_id" => self.disable_host_node_id = Some(given.bool()?),
             "disable_keyring_file" => self.disable_keyring_file = Some(given.bool()?),
+            "discard_check_output" => self.discard_check_output = Some(given.bool()?),
+            "enable_local_script_checks" => {
+                self.enable_local_script_checks = Some(given.bool()?);
+            }
+            "enable_script_checks" => self.enable_script_checks = Some(given.bool()?),
             "encrypt" => self.encrypt = Some(given.text()?),
             "encrypt_verify_incoming" => self.encrypt_verify_incoming = Some(given.bool()?),
             "encrypt_verify_outgoing" => self.encrypt_verify_outgoing = Some(given.bool()?),
@@ -178,6 +197,7 @@ impl Settings {
             "serf_wan" => self.serf_wan = Some(given.text()?),
             "server" => self.server = Some(given.bool()?),
             "session_ttl_min" => self.session_ttl_min = Some(given.span()?),
+            "service" | "services" => self.add_services(&given)?,
             "skip_leave_on_interrupt" => self.skip_leave_on_interrupt = Some(given.bool()?),
             "start_join" => self.start_join = given.texts()?,
             "start_join_wan" => self.start_join_wan = given.texts()?,
@@ -246,8 +266,8 @@ fn set_timing(timing: &mut SaidTiming, key: &str, given: &Given<'_>) -> Result<(
 
 /// A value in a file, with the key that it is for.
 pub(super) struct Given<'a> {
-    key: &'a str,
-    at: &'a Located,
+    pub(super) key: &'a str,
+    pub(super) at: &'a Located,
 }
 
 impl<'a> Given<'a> {
@@ -256,7 +276,7 @@ impl<'a> Given<'a> {
         ConfigError::at(self.at.line, format!("{}: expected {expected}, found {found}", self.key))
     }
 
-    fn members(&self) -> Result<&'a [Member], ConfigError> {
+    pub(super) fn members(&self) -> Result<&'a [Member], ConfigError> {
         match &self.at.value {
             Value::Object(members) => Ok(members),
             _ => Err(self.wrong("an object")),
@@ -270,7 +290,7 @@ impl<'a> Given<'a> {
         }
     }
 
-    fn text(&self) -> Result<String, ConfigError> {
+    pub(super) fn text(&self) -> Result<String, ConfigError> {
         match &self.at.value {
             Value::Text(text) => Ok(text.clone()),
             _ => Err(self.wrong("a string")),
@@ -295,7 +315,7 @@ impl<'a> Given<'a> {
         self.members()?.iter().map(pair).collect()
     }
 
-    fn integer(&self) -> Result<i64, ConfigError> {
+    pub(super) fn integer(&self) -> Result<i64, ConfigError> {
         match &self.at.value {
             Value::Number(text) => text.parse().map_err(|_| self.wrong("a whole number")),
             _ => Err(self.wrong("a whole number")),
@@ -325,7 +345,7 @@ mod tests {
     fn every_supported_key_has_a_setting() {
         for key in SUPPORTED.iter().filter(|key| !OBJECTS.contains(key)) {
             // One of the kinds fits; the others are refused, and none panics.
-            let fits = ["true", "1", "\"10s\"", "{}"].iter().any(|value| {
+            let fits = ["true", "1", "\"10s\"", "{}", "[]"].iter().any(|value| {
                 let at = parse(value).expect("valid");
                 let member = Member { line: 1, key: (*key).to_owned(), value: at };
                 Settings::default().set(key, &member).is_ok()

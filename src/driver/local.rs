@@ -15,10 +15,13 @@ const SEGMENT: &str = "consul-network-segment";
 /// The local state's part of the configuration, with what was kept. The node id must have been settled.
 pub(super) async fn config<R: Runtime>(runtime: &R, config: &config::AgentConfig) -> LocalConfig {
     let kept_in = config.data_dir.as_ref().filter(|_| !config.dev);
-    let definitions = match kept_in {
-        Some(folder) => definitions::load(runtime, folder).await,
-        None => Definitions::default(),
-    };
+    let mut definitions = config.definitions.clone();
+    if let Some(folder) = kept_in {
+        let Definitions { services, checks, ttl_states } = definitions::load(runtime, folder).await;
+        definitions.services.extend(services);
+        definitions.checks.extend(checks);
+        definitions.ttl_states.extend(ttl_states);
+    }
     let lan = config.advertise_addr;
     let wan = config.gossip.wan.as_ref().map_or(lan, |pool| pool.advertise.ip());
     let mut node_meta = config.node_meta.clone();
@@ -30,9 +33,13 @@ pub(super) async fn config<R: Runtime>(runtime: &R, config: &config::AgentConfig
         address: lan.to_string(),
         tagged_addresses: tagged_addresses(lan, wan),
         node_meta,
+        check_update_interval: config.checks.update_interval,
+        discard_check_output: config.checks.discard_output,
+        check_output_max_size: config.checks.output_max_size,
+        enable_script_checks: config.checks.remote_scripts,
+        enable_local_script_checks: config.checks.local_scripts,
         keeps_definitions: kept_in.is_some(),
         definitions,
-        ..LocalConfig::default()
     }
 }
 

@@ -10,6 +10,7 @@ use crate::agent::{LEGACY_BUILD, RaftInfo, Reply, Request, SelfInfo};
 use crate::base::go_duration;
 use crate::base::machine::Usage;
 use crate::gossip::Stats;
+use crate::http::agent;
 use crate::http::coordinates::CoordinateJson;
 use crate::http::endpoint::Call;
 use crate::http::members::MemberJson;
@@ -49,6 +50,7 @@ pub(super) async fn handle<B: Backend>(call: Call<B>) -> Result<Response, Refusa
         Reply::AgentSelf(info) => info,
         other => return Err(mismatch(&other)),
     };
+    let counts = agent::counts(&call.backend).await;
     let identity = call.identity();
     let coordinate = info.coordinate.as_ref().filter(|_| identity.coordinates);
     Ok(call.json(&SelfJson {
@@ -63,16 +65,20 @@ pub(super) async fn handle<B: Backend>(call: Call<B>) -> Result<Response, Refusa
         debug_config: [("EnableDebug", false)].into(),
         coord: coordinate.map(CoordinateJson::from),
         member: info.member.as_ref().map(MemberJson::from),
-        stats: stats(identity, &info, call.backend.usage()),
+        stats: stats(identity, &info, call.backend.usage(), counts),
         meta: [("consul-network-segment", "")].into(),
     }))
 }
 
-fn stats(identity: &Identity, info: &SelfInfo, usage: Usage) -> BTreeMap<&'static str, Section> {
+fn stats(
+    identity: &Identity,
+    info: &SelfInfo,
+    usage: Usage,
+    counts: [(&'static str, usize); 4],
+) -> BTreeMap<&'static str, Section> {
     let owned = |rows: &[(&'static str, &str)]| -> Section {
         rows.iter().map(|(key, value)| (*key, (*value).to_owned())).collect()
     };
-    let agent = [("check_monitors", "0"), ("check_ttls", "0"), ("checks", "0"), ("services", "0")];
     let build = [("prerelease", ""), ("revision", ""), ("version", &identity.version)];
     let (tasks, processors) = (usage.tasks.to_string(), usage.processors.to_string());
     let runtime = [
@@ -84,7 +90,7 @@ fn stats(identity: &Identity, info: &SelfInfo, usage: Usage) -> BTreeMap<&'stati
         ("version", concat!("rust", env!("CARGO_PKG_RUST_VERSION"))),
     ];
     let mut stats = BTreeMap::from([
-        ("agent", owned(&agent)),
+        ("agent", counts.map(|(key, count)| (key, count.to_string())).into()),
         ("build", owned(&build)),
         ("consul", consul(identity, info)),
         ("runtime", owned(&runtime)),

@@ -199,10 +199,15 @@ pub(super) async fn value_of_body<B>(call: &mut Call<B>, max_bytes: u64) -> Resu
         }
         Err(BodyError::Broken(text)) => return Err(text),
     };
-    if bytes.trim_ascii().is_empty() {
-        return Err("EOF".to_owned());
+    first_value(&bytes)
+}
+
+/// The first value of a text; as in Go, what follows it is not looked at.
+pub(super) fn first_value(text: &[u8]) -> Result<Value, String> {
+    match serde_json::Deserializer::from_slice(text).into_iter().next() {
+        Some(value) => value.map_err(|error: serde_json::Error| error.to_string()),
+        None => Err("EOF".to_owned()),
     }
-    serde_json::from_slice(&bytes).map_err(|error| error.to_string())
 }
 
 /// JSON's word for what a value is.

@@ -15,6 +15,7 @@
 //! Deliberately not here yet: TLS, gzip, HTTP/2, and the endpoints of the mesh.
 
 mod acl;
+pub mod agent;
 mod agent_self;
 mod answer_cache;
 mod autopilot;
@@ -221,6 +222,7 @@ pub fn router<B: Backend>(backend: &B) -> Router {
         .merge(sessions::routes(backend))
         .merge(prepared_queries::routes(backend))
         .merge(txn::routes(backend))
+        .merge(agent::routes(backend))
         .fallback(endpoint::unknown)
         .layer(map_response(move |mut response: Response| {
             policy.add_headers(&mut response);

@@ -170,7 +170,8 @@ pub(super) fn unexpected(rows: &Rows) -> Refusal {
     Refusal::internal(format!("rpc error making call: unexpected rows {rows:?}"))
 }
 
-fn refuse_enterprise(params: &Params, headers: &HeaderMap) -> Result<(), Refusal> {
+/// Refuses what only the enterprise edition has.
+pub(super) fn refuse_enterprise(params: &Params, headers: &HeaderMap) -> Result<(), Refusal> {
     let feature = "Namespaces are a Consul Enterprise feature";
     if headers.get("x-consul-namespace").is_some_and(|value| !value.is_empty()) {
         let text = format!("Bad request: Invalid header: \"X-Consul-Namespace\" - {feature}");

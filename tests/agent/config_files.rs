@@ -226,3 +226,77 @@ fn legacy_has_the_defaults_and_words_of_its_time() {
     let one = load("-server -data-dir d -bind 10.0.0.1 -bootstrap-expect=1", &[]).expect("valid");
     assert!(one.bootstrap && one.bootstrap_expect == 0);
 }
+
+#[test]
+fn services_and_checks_of_files_add_up() {
+    let one = r#"{"service": {"name": "web3", "tags": ["master"], "address": "127.0.0.1",
+        "port": 10000, "checks": [{"http": "http://127.0.0.1/ok", "interval": "1s"}]}}"#;
+    let more = r#"{"services": [{"id": "red0", "name": "redis", "weights": {"passing": 5}},
+        {"Name": "CamelCase", "Check": {"TTL": "60s", "DeregisterCriticalServiceAfter": "2m"}}],
+        "checks": [{"id": "mem", "name": "Memory", "args": ["/bin/true"], "interval": "1s"}],
+        "check": [{"name": "alone", "ttl": "1s", "service_id": "red0"}]}"#;
+    let config = load("-dev -enable-local-script-checks", &[("1.json", one), ("2.json", more)]);
+    let config = config.expect("valid");
+    let names: Vec<(&str, &str, usize)> = (config.definitions.services.iter())
+        .map(|it| (&*it.service.id, &*it.service.service, it.checks.len()))
+        .collect();
+    assert_eq!(names, [("web3", "web3", 1), ("red0", "redis", 0), ("CamelCase", "CamelCase", 1)]);
+    assert_eq!(config.definitions.services[0].service.tagged_addresses.len(), 2);
+    assert_eq!(config.definitions.services[1].service.weights.warning, 1);
+    let checks: Vec<(&str, &str)> = (config.definitions.checks.iter())
+        .map(|it| (&*it.check.check_id, &*it.service_id))
+        .collect();
+    assert_eq!(checks, [("mem", ""), ("alone", "red0")]);
+    assert!(config.checks.local_scripts && !config.checks.remote_scripts);
+    assert_eq!(config.checks.update_interval, Duration::from_secs(300));
+}
+
+#[test]
+fn a_definition_in_a_file_is_that_of_the_api() {
+    use proconsul::agent::{Origin, ServiceRegistration};
+    for body in [
+        r#"{"name": "web", "address": "::1", "port": 80, "check": {"ttl": "10s", "status": "warning"}}"#,
+        r#"{"Name": "web", "Meta": {"a": "b"}, "EnableTagOverride": true, "Checks": [{"TTL": "1s"}]}"#,
+        r#"{"ID": "x", "Name": "web", "Check": {"TCP": "a:1", "Interval": "5s", "OutputMaxSize": 7}}"#,
+    ] {
+        let of_file = load("-dev", &[("a.json", &format!("{{\"service\": {body}}}"))]);
+        let of_file = of_file.expect("valid").definitions.services.swap_remove(0);
+        let of_api = proconsul::http::agent::service_of_json(body.as_bytes()).expect("valid");
+        assert_eq!(of_file, ServiceRegistration { origin: Origin::Config, ..of_api });
+    }
+}
+
+#[test]
+fn definitions_are_refused_with_their_place() {
+    for (file, text) in [
+        (
+            "{\"service\": {\"name\": \"web\",\n\"prot\": 80}}",
+            "a.json:2: invalid config key prot in service, did you mean port?",
+        ),
+        (
+            "{\"services\": [{\"name\": \"a\"},\n{\"port\": 1}]}",
+            "a.json:2: service \"\": Missing service name",
+        ),
+        (
+            "{\"service\": {\"name\": \"web\", \"check\":\n{\"intervall\": \"1s\"}}}",
+            "a.json:2: invalid config key intervall in service.check, did you mean interval?",
+        ),
+        (
+            "{\"service\": {\"name\": \"web\", \"checks\": [{\"ttl\":\n\n10}]}}",
+            "a.json:3: service.checks.ttl: expected a duration such as \"10s\", found a number",
+        ),
+        (
+            "{\"check\":\n{\"name\": \"x\", \"http\": \"http://a/\"}}",
+            "a.json:2: check \"x\": Invalid check: Interval must be > 0 for Script, HTTP, or TCP checks",
+        ),
+        ("{\"checks\": 5}", "a.json:1: check: expected an object, found a number"),
+        (
+            "{\"check\": {\"name\": \"x\", \"args\": [\"a\"], \"interval\": \"1s\"}}",
+            "Failed to register check 'x': Scripts are disabled on this agent; to enable, configure \
+             'enable_script_checks' or 'enable_local_script_checks' to true",
+        ),
+        ("{\"check_output_max_size\": 0}", "check_output_max_size must be greater than 0"),
+    ] {
+        assert_eq!(error("-dev", file), text);
+    }
+}

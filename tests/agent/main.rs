@@ -19,6 +19,7 @@ mod http_catalog;
 mod http_cli;
 mod http_conformance;
 mod http_coordinates;
+mod http_local;
 mod http_machine;
 mod http_operator;
 mod http_pipe;

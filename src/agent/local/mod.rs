@@ -29,6 +29,7 @@ mod types;
 mod watch;
 
 pub(super) use core::{Errand, Local};
+pub mod validate;
 
 pub use config::LocalConfig;
 pub use facts::{Item, LocalFact};

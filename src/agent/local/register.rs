@@ -10,7 +10,7 @@
 use crate::agent::io::Output;
 use crate::agent::types::Failure;
 use crate::base::{Instant, RequestId};
-use crate::state::{CRITICAL, HealthCheck, NodeService, ServiceAddress};
+use crate::state::{CRITICAL, HealthCheck, NodeService};
 
 use super::core::{Local, note, tell};
 use super::entries::CheckEntry;
@@ -20,6 +20,7 @@ use super::runner::Runner;
 use super::types::{
     CheckRegistration, CheckType, Keep, LocalReply, LocalRequest, Origin, ServiceRegistration,
 };
+use super::validate;
 
 const NODE_MAINTENANCE: &str = "_node_maintenance";
 const SERVICE_MAINTENANCE: &str = "_service_maintenance:";
@@ -172,10 +173,7 @@ impl Local {
         if service.service.is_empty() {
             return Err(Refusal::Invalid("Missing service name".to_owned()));
         }
-        if service.id.is_empty() {
-            service.id.clone_from(&service.service);
-        }
-        fill_tagged_addresses(&mut service);
+        validate::complete(&mut service);
         let checks = named(&service, checks);
         for check in &checks {
             self.refuse_check(check, origin)?;
@@ -460,17 +458,4 @@ fn named(service: &NodeService, mut checks: Vec<CheckType>) -> Vec<CheckType> {
         }
     }
     checks
-}
-
-/// An address that is one stands for the networks of its family that have none.
-fn fill_tagged_addresses(service: &mut NodeService) {
-    let family = match service.address.parse::<std::net::IpAddr>() {
-        Ok(ip) if ip.is_ipv4() => "ipv4",
-        Ok(_) => "ipv6",
-        Err(_) => return,
-    };
-    for network in ["lan", "wan"] {
-        let own = ServiceAddress { address: service.address.clone(), port: service.port };
-        service.tagged_addresses.entry(format!("{network}_{family}")).or_insert(own);
-    }
 }

@@ -117,7 +117,7 @@ impl Selectable for ServiceAddress {
     fn field(&self, name: &str) -> Option<Value<'_>> {
         match name {
             "Address" => Some(Value::Text(&self.address)),
-            "Port" => Some(Value::Number(self.port.into())),
+            "Port" => Some(Value::Number(self.port.cast_signed().into())),
             _ => None,
         }
     }
@@ -152,7 +152,7 @@ impl Selectable for NodeService {
             "Address" => Value::Text(&self.address),
             "TaggedAddresses" => addresses(&self.tagged_addresses),
             "Meta" => Value::TextMap(&self.meta),
-            "Port" => Value::Number(self.port.into()),
+            "Port" => Value::Number(self.port.cast_signed().into()),
             "Weights" => Value::Object(&self.weights),
             "EnableTagOverride" => Value::Flag(self.enable_tag_override),
             "Connect" => Value::Object(&Plain),

@@ -81,12 +81,12 @@ impl<'a> From<&'a Node> for NodeView<'a> {
 #[serde(rename_all = "PascalCase")]
 pub(super) struct AddressView<'a> {
     address: &'a str,
-    port: u64,
+    port: i64,
 }
 
 impl<'a> From<&'a ServiceAddress> for AddressView<'a> {
     fn from(it: &'a ServiceAddress) -> Self {
-        Self { address: &it.address, port: it.port }
+        Self { address: &it.address, port: it.port.cast_signed() }
     }
 }
 
@@ -139,7 +139,7 @@ pub(super) struct NodeServiceView<'a> {
     tagged_addresses: BTreeMap<&'a str, AddressView<'a>>,
     #[serde(serialize_with = "texts_or_null")]
     meta: &'a BTreeMap<String, String>,
-    port: u64,
+    port: i64,
     weights: WeightsView,
     enable_tag_override: bool,
     proxy: PlainProxy,
@@ -158,7 +158,7 @@ impl<'a> NodeServiceView<'a> {
             address: &it.address,
             tagged_addresses: addresses(&it.tagged_addresses),
             meta: &it.meta,
-            port: it.port,
+            port: it.port.cast_signed(),
             weights: it.weights.into(),
             enable_tag_override: it.enable_tag_override,
             proxy: PlainProxy::default(),
@@ -192,7 +192,7 @@ pub(super) struct ServiceNodeView<'a> {
     service_tagged_addresses: BTreeMap<&'a str, AddressView<'a>>,
     service_weights: WeightsView,
     service_meta: &'a BTreeMap<String, String>,
-    service_port: u64,
+    service_port: i64,
     service_enable_tag_override: bool,
     service_proxy: PlainProxy,
     service_connect: Nothing,
@@ -217,7 +217,7 @@ impl<'a> From<&'a (Node, NodeService)> for ServiceNodeView<'a> {
             service_tagged_addresses: addresses(&it.tagged_addresses),
             service_weights: it.weights.into(),
             service_meta: &it.meta,
-            service_port: it.port,
+            service_port: it.port.cast_signed(),
             service_enable_tag_override: it.enable_tag_override,
             service_proxy: PlainProxy::default(),
             service_connect: Nothing {},

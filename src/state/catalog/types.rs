@@ -40,7 +40,7 @@ pub struct Node {
 pub struct ServiceAddress {
     /// The address.
     pub address: String,
-    /// The port.
+    /// The port, in two's complement: a negative one is kept as it came.
     pub port: u64,
 }
 
@@ -76,7 +76,7 @@ pub struct NodeService {
     pub tagged_addresses: BTreeMap<String, ServiceAddress>,
     /// For the user.
     pub meta: BTreeMap<String, String>,
-    /// Its port; 0: none.
+    /// Its port, in two's complement as in [`ServiceAddress`]; 0: none.
     pub port: u64,
     /// For SRV answers.
     pub weights: Weights,

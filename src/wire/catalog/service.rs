@@ -1,4 +1,5 @@
-//! Nodes, and instances of services in their two forms: on a node, and with their node's fields.
+//! Nodes, and instances of services in their two forms: on a node, and with their node's fields. A port may be
+//! negative, in two's complement here: Consul takes what it is given.
 
 use bytes::Bytes;
 
@@ -54,7 +55,7 @@ pub fn write_service(service: &NodeService, writer: &mut Writer<'_>) {
     writer.key("LocallyRegisteredAsSidecar").bool(service.locally_registered_as_sidecar);
     write_texts(writer.key("Meta"), &service.meta);
     writer.key("ModifyIndex").uint(service.modify_index);
-    writer.key("Port").uint(service.port);
+    writer.key("Port").int(service.port.cast_signed());
     write_kept(&service.proxy, plain_proxy, writer.key("Proxy"));
     writer.key("Service").str(&service.service);
     write_map(writer.key("TaggedAddresses"), &service.tagged_addresses, write_address);
@@ -81,7 +82,7 @@ pub fn read_service(reader: &mut Reader<'_>) -> Result<NodeService, DecodeError>
             }
             b"Meta" => service.meta = read_texts(reader)?,
             b"ModifyIndex" => service.modify_index = reader.u64()?,
-            b"Port" => service.port = reader.i64_not_negative()?,
+            b"Port" => service.port = reader.i64()?.cast_unsigned(),
             b"Proxy" => service.proxy = read_kept(reader, plain_proxy)?,
             b"Service" => service.service = text(reader)?,
             b"TaggedAddresses" => service.tagged_addresses = read_map(reader, read_address)?,
@@ -111,7 +112,7 @@ pub fn write_service_node((node, service): &(Node, NodeService), writer: &mut Wr
     writer.key("ServiceKind").str(&service.kind);
     write_texts(writer.key("ServiceMeta"), &service.meta);
     writer.key("ServiceName").str(&service.service);
-    writer.key("ServicePort").uint(service.port);
+    writer.key("ServicePort").int(service.port.cast_signed());
     write_kept(&service.proxy, plain_proxy, writer.key("ServiceProxy"));
     write_map(writer.key("ServiceTaggedAddresses"), &service.tagged_addresses, write_address);
     write_list(writer.key("ServiceTags"), &service.tags, |tag, writer| writer.str(tag));
@@ -141,7 +142,7 @@ pub fn read_service_node(reader: &mut Reader<'_>) -> Result<(Node, NodeService),
             b"ServiceKind" => service.kind = text(reader)?,
             b"ServiceMeta" => service.meta = read_texts(reader)?,
             b"ServiceName" => service.service = text(reader)?,
-            b"ServicePort" => service.port = reader.i64_not_negative()?,
+            b"ServicePort" => service.port = reader.i64()?.cast_unsigned(),
             b"ServiceProxy" => service.proxy = read_kept(reader, plain_proxy)?,
             b"ServiceTaggedAddresses" => service.tagged_addresses = read_map(reader, read_address)?,
             b"ServiceTags" => service.tags = read_list(reader, text)?,
@@ -157,7 +158,7 @@ pub fn read_service_node(reader: &mut Reader<'_>) -> Result<(Node, NodeService),
 fn write_address(address: &ServiceAddress, writer: &mut Writer<'_>) {
     writer.map(2);
     writer.key("Address").str(&address.address);
-    writer.key("Port").uint(address.port);
+    writer.key("Port").int(address.port.cast_signed());
 }
 
 fn read_address(reader: &mut Reader<'_>) -> Result<ServiceAddress, DecodeError> {
@@ -165,7 +166,7 @@ fn read_address(reader: &mut Reader<'_>) -> Result<ServiceAddress, DecodeError> 
     reader.map(|reader, key| {
         match key {
             b"Address" => address.address = text(reader)?,
-            b"Port" => address.port = reader.i64_not_negative()?,
+            b"Port" => address.port = reader.i64()?.cast_unsigned(),
             _ => reader.skip()?,
         }
         Ok(())

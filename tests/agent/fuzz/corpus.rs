@@ -214,6 +214,19 @@ pub fn configs() -> Vec<Vec<u8>> {
         "{\n\t\"performance\": {\"raft_multiplier\": 2},\n \"datacenter\": \"dc\\u0031\"\n}",
         r#"{"bootstrap_expect": 3, "data_dir": "/d", "bind_addr": "10.0.0.1", "server": null}"#,
         r#"[[[[{"a": -1.5e3, "b": [true, false, null, "\ud83d\ude00"]}]]]]"#,
+        r#"{"services": [{"name": "a", "check": {"ttl": "1s"}, "weights": {"passing": 2}}]}"#,
+        r#"{"check": {"name": "b", "args": ["c"], "interval": "1s", "header": {"d": ["e"]}}}"#,
+    ];
+    texts.map(|text| text.as_bytes().to_vec()).to_vec()
+}
+
+/// Of services and checks, for the HTTP API.
+pub fn definitions() -> Vec<Vec<u8>> {
+    let texts = [
+        r#"{"Name": "a", "Check": {"HTTP": "b", "Interval": "1s", "Header": {"c": ["d"]}}}"#,
+        r#"{"name": "a", "checks": [{"ttl": 1e9}], "weights": {"Passing": 1}, "port": -1}"#,
+        r#"{"ID": "a", "Name": "b", "Meta": {"c": "d"}, "TaggedAddresses": {"e": {"Port": 1}}}"#,
+        r#"{"Name": "a", "AliasNode": "b", "service_id": "c", "OutputMaxSize": -1}"#,
     ];
     texts.map(|text| text.as_bytes().to_vec()).to_vec()
 }

@@ -22,6 +22,7 @@ pub const ALL: &[Target] = &[
     Target { name: "log_segment", run: segment, corpus: corpus::segments },
     Target { name: "log_sealed", run: sealed_segment, corpus: corpus::segments },
     Target { name: "config", run: config, corpus: corpus::configs },
+    Target { name: "definition", run: crate::http_local::promises, corpus: corpus::definitions },
 ];
 
 fn a_snapshot(bytes: &[u8]) -> String {
