@@ -24,8 +24,7 @@ impl Membership {
             return Some((level, "agent", text));
         }
         if let Membership::Local(fact) = self {
-            let (level, text) = fact.line();
-            return Some((level, "agent", text));
+            return fact.line().map(|(level, text)| (level, "agent", text));
         }
         match speaker.profile {
             Profile::Modern => self.modern_line(speaker.server),

@@ -29,7 +29,7 @@ impl Cluster {
         self.shared.fabric.boot(HostId(host.0), move |runtime| async move {
             let recorder = cluster.shared.recorder.clone();
             let clock = cluster.shared.fabric.clone();
-            let observer = Arc::new(NodeObserver::new(recorder, clock, host));
+            let observer = Arc::new(NodeObserver::new(recorder, clock, host, cluster.name(host)));
             let faults = cluster.shared.faults.clone();
             match config {
                 Ok(config) => {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use proconsul::agent::LocalFact;
 use proconsul::state::{self, HealthCheck, NodeService, StateStore};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -11,6 +12,25 @@ use crate::trace::event::CatalogRow;
 #[must_use]
 pub fn catalog_rows(now: &StateStore, before: &StateStore) -> Vec<CatalogRow> {
     now.catalog_since(before).into_iter().map(catalog_row).collect()
+}
+
+/// A row of an agent's own services and checks; none for other facts. The node is in lower case.
+#[must_use]
+pub fn local_row(node: &str, fact: &LocalFact) -> Option<CatalogRow> {
+    let gone = |id: &str| (node.to_owned(), id.to_owned());
+    Some(match fact {
+        LocalFact::ServiceIs { id, service: Some(row) } => service_row(node, id, row),
+        LocalFact::ServiceIs { id, service: None } => {
+            let (node, id) = gone(id);
+            CatalogRow::NoService { node, id }
+        }
+        LocalFact::CheckIs { id, check: Some(row) } => check_row(node, id, row),
+        LocalFact::CheckIs { id, check: None } => {
+            let (node, id) = gone(id);
+            CatalogRow::NoCheck { node, id }
+        }
+        _ => return None,
+    })
 }
 
 fn catalog_row(row: state::CatalogRow<'_>) -> CatalogRow {

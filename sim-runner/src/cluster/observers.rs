@@ -17,7 +17,7 @@ use crate::trace::event::{
     Ending, EntryRef, Host, Pool, REMOVED, REMOVED_TREE, Role, SnapshotRef, What, state_digest,
 };
 
-use super::catalog_facts::catalog_rows;
+use super::catalog_facts::{catalog_rows, local_row};
 use super::gossip_facts::{gossip_fact, user_event_fact};
 use super::recorder::Recorder;
 
@@ -29,17 +29,20 @@ pub struct NodeObserver {
     recorder: Recorder,
     clock: Fabric,
     host: Host,
+    /// The node's, in lower case.
+    name: String,
     term: AtomicU64,
     /// The state whose catalog was told last.
     told: Mutex<StateStore>,
 }
 
 impl NodeObserver {
-    /// Of the agent on this host.
+    /// Of the agent of this name on this host.
     #[must_use]
-    pub fn new(recorder: Recorder, clock: Fabric, host: Host) -> Self {
+    pub fn new(recorder: Recorder, clock: Fabric, host: Host, name: &str) -> Self {
         let told = Mutex::new(StateStore::new());
-        Self { recorder, clock, host, term: AtomicU64::new(0), told }
+        let name = name.to_lowercase();
+        Self { recorder, clock, host, name, term: AtomicU64::new(0), told }
     }
 
     fn push(&self, what: What) {
@@ -135,6 +138,11 @@ impl NodeObserver {
             Membership::Gossip(pool, event) => {
                 if let Some(what) = gossip_fact(pool_of(*pool), event) {
                     self.push(what);
+                }
+            }
+            Membership::Local(fact) => {
+                if let Some(row) = local_row(&self.name, fact) {
+                    self.push(What::Local { rows: vec![row] });
                 }
             }
             Membership::UserEvent(event) => self.push(user_event_fact(Pool::Lan, event)),

@@ -10,7 +10,7 @@ use super::agenda::Due;
 use super::alias;
 use super::core::{Local, note, tell};
 use super::entries::{CheckEntry, Version};
-use super::facts::LocalFact;
+use super::facts::{Item, LocalFact};
 use super::keeping::Operation;
 use super::runner::{ALIAS_REFRESH, INTERVAL_MIN, Runner, cut, expired};
 use super::types::{CheckType, Health, Keep, LocalReply, Origin, ProbeId, ProbeResult, TtlState};
@@ -197,6 +197,7 @@ impl Local {
             return;
         }
         status.clone_into(&mut check.status);
+        self.entries.changed.insert(Item::Check(id.to_owned()));
         entry.in_sync = false;
         let service = check.service_id.clone();
         self.syncer.note_change();

@@ -10,7 +10,7 @@ use crate::base::{Instant, Prng, RequestId};
 use super::agenda::{Agenda, Due};
 use super::config::LocalConfig;
 use super::entries::Entries;
-use super::facts::LocalFact;
+use super::facts::{Item, LocalFact};
 use super::keeping::Keeping;
 use super::pass::Pass;
 use super::runner::Runner;
@@ -297,6 +297,7 @@ impl Local {
             due.iter().for_each(|check| self.look_at_alias(now, check));
         }
         self.alias_due.clear();
+        self.tell_changes(out);
         let news = std::mem::take(&mut self.news);
         for id in self.watchers.ready(now, news, |service| self.hash_of(service)) {
             if let Some(service) = self.watchers.remove(id) {
@@ -314,6 +315,27 @@ impl Local {
                 None if !self.waiters.is_empty() => self.begin_pass(now, Wanted::Changes, out),
                 None => break,
             }
+        }
+    }
+}
+
+impl Local {
+    /// Tells what has changed among services and checks, for whoever follows from outside.
+    fn tell_changes(&mut self, out: &mut Vec<Output>) {
+        for item in std::mem::take(&mut self.entries.changed) {
+            let fact = match item {
+                Item::Node => continue,
+                Item::Service(id) => {
+                    let entry = self.entries.services.get(&id);
+                    let service = entry.map(|it| Box::new(it.service.clone()));
+                    LocalFact::ServiceIs { id, service }
+                }
+                Item::Check(id) => {
+                    let check = self.entries.checks.get(&id).map(|it| Box::new(it.check.clone()));
+                    LocalFact::CheckIs { id, check }
+                }
+            };
+            note(fact, out);
         }
     }
 }

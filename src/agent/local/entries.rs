@@ -6,11 +6,12 @@
 //!
 //! Invariants: nothing is both there and gone; a check of a service has it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::Instant;
 use crate::state::{HealthCheck, NodeService};
 
+use super::facts::Item;
 use super::types::{CheckType, Origin};
 
 /// Counts changes.
@@ -56,6 +57,8 @@ pub(super) struct Entries {
     pub gone_checks: BTreeMap<String, Gone>,
     /// The catalog has the node's addresses and meta.
     pub node_in_sync: bool,
+    /// What came, changed or went since it was last told.
+    pub changed: BTreeSet<Item>,
     version: Version,
 }
 
@@ -79,8 +82,10 @@ impl Entries {
                 check.service_name.clone_from(&service.service);
                 check.service_tags.clone_from(&service.tags);
                 (entry.in_sync, entry.version) = (false, version);
+                self.changed.insert(Item::Check(check.check_id.clone()));
             }
         }
+        self.changed.insert(Item::Service(id.clone()));
         self.services.insert(id, ServiceEntry { service, token, origin, in_sync, version });
     }
 
@@ -91,6 +96,7 @@ impl Entries {
         let old = self.checks.get(&id);
         let in_sync = old.is_some_and(|old| old.in_sync && same_check(&old.check, &check));
         self.gone_checks.remove(&id);
+        self.changed.insert(Item::Check(id.clone()));
         let (token, origin) = from;
         let critical_since = None;
         let entry =
@@ -101,6 +107,7 @@ impl Entries {
     /// Takes a service away, and has the catalog let it go.
     pub fn remove_service(&mut self, id: &str) -> Option<ServiceEntry> {
         let entry = self.services.remove(id)?;
+        self.changed.insert(Item::Service(id.to_owned()));
         let version = self.next_version();
         self.gone_services.insert(id.to_owned(), Gone { version, service_id: String::new() });
         Some(entry)
@@ -109,6 +116,7 @@ impl Entries {
     /// Takes a check away, and has the catalog let it go.
     pub fn remove_check(&mut self, id: &str) -> Option<CheckEntry> {
         let entry = self.checks.remove(id)?;
+        self.changed.insert(Item::Check(id.to_owned()));
         let (version, service_id) = (self.next_version(), entry.check.service_id.clone());
         self.gone_checks.insert(id.to_owned(), Gone { version, service_id });
         Some(entry)

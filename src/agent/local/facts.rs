@@ -1,10 +1,25 @@
 //! What happens to an agent's own services and checks, as facts, with Consul's lines about them.
 
 use crate::base::runtime::Level;
+use crate::state::{HealthCheck, NodeService};
 
 /// One fact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LocalFact {
+    /// A service of this agent is like this now, or is no more. Not logged.
+    ServiceIs {
+        /// Its id.
+        id: String,
+        /// As it is.
+        service: Option<Box<NodeService>>,
+    },
+    /// A check of this agent, likewise.
+    CheckIs {
+        /// Its id.
+        id: String,
+        /// As it is.
+        check: Option<Box<HealthCheck>>,
+    },
     /// The catalog has this about the node.
     Synced(Item),
     /// The catalog has it no more.
@@ -75,7 +90,7 @@ pub enum LocalFact {
 }
 
 /// What a fact is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Item {
     /// The node itself.
     Node,
@@ -97,10 +112,11 @@ impl Item {
 }
 
 impl LocalFact {
-    /// The line that Consul's users look for: level and text.
+    /// The line that Consul's users look for: level and text; none for what is not logged.
     #[must_use]
-    pub fn line(&self) -> (Level, String) {
-        match self {
+    pub fn line(&self) -> Option<(Level, String)> {
+        Some(match self {
+            LocalFact::ServiceIs { .. } | LocalFact::CheckIs { .. } => return None,
             LocalFact::Synced(item) => {
                 let (word, field) = item.words();
                 let text = format!("Synced {word}");
@@ -130,7 +146,7 @@ impl LocalFact {
                 (Level::Error, format!("Failed to restore {word}: {field} error=\"{why}\""))
             }
             _ => self.check_line(),
-        }
+        })
     }
 
     fn check_line(&self) -> (Level, String) {
