@@ -27,6 +27,11 @@ pub const PROPERTIES: &[&str] = &[
     "no-stale-resurrection",
     "views-converge",
     "user-events",
+    "lock-exclusion",
+    "session-lifetime",
+    "index-monotonic",
+    "watch-complete",
+    "transactions",
 ];
 
 /// What came of judging one property.

@@ -23,18 +23,23 @@ use super::findings::skipped;
 use super::gossip_accuracy::GossipAccuracy;
 use super::gossip_completeness::GossipCompleteness;
 use super::incarnation_monotonic::IncarnationMonotonic;
+use super::index_monotonic::IndexMonotonic;
 use super::leader_completeness::LeaderCompleteness;
 use super::liveness::Liveness;
+use super::lock_exclusion::LockExclusion;
 use super::log_matching::LogMatching;
 use super::no_panic::NoPanic;
 use super::no_stale_resurrection::NoStaleResurrection;
 use super::oracle::{Oracle, pass};
 use super::script::Script;
+use super::session_lifetime::SessionLifetime;
 use super::state_machine_safety::StateMachineSafety;
 use super::storage_recovery::StorageRecovery;
+use super::transactions::Transactions;
 use super::user_events::UserEvents;
 use super::views_converge::ViewsConverge;
 use super::vote_durability::VoteDurability;
+use super::watch_complete::WatchComplete;
 use super::windows::{ReadWindow, stale_reads};
 
 /// Everything that is judged, but for the plan.
@@ -117,6 +122,11 @@ fn oracles(plan: &Plan, header: &Header) -> Vec<Box<dyn Oracle>> {
         Box::new(NoStaleResurrection::new(plan, header)),
         Box::new(ViewsConverge::new(plan, header)),
         Box::new(UserEvents),
+        Box::new(LockExclusion::new(plan, header)),
+        Box::new(SessionLifetime::new(plan, header)),
+        Box::new(IndexMonotonic::new(plan, header)),
+        Box::new(WatchComplete::new(plan, header)),
+        Box::new(Transactions::new()),
     ]
 }
 

@@ -406,10 +406,5 @@ pub const PLANNED_PROPERTIES: &[&str] = &[
     "no-resurrection",
     "serf-health",
     "no-orphan-checks",
-    "lock-exclusion",
-    "session-lifetime",
-    "index-monotonic",
-    "watch-complete",
     "dns-sound",
-    "transactions",
 ];
