@@ -5,6 +5,7 @@
 
 mod faults;
 mod links;
+mod users;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -123,6 +124,12 @@ impl Printer<'_> {
         let kind = match &workload.kind {
             WorkloadKind::Kv(_) => "kv",
             WorkloadKind::Event(_) => "event",
+            WorkloadKind::Lock(_) => "lock",
+            WorkloadKind::Session(_) => "session",
+            WorkloadKind::Catalog(_) => "catalog",
+            WorkloadKind::Health(_) => "health",
+            WorkloadKind::Watch(_) => "watch",
+            WorkloadKind::Txn(_) => "txn",
         };
         self.text("kind", kind);
         self.line("users", workload.users);
@@ -140,6 +147,7 @@ impl Printer<'_> {
         match &workload.kind {
             WorkloadKind::Kv(kv) => self.kv(kv),
             WorkloadKind::Event(event) => self.text("size", &format!("{}B", event.size_bytes)),
+            other => self.users_of_services(other),
         }
     }
 

@@ -49,6 +49,8 @@ mod values;
 mod verb;
 pub mod words;
 mod workload;
+mod workload_kinds;
+mod workload_plan;
 
 pub use cluster::merge as merge_config;
 pub use condition::{show as show_condition, show_event};

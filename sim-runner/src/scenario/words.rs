@@ -81,12 +81,41 @@ pub const TIME: Words = words("key", &["run", "settle", "boot_within"], &[]);
 /// `kind` of `[[workload]]`.
 pub const WORKLOAD_KINDS: Words = words(
     "kind of workload",
-    &["kv", "event"],
-    &["lock", "session", "catalog", "health", "dns", "watch", "txn"],
+    &["kv", "lock", "session", "catalog", "health", "watch", "event", "txn"],
+    &["dns"],
 );
 /// Keys of an `event` workload.
 pub const EVENT: Words =
     words("key", &["kind", "users", "rate", "between", "via", "timeout", "size"], &[]);
+/// Keys of a `lock` workload.
+pub const LOCK: Words = words(
+    "key",
+    &["kind", "users", "rate", "between", "via", "timeout", "keys", "hold", "ttl"],
+    &[],
+);
+/// Keys of a `session` workload.
+pub const SESSION: Words =
+    words("key", &["kind", "users", "rate", "between", "via", "timeout", "ttl", "behavior"], &[]);
+/// Keys of a `catalog` workload.
+pub const CATALOG: Words = words(
+    "key",
+    &["kind", "users", "rate", "between", "via", "timeout", "services", "instances"],
+    &[],
+);
+/// Keys of a `health` workload.
+pub const HEALTH: Words =
+    words("key", &["kind", "users", "rate", "between", "via", "timeout", "services", "flap"], &[]);
+/// Keys of a `watch` workload.
+pub const WATCH: Words =
+    words("key", &["kind", "users", "rate", "between", "via", "timeout", "on"], &[]);
+/// Keys of a `txn` workload.
+pub const TXN: Words =
+    words("key", &["kind", "users", "rate", "between", "via", "timeout", "keys", "ops"], &[]);
+/// `behavior` of a `session` workload.
+pub const BEHAVIORS: Words = words("behavior", &["release", "delete"], &[]);
+/// `on` of a `watch` workload.
+pub const WATCHED: Words =
+    words("thing to watch", &["kv", "service", "nodes", "checks", "event"], &[]);
 /// Keys of a `kv` workload.
 pub const KV: Words = words(
     "key",
