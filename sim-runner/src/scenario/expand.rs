@@ -5,6 +5,7 @@
 
 mod faults;
 mod links;
+mod services;
 mod users;
 
 use std::collections::BTreeMap;
@@ -254,6 +255,10 @@ impl Printer<'_> {
             | Action::ForceLeave { target, .. }
             | Action::DnsFail { target }
             | Action::Readdress { target }
+            | Action::Register { target, .. }
+            | Action::Deregister { target, .. }
+            | Action::ServiceDown { target: Some(target), .. }
+            | Action::ServiceUp { target: Some(target), .. }
             | Action::Clock { target, .. }
             | Action::Disk { target, .. }
             | Action::Link { links: Links::Of(target), .. }
@@ -336,6 +341,10 @@ impl Printer<'_> {
                     self.line("prune", true);
                 }
             }
+            Action::Register { .. }
+            | Action::Deregister { .. }
+            | Action::ServiceDown { .. }
+            | Action::ServiceUp { .. } => self.service(action),
             Action::Repeat { times } => self.line("times", times),
             Action::Parallel => {}
             Action::Partition(partition) => self.partition(partition),

@@ -37,6 +37,7 @@ mod overrides;
 mod reader;
 mod script;
 mod seed;
+pub mod service_verb;
 mod signed;
 mod source;
 mod spelling;

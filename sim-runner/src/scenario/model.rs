@@ -384,6 +384,26 @@ pub enum Action {
     Readdress {
         target: Target,
     },
+    /// Register a service, as in the API, through the target's own agent.
+    Register {
+        target: Target,
+        service: Value,
+    },
+    Deregister {
+        target: Target,
+        /// Of the service.
+        id: String,
+    },
+    /// What stands behind a service fails; on all agents that have it when no target is given.
+    ServiceDown {
+        target: Option<Target>,
+        id: String,
+    },
+    /// And passes.
+    ServiceUp {
+        target: Option<Target>,
+        id: String,
+    },
     /// The nested steps, one after the other, so often.
     Repeat {
         times: u32,

@@ -172,12 +172,16 @@ pub const VERBS: Words = words(
         "file",
         "http",
         "cli",
+        "register",
+        "deregister",
+        "service-down",
+        "service-up",
         "wait",
         "repeat",
         "parallel",
         "note",
     ],
-    &["upgrade", "dns", "register", "deregister", "service-down", "service-up"],
+    &["upgrade", "dns"],
 );
 /// Verbs that can be undone (⟲).
 pub const UNDOABLE: &[&str] = &[
@@ -204,6 +208,7 @@ pub const UNDOABLE: &[&str] = &[
     "disk-full",
     "slow-fsync",
     "fsync-lies",
+    "service-down",
 ];
 /// Verbs that act on a node's clocks.
 pub const CLOCK_VERBS: &[&str] = &["skew", "drift", "jump", "strobe"];
@@ -249,6 +254,10 @@ pub const WITH_TARGET: &[&str] = &[
     "file",
     "http",
     "cli",
+    "register",
+    "deregister",
+    "service-down",
+    "service-up",
 ];
 /// Keys of every step.
 pub const STEP_COMMON: &[&str] =
@@ -265,6 +274,7 @@ pub fn verb_keys(verb: &str) -> &'static [&'static str] {
         | "dns-fail" | "readdress" => &["target"],
         "join" => &["target", "to", "wan"],
         "force-leave" => &["target", "via", "prune"],
+        "register" | "deregister" | "service-down" | "service-up" => &["target", "service"],
         "repeat" => &["times", "step"],
         "parallel" => &["step"],
         "config" => &["target", "set"],

@@ -3,7 +3,7 @@
 pub mod catalog;
 mod choice;
 pub mod client;
-mod encode;
+pub mod encode;
 pub mod events;
 pub mod kv;
 pub mod locks;
