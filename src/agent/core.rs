@@ -15,11 +15,14 @@ use super::images::Images;
 use super::io::{Input, Output};
 use super::keyring::KeyringOperations;
 use super::leave::Leave;
+use super::lock_delays::LockDelays;
 use super::members::{Members, MembersConfig, PoolId};
 use super::pending::PendingTable;
 use super::reconcile::Reconciliation;
+use super::sessions::SessionTimers;
 use super::steering::Steering;
 use super::told::Told;
+use super::tombstones::TombstoneTimers;
 use super::types::Reply;
 use super::user_events::UserEvents;
 
@@ -48,6 +51,8 @@ pub struct AgentConfig {
     pub coordinates: Option<CoordinateConfig>,
     /// A server that leaves serves reads for so long after it has left gossip (`leave_drain_time`).
     pub leave_drain: Duration,
+    /// The shortest time to live of a session (`session_ttl_min`).
+    pub session_ttl_min: Duration,
 }
 
 /// One node of the cluster.
@@ -65,7 +70,7 @@ pub struct Agent {
     pub(super) prng: Prng,
     pub(super) faults: Faults,
     pub(super) leads: Option<Term>,
-    established: bool,
+    pub(super) established: bool,
     told: Told,
     pub(super) raft_out: Vec<raft::Output>,
     absorbing: bool,
@@ -81,6 +86,9 @@ pub struct Agent {
     pub(super) keyring: KeyringOperations,
     /// What this server sends, if it is in a pool, and what it was told.
     pub(super) coordinates: Option<(Option<coordinates::Sender>, coordinates::Told)>,
+    pub(super) lock_delays: LockDelays,
+    pub(super) session_timers: SessionTimers,
+    pub(super) tombstones: TombstoneTimers,
 }
 
 impl Agent {
@@ -141,6 +149,9 @@ impl Agent {
             user_events,
             keyring: KeyringOperations::default(),
             coordinates: None,
+            lock_delays: LockDelays::default(),
+            session_timers: SessionTimers::new(prng),
+            tombstones: TombstoneTimers::default(),
         };
         let sender = |it: &Members| coordinates::Sender::new(now, it, &agent.prng);
         agent.coordinates = agent.config.coordinates.map(|config| {
@@ -174,6 +185,7 @@ impl Agent {
                 self.on_reconcile_deadline(now, out);
                 self.on_steering_deadline(now, out);
                 self.on_coordinates_deadline(now, out);
+                self.on_sessions_deadline(now, out);
                 self.on_flood_deadline(now, out);
                 self.user_events.wake(now, out);
             }
@@ -235,6 +247,8 @@ impl Agent {
             self.next_flood,
             self.steering.as_ref().map(Steering::deadline),
             self.user_events.deadline(),
+            self.session_timers.deadline(),
+            self.tombstones.deadline(),
         ];
         timers.into_iter().flatten().min()
     }
@@ -284,6 +298,7 @@ impl Agent {
         );
         self.pending.check_invariants();
         self.user_events.check_invariants();
+        self.check_sessions();
         if let Some((_, told)) = &self.coordinates {
             told.check_invariants();
         }
@@ -378,6 +393,7 @@ impl Agent {
                 }
             }
             self.note_applied(entry.index, entry.term);
+            self.follow_changes(now, entry.index, &changes);
             let (kind, asked_by) = (entry.kind, committed.proposal);
             let result = done.as_ref().map(|(_, result)| result.clone());
             out.push(Output::Event(Event::Applied { entry, done }));
@@ -403,6 +419,7 @@ impl Agent {
             self.leads = leads;
             self.end_reconciling();
             self.steering = None;
+            self.end_sessions();
             if leads.is_some() {
                 out.push(Output::Event(Event::LeadershipAcquired));
                 self.announce_leadership(now, out);
@@ -415,6 +432,7 @@ impl Agent {
             out.push(Output::Event(Event::LeadershipEstablished));
             self.begin_reconciling(now, out);
             self.begin_steering(now, out);
+            self.begin_sessions(now);
         }
     }
 }

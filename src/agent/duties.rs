@@ -34,6 +34,10 @@ pub(super) enum Duty {
     SendCoordinate,
     /// A leader writes the coordinates that it was told.
     StoreCoordinates,
+    /// A session's time is over; the number of the attempt to end it.
+    EndSession(u64),
+    /// Old tombstones go, up to this index.
+    ReapTombstones(u64),
 }
 
 /// The own requests that have no end yet.
@@ -98,6 +102,10 @@ impl Agent {
                         let failed = failed.map(Membership::CoordinatesNotStored);
                         out.extend(failed.map(Output::member));
                     }
+                    Duty::EndSession(attempt) => {
+                        self.on_session_ended(now, attempt, result, out);
+                    }
+                    Duty::ReapTombstones(up_to) => self.on_reaped(now, up_to, result, out),
                 }
             }
         }

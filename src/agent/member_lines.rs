@@ -140,6 +140,22 @@ impl Membership {
                 let text = format!("Batch update failed: error=\"{why}\"");
                 (Level::Warn, "agent.server.coordinate", text)
             }
+            Membership::LockRefused { key } => {
+                let text = format!("Rejecting lock of key due to lock-delay: key={key}");
+                (Level::Warn, "agent.server.kvs", text)
+            }
+            Membership::SessionExpired { session } => {
+                let text = format!("Session TTL expired: session={session}");
+                (Level::Debug, "agent.server.session", text)
+            }
+            Membership::SessionNotEnded { session, why } => {
+                let text = format!("Invalidation failed: session={session} error=\"{why}\"");
+                (Level::Error, "agent.server.session", text)
+            }
+            Membership::TombstonesNotReaped { up_to, why } => {
+                let text = format!("failed to reap tombstones: index={up_to} error=\"{why}\"");
+                (Level::Error, "agent.server", text)
+            }
             Membership::MemberReconciled { node, how } => return reconciled_line(node, *how),
             Membership::ReconcileFailed { node, why } => {
                 let text = format!("failed to reconcile member: member={node} error=\"{why}\"");

@@ -90,6 +90,30 @@ pub enum Membership {
     CoordinatesDiscarded(usize),
     /// A leader could not write the coordinates that it was told.
     CoordinatesNotStored(String),
+    /// A key is closed by a lock delay.
+    LockRefused {
+        /// Which.
+        key: String,
+    },
+    /// Its time was over.
+    SessionExpired {
+        /// Its id.
+        session: String,
+    },
+    /// It was, and yet it could not be ended.
+    SessionNotEnded {
+        /// Its id.
+        session: String,
+        /// Why.
+        why: String,
+    },
+    /// Old tombstones stay a while longer.
+    TombstonesNotReaped {
+        /// Up to which index.
+        up_to: u64,
+        /// Why.
+        why: String,
+    },
     /// It could not.
     ReconcileFailed {
         /// Which.

@@ -50,6 +50,7 @@ mod io;
 mod keyring;
 mod leave;
 mod local;
+mod lock_delays;
 mod member_lines;
 mod members;
 mod membership;
@@ -58,8 +59,10 @@ mod pending;
 mod reconcile;
 mod route;
 mod serve;
+mod sessions;
 mod steering;
 mod told;
+mod tombstones;
 pub mod types;
 mod user_events;
 

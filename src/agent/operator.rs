@@ -23,6 +23,7 @@ use crate::raft::{self, Change, ChangeCommand, Refusal, SnapshotMeta, SnapshotSo
 use super::core::Agent;
 use super::event::Event;
 use super::io::Output;
+use super::lock_delays::LockDelays;
 use super::pending::{Pending, Waiting};
 use super::types::{Failure, PeerName, RaftServer, ReadMode, Reply, Request, StateImage};
 
@@ -61,6 +62,9 @@ impl Agent {
             }
             Request::CoordinateUpdate(told) if leads => {
                 self.take_coordinate(now, id, *told, out);
+            }
+            Request::SessionRenew { id: session } if leads => {
+                self.renew_session(now, id, &session, out);
             }
             Request::RemoveRaftPeer(name) if leads => self.remove_peer(now, id, &name, out),
             Request::TransferLeadership { to } if leads => {
@@ -217,6 +221,10 @@ impl Agent {
         );
         self.state = *state;
         self.state.advance_to(meta.index);
+        self.lock_delays = LockDelays::default();
+        if self.established {
+            self.begin_sessions(now);
+        }
         self.note_applied(meta.index, meta.term);
         self.last_snapshot = (meta.index, meta.term);
         let operator = matches!(source, SnapshotSource::Operator(_));
@@ -233,7 +241,8 @@ impl Agent {
     }
 }
 
-/// Whether a request changes nothing, so that it may be sent again when a connection broke.
+/// Whether a request changes nothing, so that it may be sent again when a connection broke. To renew a
+/// session twice is to renew it.
 pub(super) fn only_reads(request: &Request) -> bool {
     matches!(
         request,
@@ -242,6 +251,7 @@ pub(super) fn only_reads(request: &Request) -> bool {
             | Request::AutopilotHealth
             | Request::CoordinateDatacenters
             | Request::SnapshotSave { .. }
+            | Request::SessionRenew { .. }
     )
 }
 

@@ -84,8 +84,8 @@ impl Agent {
                 }
             }
             Request::Write(mut command) if self.raft.is_leader() => {
-                if let Err(text) = command.admit(&self.config.datacenter) {
-                    self.answer(id, Ok(Reply::Written(CommandResult::Error(text))), out);
+                if let Err(result) = self.admit(now, &mut command, out) {
+                    self.answer(id, Ok(Reply::Written(result)), out);
                     return;
                 }
                 self.pending.wait(id, Waiting::Commit);

@@ -41,6 +41,7 @@ impl Scene {
             members: None,
             coordinates: None,
             leave_drain: Duration::ZERO,
+            session_ttl_min: Duration::from_secs(10),
             began: (Instant::ZERO, WallTime(0)),
             autopilot: Default::default(),
         };

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use crate::base::{Duration, LogIndex, NodeName, ServerAddress, ServerId, Term};
 use crate::gossip::{Coordinate, JoinReport, MemberView, Pool, Stats};
 use crate::raft::{self, Configuration, SnapshotMeta};
-use crate::state::{Answer, Command, CommandResult, NodeCoordinate, Query, StateStore};
+use crate::state::{Answer, Command, CommandResult, NodeCoordinate, Query, Session, StateStore};
 
 use super::autopilot::{HealthReport, ServerStats};
 use super::keyring::{KeyringOperation, PoolKeys};
@@ -134,6 +134,11 @@ pub enum Request {
     Keyring(KeyringOperation),
     /// About the services and checks of this agent itself; never forwarded.
     Local(Box<LocalRequest>),
+    /// `Session.Renew`: the leader counts a session's time to live anew, without the log.
+    SessionRenew {
+        /// Its id.
+        id: String,
+    },
 }
 
 /// A state machine on its way: an O(1) copy, never compared, shown or copied deeply. Boxed, because
@@ -330,6 +335,8 @@ pub enum Reply {
         /// About it.
         meta: ReadMeta,
     },
+    /// The session that was renewed; none when there is none of this id.
+    SessionRenewed(Option<Box<Session>>),
 }
 
 /// Why there is no answer. `Display` is Consul's text.

@@ -72,6 +72,7 @@ pub(super) fn check(
         autopilot: autopilot::check(&said)?,
         rpc_hold_timeout: said.rpc_hold_timeout.unwrap_or(hold),
         leave_drain_time: said.leave_drain_time.unwrap_or(drain),
+        session_ttl_min: session_ttl_min(&said),
         log_level: log_level(said.log_level.as_deref(), dev)?,
         leave_on_terminate: said.leave_on_terminate.unwrap_or(!server && !is_legacy),
         skip_leave_on_interrupt: said.skip_leave_on_interrupt.unwrap_or(server && !is_legacy),
@@ -81,6 +82,11 @@ pub(super) fn check(
         max_query_time: said.max_query_time.unwrap_or(Duration::from_secs(600)),
         warnings,
     })
+}
+
+/// Unsaid, or zero: 10 s.
+fn session_ttl_min(said: &Settings) -> Duration {
+    said.session_ttl_min.filter(|span| !span.is_zero()).unwrap_or(Duration::from_secs(10))
 }
 
 fn warn_of_ignored(said: &Settings, warnings: &mut Vec<String>) {

@@ -85,6 +85,8 @@ pub struct AgentConfig {
     pub rpc_hold_timeout: Duration,
     /// How long a leaving server serves on.
     pub leave_drain_time: Duration,
+    /// The shortest time to live of a session.
+    pub session_ttl_min: Duration,
     /// The least grave log line that is shown.
     pub log_level: Level,
     /// SIGTERM leaves the cluster first.

@@ -97,6 +97,7 @@ settings! {
     serf_lan: String,
     serf_wan: String,
     server: bool,
+    session_ttl_min: Duration,
     skip_leave_on_interrupt: bool,
     ui: bool,
 }
@@ -171,6 +172,7 @@ impl Settings {
             "serf_lan" => self.serf_lan = Some(given.text()?),
             "serf_wan" => self.serf_wan = Some(given.text()?),
             "server" => self.server = Some(given.bool()?),
+            "session_ttl_min" => self.session_ttl_min = Some(given.span()?),
             "skip_leave_on_interrupt" => self.skip_leave_on_interrupt = Some(given.bool()?),
             "start_join" => self.start_join = given.texts()?,
             "start_join_wan" => self.start_join_wan = given.texts()?,

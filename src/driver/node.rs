@@ -287,6 +287,7 @@ fn agent_config(
         rpc_hold_timeout: config.rpc_hold_timeout,
         members: Some(members),
         leave_drain: config.leave_drain_time,
+        session_ttl_min: config.session_ttl_min,
         coordinates: coordinates(config),
         began,
         autopilot: AutopilotConfiguration {

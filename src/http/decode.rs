@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use hyper::header::CONTENT_LENGTH;
 use serde_json::{Map, Value};
 
 use crate::base::{Duration, go_duration};
@@ -149,6 +150,11 @@ impl Object {
         self.get(name).map(|value| Object::of_value(value.clone(), of)).transpose()
     }
 
+    /// Whether a field is there, be it null.
+    pub(super) fn is_there(&self, name: &str) -> bool {
+        self.fields.keys().any(|given| given.eq_ignore_ascii_case(name))
+    }
+
     fn value<T: Default>(
         &self,
         name: &str,
@@ -163,6 +169,12 @@ impl Object {
             )
         })
     }
+}
+
+/// Whether a request has a body that says its length: what Consul takes for one where it need not be.
+pub(super) fn has_body<B>(call: &Call<B>) -> bool {
+    let length = call.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    length.and_then(|text| text.parse::<u64>().ok()).is_some_and(|length| length > 0)
 }
 
 /// The body of a request, which is to be JSON of at most so many bytes.

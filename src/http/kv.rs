@@ -86,29 +86,14 @@ async fn put<B: Backend>(
         Err(BodyError::TooLarge(size)) => return Err(too_large(size, limit)),
         Err(BodyError::Broken(text)) => return Err(Refusal::internal(text)),
     };
-    if let Some(answer) = without_sessions(&call)? {
-        return Ok(call.json(&answer));
-    }
-    let command = match cas {
-        Some(index) => KvCommand::Cas { key, value, flags, index },
-        None => KvCommand::Set { key, value, flags },
+    let session = |name| call.params.has(name).then(|| call.params.get(name).to_owned());
+    let command = match (cas, session("acquire"), session("release")) {
+        (Some(index), _, _) => KvCommand::Cas { key, value, flags, index },
+        (None, Some(session), _) => KvCommand::Lock { key, value, flags, session },
+        (None, None, Some(session)) => KvCommand::Unlock { key, value, flags, session },
+        (None, None, None) => KvCommand::Set { key, value, flags },
     };
     write(call, &options, command).await
-}
-
-/// Sessions do not exist yet, so every session is unknown and no key is locked: acquiring is refused
-/// as for an unknown session, releasing does nothing.
-fn without_sessions<B>(call: &Call<B>) -> Result<Option<bool>, Refusal> {
-    for name in ["acquire", "release"] {
-        if call.params.has(name) && call.params.get(name).is_empty() {
-            return Err(Refusal::internal("missing session"));
-        }
-    }
-    if call.params.has("acquire") {
-        let text = format!("invalid session {}", go_quote(call.params.get("acquire")));
-        return Err(Refusal::internal(text));
-    }
-    Ok(call.params.has("release").then_some(false))
 }
 
 async fn delete<B: Backend>(

@@ -11,7 +11,7 @@
 //!
 //! [`client`] is the other end, for the command line and for the testbed's users.
 //!
-//! Deliberately not here yet: TLS, gzip, HTTP/2, and the endpoints of catalog, health, sessions.
+//! Deliberately not here yet: TLS, gzip, HTTP/2, and the endpoints of catalog and health.
 
 mod agent_self;
 mod autopilot;
@@ -34,6 +34,7 @@ mod options;
 mod params;
 mod reply;
 mod serve;
+mod sessions;
 mod snapshot;
 mod status;
 mod stream;
@@ -180,5 +181,6 @@ pub fn router<B: Backend>(backend: &B) -> Router {
         .route("/v1/agent/force-leave/{*node}", {
             endpoint::route(backend, WRITE, members::force_leave)
         })
+        .merge(sessions::routes(backend))
         .fallback(endpoint::unknown)
 }

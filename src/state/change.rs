@@ -1,6 +1,9 @@
 //! What one applied command changed, for waking blocking queries.
 
-use crate::state::index::{self, AUTOPILOT, CHECKS, COORDINATES, EXTINCTION, NODES, SERVICES};
+use crate::base::Duration;
+use crate::state::index::{
+    self, AUTOPILOT, CHECKS, COORDINATES, EXTINCTION, NODES, SERVICES, SESSIONS,
+};
 use crate::state::types::Query;
 
 /// A part of the store that a command changed. A command that changed nothing has none.
@@ -12,6 +15,23 @@ pub enum Change {
     Prefix(String),
     /// This index row rose, or went (`state/index.rs`): what the catalog's questions depend on.
     Index(String),
+    /// The session of this id began or ended.
+    Session(String),
+    /// This key's holder has ended: for so long no session is to have it, by the clock of each server.
+    /// Nothing that a query shows.
+    LockDelay {
+        /// The key.
+        key: String,
+        /// For how long; never zero.
+        delay: Duration,
+    },
+}
+
+impl Change {
+    /// A table's row rose.
+    pub(super) fn row(name: &str) -> Self {
+        Change::Index(name.to_owned())
+    }
 }
 
 impl Query {
@@ -28,8 +48,10 @@ impl Query {
             (Query::KvList { prefix } | Query::KvKeys { prefix, .. }, Change::Prefix(gone)) => {
                 gone.starts_with(prefix.as_str()) || prefix.starts_with(gone.as_str())
             }
+            (Query::Session { id }, Change::Session(changed)) => id.eq_ignore_ascii_case(changed),
             (_, Change::Index(row)) => self.reads(row),
             (_, Change::Key(_) | Change::Prefix(_)) => false,
+            (_, Change::Session(_) | Change::LockDelay { .. }) => false,
         }
     }
 
@@ -37,6 +59,7 @@ impl Query {
     fn reads(&self, row: &str) -> bool {
         match self {
             Query::KvGet { .. } | Query::KvList { .. } | Query::KvKeys { .. } => false,
+            Query::Session { .. } => false,
             Query::CatalogNodes { .. } => row == NODES,
             Query::CatalogNode { .. } => row == NODES || row == SERVICES,
             Query::CatalogServices { meta } => row == SERVICES || row == NODES && !meta.is_empty(),
@@ -50,6 +73,7 @@ impl Query {
             }
             Query::AutopilotConfiguration => row == AUTOPILOT,
             Query::Coordinates | Query::NodeCoordinates { .. } => row == COORDINATES,
+            Query::Sessions | Query::NodeSessions { .. } => row == SESSIONS,
         }
     }
 }

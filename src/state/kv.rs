@@ -1,4 +1,4 @@
-//! The key/value table (spec cluster 10.5).
+//! The key/value table (spec cluster 10.5), with the locks on keys.
 //!
 //! Indexes: an entry has the index that created it and the one that last changed it; the table has
 //! the index of its latest change. A write that leaves an entry as it was is no change.
@@ -7,12 +7,13 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use imbl::OrdMap;
+use imbl::{OrdMap, OrdSet};
 
 use crate::base::Faults;
 use crate::planted;
 use crate::state::change::Change;
 use crate::state::graveyard::Graveyard;
+use crate::state::session::SessionTable;
 use crate::state::types::{Answer, CommandResult, KvCommand, KvEntry, Rows};
 
 /// All keys, and the memory of removed ones.
@@ -20,6 +21,8 @@ use crate::state::types::{Answer, CommandResult, KvCommand, KvEntry, Rows};
 pub(super) struct KvTable {
     pub(super) entries: OrdMap<Arc<str>, Arc<KvEntry>>,
     pub(super) graveyard: Graveyard,
+    /// Who holds what: a session's id, a key.
+    pub(super) locked: OrdSet<(Arc<str>, Arc<str>)>,
     /// Index of the latest change to any key: Consul's table index "kvs".
     pub(super) latest: u64,
 }
@@ -30,6 +33,7 @@ impl KvTable {
         &mut self,
         index: u64,
         command: &KvCommand,
+        sessions: &SessionTable,
         faults: &Faults,
     ) -> (CommandResult, Option<Change>) {
         let done = |change| (CommandResult::Flag(true), change);
@@ -39,6 +43,8 @@ impl KvTable {
             | KvCommand::Cas { key, .. }
             | KvCommand::Delete { key }
             | KvCommand::DeleteCas { key, .. }
+            | KvCommand::Lock { key, .. }
+            | KvCommand::Unlock { key, .. }
                 if key.is_empty() =>
             {
                 (CommandResult::Error("Must provide key".to_owned()), None)
@@ -57,6 +63,32 @@ impl KvTable {
                 _ => done(self.delete(index, key)),
             },
             KvCommand::DeleteTree { prefix } => done(self.delete_tree(index, prefix)),
+            KvCommand::Lock { key, value, flags, session } => {
+                let holder = match sessions.find(session) {
+                    Ok(session) => session.id.as_str(),
+                    Err(text) => return (CommandResult::Error(text), None),
+                };
+                let old = self.entries.get(&**key);
+                let times = old.map_or(0, |old| old.lock_index);
+                let lock_index = match old.and_then(|old| old.session.as_deref()) {
+                    Some(other) if other != holder => return failed,
+                    Some(_) => times,
+                    None => times + 1,
+                };
+                done(self.put(index, key, value, *flags, lock_index, Some(holder)))
+            }
+            KvCommand::Unlock { session, .. } if session.is_empty() => {
+                (CommandResult::Error("missing session".to_owned()), None)
+            }
+            KvCommand::Unlock { key, value, flags, session } => {
+                let old = self.entries.get(&**key);
+                let holder = old.and_then(|old| old.session.as_deref());
+                let lock_index = old.map_or(0, |old| old.lock_index);
+                match holder.is_some_and(|holder| holder.eq_ignore_ascii_case(session)) {
+                    true => done(self.put(index, key, value, *flags, lock_index, None)),
+                    false => failed,
+                }
+            }
         }
     }
 
@@ -66,27 +98,81 @@ impl KvTable {
     }
 
     fn set(&mut self, index: u64, key: &str, value: &Bytes, flags: u64) -> Option<Change> {
-        let old = self.entries.get(key);
+        // Consul 1.9.8 keeps the holder of a lock but not the count (recorded behaviour).
+        let holder = self.entries.get(key).and_then(|old| old.session.clone());
+        self.put(index, key, value, flags, 0, holder.as_deref())
+    }
+
+    /// Writes an entry, unless it is so already.
+    fn put(
+        &mut self,
+        index: u64,
+        key: &str,
+        value: &Bytes,
+        flags: u64,
+        lock_index: u64,
+        holder: Option<&str>,
+    ) -> Option<Change> {
+        let old = self.entries.get(key).cloned();
         let new = KvEntry {
             key: key.to_owned(),
             value: value.clone(),
             flags,
-            // Consul 1.9.8 keeps the holder of a lock but not the count (recorded behaviour).
-            lock_index: 0,
-            session: old.and_then(|old| old.session.clone()),
-            create_index: old.map_or(index, |old| old.create_index),
+            lock_index,
+            session: holder.map(str::to_owned),
+            create_index: old.as_ref().map_or(index, |old| old.create_index),
             modify_index: index,
         };
         if old.is_some_and(|old| old.has_content_of(&new)) {
             return None;
         }
-        self.entries.insert(key.into(), Arc::new(new));
+        self.insert(new);
         self.latest = index;
         Some(Change::Key(key.to_owned()))
     }
 
+    /// Writes a row, and notes who holds it.
+    pub(super) fn insert(&mut self, entry: KvEntry) -> Option<Arc<KvEntry>> {
+        let key: Arc<str> = entry.key.as_str().into();
+        let holder = entry.session.as_deref().map(Arc::from);
+        let old = self.entries.insert(key.clone(), Arc::new(entry));
+        self.forget_holder(old.as_deref());
+        self.locked.extend(holder.map(|holder| (holder, key)));
+        old
+    }
+
+    /// Removes a row.
+    fn remove(&mut self, key: &str) -> Option<Arc<KvEntry>> {
+        let old = self.entries.remove(key);
+        self.forget_holder(old.as_deref());
+        old
+    }
+
+    fn forget_holder(&mut self, old: Option<&KvEntry>) {
+        if let Some((old, holder)) = old.and_then(|old| Some((old, old.session.as_deref()?))) {
+            self.locked.remove(&(holder.into(), old.key.as_str().into()));
+        }
+    }
+
+    /// The holder has ended: the keys that it held, which have none now, or are gone.
+    pub(super) fn free(&mut self, index: u64, holder: &str, delete: bool) -> Vec<String> {
+        let holder: Arc<str> = holder.into();
+        let from = self.locked.range((holder.clone(), Arc::from(""))..);
+        let held: Vec<Arc<str>> =
+            from.take_while(|(by, _)| *by == holder).map(|(_, key)| key.clone()).collect();
+        for key in &held {
+            if delete {
+                self.delete(index, key);
+            } else if let Some(old) = self.entries.get(key).cloned() {
+                self.insert(KvEntry { session: None, modify_index: index, ..(*old).clone() });
+                self.latest = index;
+            }
+        }
+        held.iter().map(|key| (**key).to_owned()).collect()
+    }
+
     fn delete(&mut self, index: u64, key: &str) -> Option<Change> {
-        self.entries.remove(key)?;
+        self.remove(key)?;
         self.graveyard.bury_key(key, index);
         self.latest = index;
         Some(Change::Key(key.to_owned()))
@@ -99,7 +185,7 @@ impl KvTable {
             return None;
         }
         for key in &doomed {
-            self.entries.remove(&**key);
+            self.remove(key);
         }
         self.graveyard.bury_prefix(prefix, index);
         self.latest = index;
@@ -159,6 +245,7 @@ impl KvTable {
     /// Everything that must hold of the table after the entry `applied`.
     pub(super) fn check(&self, applied: u64) {
         crate::invariant!(self.latest <= applied, "kvs index {} > applied {applied}", self.latest);
+        self.graveyard.check();
         let graves = self.graveyard.latest();
         crate::invariant!(graves <= self.latest, "tombstone {graves} > kvs index {}", self.latest);
         for (key, entry) in &self.entries {

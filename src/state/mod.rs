@@ -13,7 +13,7 @@
 //! touch the query ([`Query::is_touched_by`]) and the query's index is now at least M, so more than
 //! N. Whoever re-runs touched queries and returns when the index has passed N misses nothing.
 //!
-//! Deliberately not here: sessions and locks, reaping of tombstones, encodings.
+//! Deliberately not here: clocks (time to live, lock delay, the age of tombstones), encodings.
 
 mod autopilot;
 mod catalog;
@@ -23,6 +23,7 @@ mod graveyard;
 mod index;
 mod kv;
 mod rows;
+mod session;
 mod store;
 pub mod types;
 
@@ -31,5 +32,8 @@ pub use catalog::*;
 pub use change::Change;
 pub use coordinate::{FloatBits, NodeCoordinate};
 pub use rows::{Grave, Rebuild, RebuildError};
+pub use session::{
+    DELETE, MAX_LOCK_DELAY, RELEASE, ServiceCheck, Session, SessionCommand, check_session_id,
+};
 pub use store::StateStore;
 pub use types::*;

@@ -20,14 +20,15 @@ use super::autopilot::AutopilotTable;
 use super::catalog::Catalog;
 use super::coordinate::CoordinateTable;
 use super::kv::KvTable;
+use super::session::SessionTable;
 use super::{
     AutopilotConfiguration, HealthCheck, KvEntry, Node, NodeCoordinate, NodeService, Register,
-    StateStore, index,
+    Session, StateStore, index,
 };
 use crate::base::LogIndex;
 
 /// What a tombstone stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Grave {
     /// One key that was removed.
     Key,
@@ -102,6 +103,12 @@ impl StateStore {
     #[must_use]
     pub fn tombstone_index(&self) -> u64 {
         self.kv.graveyard.latest()
+    }
+
+    /// The index of the oldest one; none when there is none.
+    #[must_use]
+    pub fn oldest_tombstone(&self) -> Option<u64> {
+        self.kv.graveyard.oldest()
     }
 }
 
@@ -179,6 +186,7 @@ pub struct Rebuild {
     catalog: Catalog,
     coordinates: CoordinateTable,
     autopilot: Option<AutopilotConfiguration>,
+    sessions: SessionTable,
 }
 
 impl Rebuild {
@@ -225,6 +233,16 @@ impl Rebuild {
         placed("autopilot", "configuration", self.autopilot.replace(row).is_none())
     }
 
+    /// Adds a session, whose node and checks must be there.
+    ///
+    /// # Errors
+    /// They are not, or this is there already, or its indexes are none.
+    pub fn session(&mut self, row: Session) -> Result<(), RebuildError> {
+        let id = row.id.clone();
+        ordered("session", &id, row.create_index, row.modify_index)?;
+        placed("session", &id, self.sessions.restore(row, &mut self.catalog))
+    }
+
     /// Adds an index row of the catalog; false for one that this store does not keep.
     pub fn index_row(&mut self, name: &str, index: u64) -> bool {
         let known = index::is_known(name);
@@ -244,9 +262,8 @@ impl Rebuild {
             return Err(RebuildError::EmptyKey);
         }
         ordered("key", &entry.key, create, modify)?;
-        let key: Arc<str> = entry.key.as_str().into();
-        if self.kv.entries.insert(key.clone(), Arc::new(entry)).is_some() {
-            return Err(RebuildError::Twice { what: "key", name: (*key).to_owned() });
+        if let Some(other) = self.kv.insert(entry) {
+            return Err(RebuildError::Twice { what: "key", name: other.key.clone() });
         }
         self.index(modify);
         Ok(())
@@ -290,9 +307,13 @@ impl Rebuild {
         if latest > applied.0 {
             return Err(RebuildError::Ahead { latest, applied });
         }
-        let Self { kv, catalog, coordinates, autopilot } = self;
+        for (holder, key) in &self.kv.locked {
+            let there = self.sessions.find(holder).is_ok_and(|session| session.id == **holder);
+            placed("a lock on", key, there)?;
+        }
+        let Self { kv, catalog, coordinates, autopilot, sessions } = self;
         let autopilot = AutopilotTable(autopilot);
-        let store = StateStore { kv, catalog, coordinates, autopilot, applied };
+        let store = StateStore { kv, catalog, coordinates, autopilot, sessions, applied };
         store.check_invariants();
         Ok(store)
     }

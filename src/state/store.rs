@@ -3,11 +3,12 @@
 use crate::base::{Faults, LogIndex};
 use crate::invariant;
 use crate::state::autopilot::AutopilotTable;
-use crate::state::catalog::{Catalog, HealthCheck, Node, NodeService};
+use crate::state::catalog::{Catalog, Done, HealthCheck, Node, NodeService};
 use crate::state::change::Change;
 use crate::state::coordinate::CoordinateTable;
 use crate::state::index::NODES;
 use crate::state::kv::KvTable;
+use crate::state::session::SessionTable;
 use crate::state::types::{Answer, Command, CommandResult, Query};
 
 /// The replicated state of one server. A clone is a snapshot and costs O(1): the tables are
@@ -18,6 +19,7 @@ pub struct StateStore {
     pub(super) catalog: Catalog,
     pub(super) coordinates: CoordinateTable,
     pub(super) autopilot: AutopilotTable,
+    pub(super) sessions: SessionTable,
     pub(super) applied: LogIndex,
 }
 
@@ -44,30 +46,37 @@ impl StateStore {
         self.applied = index;
         match command {
             Command::Kv(command) => {
-                let (result, change) = self.kv.apply(index.0, command, faults);
+                let (result, change) = self.kv.apply(index.0, command, &self.sessions, faults);
                 (result, change.into_iter().collect())
             }
             Command::Register(what) => {
                 let done = self.catalog.register(index.0, what);
-                self.forget_removed_nodes(index, done)
+                self.follow_catalog(index, done)
             }
             Command::Deregister(what) => {
                 let done = self.catalog.deregister(index.0, what);
-                self.forget_removed_nodes(index, done)
+                self.follow_catalog(index, done)
             }
             Command::Coordinates(batch) => {
                 self.coordinates.apply(index.0, batch, &mut self.catalog)
             }
             Command::Autopilot(command) => self.autopilot.apply(index.0, command),
+            Command::Session(command) => self.apply_session(index.0, command),
+            Command::ReapTombstones { up_to } => {
+                self.kv.graveyard.reap(*up_to);
+                (CommandResult::Flag(true), Vec::new())
+            }
         }
     }
 
-    /// What other tables hold of a node goes with it, at the same index.
-    fn forget_removed_nodes(
+    /// What other tables hold of a node goes with it, at the same index, and sessions end with their checks.
+    pub(super) fn follow_catalog(
         &mut self,
         index: LogIndex,
-        (result, mut changes): (CommandResult, Vec<Change>),
+        done: Done,
     ) -> (CommandResult, Vec<Change>) {
+        let Done { result, mut changes, lost } = done;
+        self.end_bound(index.0, &lost, &mut changes);
         if changes.contains(&Change::Index(NODES.to_owned())) {
             changes.extend(self.coordinates.follow(index.0, &mut self.catalog));
         }
@@ -94,6 +103,9 @@ impl StateStore {
             Query::AutopilotConfiguration => self.autopilot.query(),
             Query::Coordinates => self.coordinates.query(None, &self.catalog),
             Query::NodeCoordinates { node } => self.coordinates.query(Some(node), &self.catalog),
+            Query::Session { .. } | Query::Sessions | Query::NodeSessions { .. } => {
+                self.sessions.query(query, &self.catalog)
+            }
             catalog => self.catalog.query(catalog),
         }
     }
@@ -131,5 +143,7 @@ impl StateStore {
         self.catalog.check(self.applied.0);
         self.coordinates.check(&self.catalog);
         self.autopilot.check(self.applied.0);
+        self.sessions.check(&self.catalog);
+        self.check_locks();
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::state::{
     AutopilotCommand, AutopilotConfiguration, CheckServiceNode, Deregister, HealthCheck, Node,
-    NodeCoordinate, NodeService, Register,
+    NodeCoordinate, NodeService, Register, Session, SessionCommand,
 };
 
 /// A change that the log carries. Encoded by `wire::command` as Consul does: a type byte and msgpack.
@@ -22,6 +22,13 @@ pub enum Command {
     Coordinates(Vec<NodeCoordinate>),
     /// The autopilot's configuration (type 9).
     Autopilot(AutopilotCommand),
+    /// Sessions (type 3).
+    Session(SessionCommand),
+    /// The tombstones of all removals up to this index go (type 5).
+    ReapTombstones {
+        /// The last index.
+        up_to: u64,
+    },
 }
 
 impl Command {
@@ -34,6 +41,7 @@ impl Command {
             Command::Register(what) => what.admit(datacenter),
             Command::Deregister(what) => what.admit(),
             Command::Kv(_) | Command::Coordinates(_) | Command::Autopilot(_) => Ok(()),
+            Command::Session(_) | Command::ReapTombstones { .. } => Ok(()),
         }
     }
 }
@@ -52,6 +60,10 @@ pub enum KvCommand {
     DeleteCas { key: String, index: u64 },
     /// Remove all keys with this byte prefix.
     DeleteTree { prefix: String },
+    /// Write and hold, for this session, unless another one holds it.
+    Lock { key: String, value: Bytes, flags: u64, session: String },
+    /// Write and hold no more, if this session holds it.
+    Unlock { key: String, value: Bytes, flags: u64, session: String },
 }
 
 /// What a command did. Errors are values: every server computes the same one.
@@ -61,6 +73,8 @@ pub enum CommandResult {
     Flag(bool),
     /// Refused, with Consul's text.
     Error(String),
+    /// Created, under this id.
+    Id(String),
 }
 
 /// A stored key.
@@ -72,7 +86,7 @@ pub struct KvEntry {
     pub value: Bytes,
     /// For the user; not interpreted.
     pub flags: u64,
-    /// Times it was locked.
+    /// Times it was locked. A write that is none of a lock's sets it back to 0 (recorded behaviour).
     pub lock_index: u64,
     /// The session that holds it.
     pub session: Option<String>,
@@ -117,6 +131,12 @@ pub enum Query {
     Coordinates,
     /// Where one node is, in each segment.
     NodeCoordinates { node: String },
+    /// One session.
+    Session { id: String },
+    /// All sessions.
+    Sessions,
+    /// Those that are bound to a node.
+    NodeSessions { node: String },
 }
 
 impl Query {
@@ -128,7 +148,9 @@ impl Query {
             Query::KvList { prefix } | Query::KvKeys { prefix, .. } => prefix,
             Query::CatalogNode { node }
             | Query::HealthNode { node }
-            | Query::NodeCoordinates { node } => node,
+            | Query::NodeCoordinates { node }
+            | Query::NodeSessions { node } => node,
+            Query::Session { id } => id,
             Query::CatalogService { service, .. }
             | Query::HealthService { service, .. }
             | Query::HealthChecks { service, .. } => service,
@@ -136,7 +158,8 @@ impl Query {
             Query::CatalogNodes { .. }
             | Query::CatalogServices { .. }
             | Query::AutopilotConfiguration
-            | Query::Coordinates => "",
+            | Query::Coordinates
+            | Query::Sessions => "",
         }
     }
 }
@@ -173,4 +196,6 @@ pub enum Rows {
     Autopilot(Option<AutopilotConfiguration>),
     /// To `Coordinates`, in the order of nodes and segments.
     Coordinates(Vec<NodeCoordinate>),
+    /// To questions about sessions, in the order of their ids.
+    Sessions(Vec<Session>),
 }

@@ -9,7 +9,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::msgpack::{DecodeError, Reader, Writer};
-use super::{autopilot, catalog, coordinate, kv};
+use super::{autopilot, catalog, coordinate, kv, session};
 use crate::state::Command;
 
 /// The message type of a registration.
@@ -18,6 +18,10 @@ pub const REGISTER: u8 = 0;
 pub const DEREGISTER: u8 = 1;
 /// Of a key/value change.
 pub const KVS: u8 = 2;
+/// Of a change of sessions.
+pub const SESSION: u8 = 3;
+/// Of the reaping of tombstones; in a snapshot, of a tombstone.
+pub const TOMBSTONE: u8 = 5;
 /// Of a batch of coordinates.
 pub const COORDINATE_BATCH_UPDATE: u8 = 6;
 /// Of the autopilot's configuration.
@@ -60,6 +64,8 @@ pub fn encode(command: &Command, datacenter: &str) -> Bytes {
         Command::Kv(_) => KVS,
         Command::Coordinates(_) => COORDINATE_BATCH_UPDATE,
         Command::Autopilot(_) => AUTOPILOT,
+        Command::Session(_) => SESSION,
+        Command::ReapTombstones { .. } => TOMBSTONE,
     });
     write_body(command, datacenter, &mut Writer::new(&mut out));
     Bytes::from(out)
@@ -73,6 +79,8 @@ pub(super) fn write_body(command: &Command, datacenter: &str, writer: &mut Write
         Command::Kv(change) => kv::write_command(change, datacenter, writer),
         Command::Coordinates(batch) => coordinate::write_batch(batch, writer),
         Command::Autopilot(change) => autopilot::write_command(change, datacenter, writer),
+        Command::Session(change) => session::write_command(change, datacenter, writer),
+        Command::ReapTombstones { up_to } => session::write_reap(*up_to, datacenter, writer),
     }
 }
 
@@ -91,6 +99,8 @@ pub fn decode(data: &[u8]) -> Result<Option<Command>, CommandError> {
         KVS => kv::read_command(&mut reader).map(Command::Kv),
         COORDINATE_BATCH_UPDATE => coordinate::read_batch(&mut reader).map(Command::Coordinates),
         AUTOPILOT => autopilot::read_command(&mut reader).map(Command::Autopilot),
+        SESSION => session::read_command(&mut reader).map(Command::Session),
+        TOMBSTONE => session::read_reap(&mut reader).map(|up_to| Command::ReapTombstones { up_to }),
         _ if kind & IGNORE_UNKNOWN != 0 => return Ok(None),
         _ => return Err(CommandError::UnknownType(*kind)),
     };

@@ -64,22 +64,28 @@ struct Fields<'a> {
     value: &'a [u8],
     flags: u64,
     index: u64,
+    session: &'a str,
 }
 
 fn fields(command: &KvCommand) -> Fields<'_> {
+    let none = Fields { op: "", key: "", value: &[], flags: 0, index: 0, session: "" };
     match command {
         KvCommand::Set { key, value, flags } => {
-            Fields { op: "set", key, value, flags: *flags, index: 0 }
+            Fields { op: "set", key, value, flags: *flags, ..none }
         }
         KvCommand::Cas { key, value, flags, index } => {
-            Fields { op: "cas", key, value, flags: *flags, index: *index }
+            Fields { op: "cas", key, value, flags: *flags, index: *index, ..none }
         }
-        KvCommand::Delete { key } => Fields { op: "delete", key, value: &[], flags: 0, index: 0 },
+        KvCommand::Delete { key } => Fields { op: "delete", key, ..none },
         KvCommand::DeleteCas { key, index } => {
-            Fields { op: "delete-cas", key, value: &[], flags: 0, index: *index }
+            Fields { op: "delete-cas", key, index: *index, ..none }
         }
-        KvCommand::DeleteTree { prefix } => {
-            Fields { op: "delete-tree", key: prefix, value: &[], flags: 0, index: 0 }
+        KvCommand::DeleteTree { prefix } => Fields { op: "delete-tree", key: prefix, ..none },
+        KvCommand::Lock { key, value, flags, session } => {
+            Fields { op: "lock", key, value, flags: *flags, session, ..none }
+        }
+        KvCommand::Unlock { key, value, flags, session } => {
+            Fields { op: "unlock", key, value, flags: *flags, session, ..none }
         }
     }
 }
@@ -95,7 +101,7 @@ pub fn write_command(command: &KvCommand, datacenter: &str, writer: &mut Writer<
     writer.key("Key").str(fields.key);
     writer.key("LockIndex").uint(0);
     writer.key("ModifyIndex").uint(fields.index);
-    writer.key("Session").str("");
+    writer.key("Session").str(fields.session);
     writer.key("Value").bytes_or_nil(fields.value);
     writer.key("Op").str(fields.op);
     writer.key("Token").str("");
@@ -117,16 +123,19 @@ pub fn read_command(reader: &mut Reader<'_>) -> Result<KvCommand, DecodeError> {
         Ok(())
     })?;
     let (offset, op) = op;
-    let Some(KvEntry { key, value, flags, modify_index: index, .. }) = entry else {
+    let Some(KvEntry { key, value, flags, modify_index: index, session, .. }) = entry else {
         let fault = Fault::Unsupported("a key/value change without DirEnt");
         return Err(DecodeError { offset, fault });
     };
+    let session = session.unwrap_or_default();
     Ok(match op {
         "set" => KvCommand::Set { key, value, flags },
         "cas" => KvCommand::Cas { key, value, flags, index },
         "delete" => KvCommand::Delete { key },
         "delete-cas" => KvCommand::DeleteCas { key, index },
         "delete-tree" => KvCommand::DeleteTree { prefix: key },
+        "lock" => KvCommand::Lock { key, value, flags, session },
+        "unlock" => KvCommand::Unlock { key, value, flags, session },
         other => {
             let fault = Fault::Text { what: "a key/value operation", text: other.to_owned() };
             return Err(DecodeError { offset, fault });

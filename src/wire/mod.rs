@@ -6,7 +6,7 @@
 //!                                       ├─ 4  yamux    many streams, each of them rpc      yamux/
 //!                                       └─ 5  snapshot header, then an archive as a stream rpc/snapshot.rs
 //!   log entry data ── message type byte + body                                            command.rs
-//!     bodies: kv.rs, catalog/, coordinate.rs, autopilot.rs
+//!     bodies: kv.rs, catalog/, coordinate.rs, autopilot.rs, session.rs
 //!   snapshot of the store ── header + records                                             snapshot/
 //!     as users save it ── gzip of a tar of it, its meta data and checksums                archive/
 //!                        all of them in go-msgpack's old dialect                          msgpack/
@@ -33,6 +33,7 @@ pub mod msgpack;
 pub mod multiplex;
 pub mod raft;
 pub mod rpc;
+pub mod session;
 pub mod snapshot;
 pub mod user_event;
 pub mod yamux;

@@ -30,6 +30,7 @@ fn agent(profile: Profile, peers: Option<Vec<ServerAddress>>) -> Agent {
         members: None,
         coordinates: None,
         leave_drain: Duration::ZERO,
+        session_ttl_min: Duration::from_secs(10),
         began: (Instant::ZERO, WallTime(0)),
         autopilot: Default::default(),
     };

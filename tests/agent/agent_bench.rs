@@ -62,6 +62,7 @@ impl Bench {
             members: None,
             coordinates: None,
             leave_drain: Duration::ZERO,
+            session_ttl_min: Duration::from_secs(10),
             began: (Instant::ZERO, WallTime(0)),
             autopilot: Default::default(),
         };
@@ -293,6 +294,7 @@ fn answer(result: &Result<Reply, Failure>) -> String {
         Ok(Reply::Members(_) | Reply::Joined(_) | Reply::Keyring(_)) => {
             unreachable!("it is in no pool")
         }
+        Ok(Reply::SessionRenewed(found)) => format!("renewed {found:?}"),
         Ok(Reply::UserEventFired(event)) => format!("fired {event:?}"),
         Ok(Reply::UserEvents { events, index }) => format!("events {events:?} index={index}"),
         Ok(Reply::DatacenterMaps(maps)) => format!("{maps:?}"),

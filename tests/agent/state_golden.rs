@@ -47,6 +47,7 @@ impl goldenscript::Runner for Runner {
         let result = match result {
             CommandResult::Flag(flag) => flag.to_string(),
             CommandResult::Error(text) => format!("error: {text}"),
+            CommandResult::Id(id) => id,
         };
         Ok(format!("@{} {result} {changes:?}\n", self.index))
     }
@@ -63,7 +64,8 @@ fn shown(answer: &Answer) -> String {
         | Rows::CheckServiceNodes(_)
         | Rows::Checks(_)
         | Rows::Autopilot(_)
-        | Rows::Coordinates(_)) => writeln!(text, "{other:?}"),
+        | Rows::Coordinates(_)
+        | Rows::Sessions(_)) => writeln!(text, "{other:?}"),
         Rows::Entries(rows) => rows.iter().try_for_each(|row| {
             writeln!(
                 text,

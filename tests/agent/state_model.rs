@@ -49,6 +49,9 @@ impl Model {
                 self.entries.retain(|key, _| !key.starts_with(prefix.as_str()));
                 done(true)
             }
+            KvCommand::Lock { .. } | KvCommand::Unlock { .. } => {
+                panic!("locks have a model of their own, in state_sessions.rs")
+            }
         }
     }
 

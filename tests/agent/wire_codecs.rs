@@ -495,8 +495,8 @@ fn a_key_of_a_real_snapshot_comes_back_byte_for_byte() {
 fn commands_that_cannot_be_applied_are_told_apart() {
     use command::{CommandError, decode};
     assert_eq!(decode(&[]), Err(CommandError::Empty));
-    assert_eq!(decode(&[3, 0x80]), Err(CommandError::UnknownType(3)));
-    assert_eq!(decode(&[3 | command::IGNORE_UNKNOWN, 0x80]), Ok(None));
+    assert_eq!(decode(&[4, 0x80]), Err(CommandError::UnknownType(4)));
+    assert_eq!(decode(&[4 | command::IGNORE_UNKNOWN, 0x80]), Ok(None));
     let mut lock = vec![command::KVS];
     lock.extend(b"\x82\xa6DirEnt\x80\xa2Op\xa4lock");
     let error = decode(&lock).expect_err("no such operation");
@@ -521,7 +521,7 @@ fn forwarded_requests_that_cannot_be_served_leave_the_connection_alive() {
     };
     assert_eq!(call("KVS.Lock", &[0x80]), "rpc: can't find method KVS.Lock");
     assert_eq!(call("Catalog.Lock", &[0xc0]), "rpc: can't find method Catalog.Lock");
-    assert_eq!(call("Session.Apply", &[0xc0]), "rpc: can't find service Session.Apply");
+    assert_eq!(call("ACL.Apply", &[0xc0]), "rpc: can't find service ACL.Apply");
     let error = call("KVS.Get", b"\x81\xa3Key\x01");
     assert!(error.contains("expected a string or bytes, found type byte 0x01"), "{error}");
 }

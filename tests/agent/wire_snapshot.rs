@@ -223,10 +223,10 @@ fn records_that_no_store_can_hold_are_refused_with_their_place() {
     assert!(refused(&made(9, &[(5, &never)])).contains("the tombstone of \"a\" is of index 0"));
     let bad = |writer: &mut msgpack::Writer<'_>| writer.bool(true);
     assert!(refused(&made(9, &[(2, &bad)])).contains("expected a map, found type byte 0xc3"));
-    let session = made(9, &[(3, &bad), (3, &bad)]);
+    let tokens = made(9, &[(4, &bad), (4, &bad)]);
     assert_eq!(
-        restored(&session),
-        Err(SnapshotError::Lost(vec![KindCount { kind: 3, count: 2, bytes: 4 }]))
+        restored(&tokens),
+        Err(SnapshotError::Lost(vec![KindCount { kind: 4, count: 2, bytes: 4 }]))
     );
 }
 

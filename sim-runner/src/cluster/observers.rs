@@ -299,9 +299,10 @@ fn snapshot_ref(meta: &SnapshotMeta, state: &StateStore) -> SnapshotRef {
 /// Key and hash of the value; 0 for a removal.
 fn written(command: &KvCommand) -> (String, u64) {
     match command {
-        KvCommand::Set { key, value, .. } | KvCommand::Cas { key, value, .. } => {
-            (key.clone(), xxh3_64(value))
-        }
+        KvCommand::Set { key, value, .. }
+        | KvCommand::Cas { key, value, .. }
+        | KvCommand::Lock { key, value, .. }
+        | KvCommand::Unlock { key, value, .. } => (key.clone(), xxh3_64(value)),
         KvCommand::Delete { key } | KvCommand::DeleteCas { key, .. } => (key.clone(), REMOVED),
         KvCommand::DeleteTree { prefix } => (prefix.clone(), REMOVED_TREE),
     }

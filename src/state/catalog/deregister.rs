@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Deregister, NodeService, Txn, folded, on_node};
+use super::{Deregister, Lost, NodeService, Txn, folded, on_node};
 use crate::state::index;
 
 impl Txn<'_> {
@@ -27,6 +27,7 @@ impl Txn<'_> {
             self.delete_check(node, &id);
         }
         if self.tables.take_node(node) {
+            self.lost.push(Lost::Node(node.clone()));
             self.raise(index::NODES.to_owned());
         }
     }
@@ -62,6 +63,7 @@ impl Txn<'_> {
 
     fn delete_check(&mut self, node: &Arc<str>, id: &Arc<str>) {
         let Some(check) = self.tables.take_check(node, id) else { return };
+        self.lost.push(Lost::Check(node.clone(), id.clone()));
         match check.service_id.as_str() {
             "" => self.raise_services_on(node),
             _ => self.raise_service(&check.service_name),

@@ -19,7 +19,9 @@
 //! service's name; UUIDs are unique; the tables on the right say what those on the left do; a service
 //! has a row as long as it has an instance.
 //!
-//! Deliberately not here: sessions, which checks end; encodings; filters and order by distance.
+//! What sessions depend on and a command took away is told as [`Lost`].
+//!
+//! Deliberately not here: sessions; encodings; filters and order by distance.
 
 mod admit;
 mod deregister;
@@ -54,11 +56,30 @@ pub(super) struct Catalog {
     pub(super) indexes: IndexRows,
 }
 
+/// What a session may be bound to and was taken away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// The node of this name, in lower case.
+    Node(Arc<str>),
+    /// The check of this id on it: it is gone, or critical.
+    Check(Arc<str>, Arc<str>),
+}
+
+/// What a command did.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub result: CommandResult,
+    pub changes: Vec<Change>,
+    /// In the order in which it went.
+    pub lost: Vec<Lost>,
+}
+
 /// A command at work.
 struct Txn<'a> {
     tables: &'a mut Catalog,
     index: u64,
     touched: Touched,
+    lost: Vec<Lost>,
 }
 
 /// How node names and service names are compared.
@@ -68,16 +89,12 @@ fn folded(name: &str) -> Arc<str> {
 
 impl Catalog {
     /// Writes a node with what is on it: all of it or, with an error, nothing.
-    pub(super) fn register(&mut self, index: u64, what: &Register) -> (CommandResult, Vec<Change>) {
+    pub(super) fn register(&mut self, index: u64, what: &Register) -> Done {
         self.transact(index, |txn| txn.register(what))
     }
 
     /// Removes a node or something on it. What is not there is removed already.
-    pub(super) fn deregister(
-        &mut self,
-        index: u64,
-        what: &Deregister,
-    ) -> (CommandResult, Vec<Change>) {
+    pub(super) fn deregister(&mut self, index: u64, what: &Deregister) -> Done {
         self.transact(index, |txn| {
             txn.deregister(what);
             Ok(())
@@ -88,14 +105,19 @@ impl Catalog {
         &mut self,
         index: u64,
         work: impl FnOnce(&mut Txn<'_>) -> Result<(), String>,
-    ) -> (CommandResult, Vec<Change>) {
+    ) -> Done {
         let before = self.clone();
-        let mut txn = Txn { tables: self, index, touched: Touched::default() };
+        let mut txn = Txn { tables: self, index, touched: Touched::default(), lost: Vec::new() };
         match work(&mut txn) {
-            Ok(()) => (CommandResult::Flag(true), txn.touched.into_changes()),
+            Ok(()) => Done {
+                result: CommandResult::Flag(true),
+                changes: txn.touched.into_changes(),
+                lost: txn.lost,
+            },
             Err(text) => {
                 *self = before;
-                (CommandResult::Error(text), Vec::new())
+                let (result, changes) = (CommandResult::Error(text), Vec::new());
+                Done { result, changes, lost: Vec::new() }
             }
         }
     }

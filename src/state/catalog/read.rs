@@ -74,7 +74,10 @@ impl Catalog {
             | Query::KvKeys { .. }
             | Query::AutopilotConfiguration
             | Query::Coordinates
-            | Query::NodeCoordinates { .. } => (0, Rows::Keys(Vec::new())),
+            | Query::NodeCoordinates { .. }
+            | Query::Session { .. }
+            | Query::Sessions
+            | Query::NodeSessions { .. } => (0, Rows::Keys(Vec::new())),
         };
         Answer { index, rows }
     }

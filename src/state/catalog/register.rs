@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::{CRITICAL, HealthCheck, Node, NodeService, Register, SERF_HEALTH, Txn, folded};
+use super::{CRITICAL, HealthCheck, Lost, Node, NodeService, Register, SERF_HEALTH, Txn, folded};
 use crate::state::index;
 
 impl Txn<'_> {
@@ -160,6 +160,9 @@ impl Txn<'_> {
                 "" => self.raise_services_on(node),
                 _ => self.raise_service(&about.service_name),
             }
+        }
+        if row.status == CRITICAL {
+            self.lost.push(Lost::Check(node.clone(), row.check_id.as_str().into()));
         }
         self.tables.put_check(node, row);
         self.raise(index::CHECKS.to_owned());

@@ -7,7 +7,7 @@ use crate::agent::{ReadMeta, ReadMode, ReadOptions, Reply, Request};
 use crate::base::Duration;
 use crate::state::{Answer, Command, CommandResult, KvEntry, Query, Rows};
 
-use super::{Family, Method, catalog, coordinates, internal, operator};
+use super::{Family, Method, catalog, coordinates, internal, operator, sessions};
 use crate::wire::catalog::{self as form, nanos, write_list};
 use crate::wire::msgpack::{DecodeError, Reader, Writer};
 use crate::wire::{autopilot, command, kv};
@@ -40,6 +40,7 @@ pub(super) fn write_request(request: &Request, datacenter: &str, writer: &mut Wr
         Request::CoordinateUpdate(_) | Request::CoordinateDatacenters => {
             coordinates::write_request(request, datacenter, writer);
         }
+        Request::SessionRenew { .. } => sessions::write_request(request, datacenter, writer),
         Request::AgentSelf
         | Request::Members { .. }
         | Request::Join { .. }
@@ -94,6 +95,7 @@ pub(super) fn read_request(
         Family::Internal => internal::read_request(method, reader),
         Family::Operator => operator::read_request(method, reader),
         Family::Coordinate => coordinates::read_request(method, reader),
+        Family::Session => sessions::read_request(method, reader),
     }
 }
 
@@ -164,6 +166,7 @@ impl QueryOptions {
 /// Writes the body of an answer; only for a reply that fits its method.
 pub(super) fn write_reply(method: Method, reply: &Reply, writer: &mut Writer<'_>) {
     match reply {
+        _ if method.family() == Family::Session => sessions::write_reply(reply, writer),
         // A registration has nothing to say but that it is done.
         Reply::Written(_)
             if matches!(method, Method::CatalogRegister | Method::CatalogDeregister) =>
@@ -222,6 +225,7 @@ pub(super) fn read_reply(method: Method, reader: &mut Reader<'_>) -> Result<Repl
         (_, Family::Internal) => internal::read_reply(method, reader),
         (_, Family::Operator) => operator::read_reply(method, reader),
         (_, Family::Coordinate) => coordinates::read_reply(method, reader),
+        (_, Family::Session) => sessions::read_reply(method, reader),
     }
 }
 

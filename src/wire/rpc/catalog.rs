@@ -1,4 +1,4 @@
-//! The structs of `Catalog.*`, `Health.*` and `Coordinate.*`, which read the store.
+//! The structs of `Catalog.*`, `Health.*`, `Coordinate.*` and `Session.*`, which read the store.
 //!
 //! ```text
 //!   DCSpecificRequest       { NodeMetaFilters }           IndexedNodes, IndexedServices
@@ -6,6 +6,7 @@
 //!   ServiceSpecificRequest  { NodeMetaFilters, ServiceName, ServiceTags, TagFilter }
 //!                                                         IndexedServiceNodes, IndexedCheckServiceNodes
 //!   ChecksInStateRequest    { NodeMetaFilters, State }    IndexedHealthChecks
+//!   SessionSpecificRequest  { SessionID }                 IndexedSessions
 //!   all of them also        { AllowStale, Datacenter, MaxQueryTime, MinQueryIndex, RequireConsistent, Token }
 //!   all answers also        { ConsistencyLevel, Index, KnownLeader, LastContact }
 //! ```
@@ -21,6 +22,7 @@ use crate::state::{Answer, CheckServiceNode, NodeMeta, Query, Rows};
 use crate::wire::catalog::{self as form, nanos, write_list};
 use crate::wire::coordinate;
 use crate::wire::msgpack::{DecodeError, Reader, Writer};
+use crate::wire::session as session_form;
 
 /// What of a question stands in its struct.
 #[derive(Default)]
@@ -30,6 +32,7 @@ struct Fields<'a> {
     service: Option<&'a str>,
     tags: Option<&'a [String]>,
     state: Option<&'a str>,
+    session: Option<&'a str>,
 }
 
 fn fields(query: &Query) -> Fields<'_> {
@@ -40,7 +43,8 @@ fn fields(query: &Query) -> Fields<'_> {
         }
         Query::CatalogNode { node }
         | Query::HealthNode { node }
-        | Query::NodeCoordinates { node } => Fields { node: Some(node), ..none },
+        | Query::NodeCoordinates { node }
+        | Query::NodeSessions { node } => Fields { node: Some(node), ..none },
         Query::CatalogService { service, tags, meta }
         | Query::HealthService { service, tags, meta } => {
             Fields { service: Some(service), tags: Some(tags), meta: Some(meta), ..none }
@@ -51,11 +55,13 @@ fn fields(query: &Query) -> Fields<'_> {
         Query::HealthState { state, meta } => {
             Fields { state: Some(state), meta: Some(meta), ..none }
         }
+        Query::Session { id } => Fields { session: Some(id), ..none },
         Query::KvGet { .. }
         | Query::KvList { .. }
         | Query::KvKeys { .. }
         | Query::AutopilotConfiguration
-        | Query::Coordinates => none,
+        | Query::Coordinates
+        | Query::Sessions => none,
     }
 }
 
@@ -67,7 +73,7 @@ pub(super) fn write_query(
     writer: &mut Writer<'_>,
 ) {
     let it = fields(query);
-    let texts = [it.node, it.service, it.state].iter().flatten().count();
+    let texts = [it.node, it.service, it.state, it.session].iter().flatten().count();
     let more = texts + usize::from(it.meta.is_some()) + 2 * usize::from(it.tags.is_some());
     let options = QueryOptions::of(options);
     writer.map(6 + more);
@@ -88,6 +94,9 @@ pub(super) fn write_query(
     if let Some(tags) = it.tags {
         write_list(writer.key("ServiceTags"), tags, |tag, writer| writer.str(tag));
     }
+    if let Some(id) = it.session {
+        writer.key("SessionID").str(id);
+    }
     if let Some(state) = it.state {
         writer.key("State").str(state);
     }
@@ -104,6 +113,7 @@ pub(super) fn read_query(
 ) -> Result<(Query, ReadOptions), DecodeError> {
     let mut options = QueryOptions::default();
     let (mut node, mut service, mut state) = (String::new(), String::new(), String::new());
+    let (mut session, mut old_session) = (String::new(), String::new());
     let (mut meta, mut tags, mut old_tag) = (NodeMeta::new(), Vec::new(), String::new());
     let mut filtered = false;
     reader.map(|reader, name| {
@@ -113,6 +123,8 @@ pub(super) fn read_query(
             b"ServiceName" => service = form::text(reader)?,
             b"ServiceTag" => old_tag = form::text(reader)?,
             b"ServiceTags" => tags = form::read_list(reader, form::text)?,
+            b"Session" => old_session = form::text(reader)?,
+            b"SessionID" => session = form::text(reader)?,
             b"State" => state = form::text(reader)?,
             b"TagFilter" => filtered = reader.bool()?,
             _ => options.read(name, reader)?,
@@ -136,6 +148,10 @@ pub(super) fn read_query(
         Method::CoordinateListNodes => Query::Coordinates,
         Method::CoordinateNode => Query::NodeCoordinates { node },
         Method::OperatorAutopilotGetConfiguration => Query::AutopilotConfiguration,
+        Method::SessionGet if session.is_empty() => Query::Session { id: old_session },
+        Method::SessionGet => Query::Session { id: session },
+        Method::SessionList => Query::Sessions,
+        Method::SessionNodeSessions => Query::NodeSessions { node },
         _ => Query::CatalogNodes { meta },
     };
     Ok((query, options.finish()))
@@ -150,6 +166,7 @@ fn field(rows: &Rows) -> Option<&'static str> {
         Rows::ServiceNodes(_) => "ServiceNodes",
         Rows::Checks(_) => "HealthChecks",
         Rows::Coordinates(_) => "Coordinates",
+        Rows::Sessions(_) => "Sessions",
         Rows::Entries(_) | Rows::Keys(_) | Rows::Autopilot(_) => return None,
     })
 }
@@ -193,6 +210,7 @@ fn write_rows(rows: &Rows, writer: &mut Writer<'_>) {
         }),
         Rows::Checks(rows) => write_list(writer, rows, form::write_check),
         Rows::Coordinates(rows) => coordinate::write_batch(rows, writer),
+        Rows::Sessions(rows) => write_list(writer, rows, session_form::write_session),
         Rows::NodeServices(None) | Rows::Entries(_) | Rows::Keys(_) | Rows::Autopilot(_) => {
             writer.nil();
         }
@@ -230,6 +248,9 @@ fn empty_rows(method: Method) -> Rows {
             Rows::Checks(Vec::new())
         }
         Method::CoordinateListNodes | Method::CoordinateNode => Rows::Coordinates(Vec::new()),
+        Method::SessionGet | Method::SessionList | Method::SessionNodeSessions => {
+            Rows::Sessions(Vec::new())
+        }
         _ => Rows::Nodes(Vec::new()),
     }
 }
@@ -245,6 +266,7 @@ fn read_rows(rows: &mut Rows, reader: &mut Reader<'_>) -> Result<(), DecodeError
         Rows::CheckServiceNodes(rows) => *rows = form::read_list(reader, read_check_service_node)?,
         Rows::Checks(rows) => *rows = form::read_list(reader, form::read_check)?,
         Rows::Coordinates(rows) => *rows = coordinate::read_batch(reader)?,
+        Rows::Sessions(rows) => *rows = form::read_list(reader, session_form::read_session)?,
         Rows::Entries(_) | Rows::Keys(_) | Rows::Autopilot(_) => reader.skip()?,
     }
     Ok(())
@@ -299,6 +321,9 @@ pub(super) fn fits(method: Method, rows: &Rows) -> bool {
         Rows::Autopilot(_) => method == Method::OperatorAutopilotGetConfiguration,
         Rows::Coordinates(_) => {
             matches!(method, Method::CoordinateListNodes | Method::CoordinateNode)
+        }
+        Rows::Sessions(_) => {
+            matches!(method, Method::SessionGet | Method::SessionList | Method::SessionNodeSessions)
         }
     }
 }

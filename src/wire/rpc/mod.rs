@@ -25,6 +25,7 @@ mod coordinates;
 mod health;
 mod internal;
 mod operator;
+mod sessions;
 pub mod snapshot;
 
 use super::msgpack::{DecodeError, Fault, Reader, Writer, streamed};
@@ -32,8 +33,16 @@ use crate::agent::{Failure, PeerName, Reply, Request};
 use crate::state::{Command, CommandResult, Query};
 
 /// The services of which some methods are known.
-const SERVICES: &[&str] =
-    &["Catalog.", "Coordinate.", "Health.", "Internal.", "KVS.", "Operator.", "Status."];
+const SERVICES: &[&str] = &[
+    "Catalog.",
+    "Coordinate.",
+    "Health.",
+    "Internal.",
+    "KVS.",
+    "Operator.",
+    "Session.",
+    "Status.",
+];
 
 /// What one server may ask another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +79,11 @@ pub enum Method {
     StatusLeader,
     StatusPeers,
     StatusRaftStats,
+    SessionApply,
+    SessionGet,
+    SessionList,
+    SessionNodeSessions,
+    SessionRenew,
 }
 
 impl Method {
@@ -104,6 +118,11 @@ impl Method {
         Method::StatusLeader,
         Method::StatusPeers,
         Method::StatusRaftStats,
+        Method::SessionApply,
+        Method::SessionGet,
+        Method::SessionList,
+        Method::SessionNodeSessions,
+        Method::SessionRenew,
     ];
 
     /// The kind of structs that it takes and gives.
@@ -135,6 +154,10 @@ impl Method {
             | Method::StatusLeader
             | Method::StatusPeers
             | Method::StatusRaftStats => Family::Operator,
+            Method::SessionGet | Method::SessionList | Method::SessionNodeSessions => {
+                Family::Catalog
+            }
+            Method::SessionApply | Method::SessionRenew => Family::Session,
         }
     }
 
@@ -172,6 +195,11 @@ impl Method {
             Method::StatusLeader => "Status.Leader",
             Method::StatusPeers => "Status.Peers",
             Method::StatusRaftStats => "Status.RaftStats",
+            Method::SessionApply => "Session.Apply",
+            Method::SessionGet => "Session.Get",
+            Method::SessionList => "Session.List",
+            Method::SessionNodeSessions => "Session.NodeSessions",
+            Method::SessionRenew => "Session.Renew",
         }
     }
 
@@ -200,6 +228,7 @@ impl Method {
             Request::TransferLeadership { .. } => Some(Method::RaftTransferLeader),
             Request::EventFire { .. } => Some(Method::InternalEventFire),
             Request::Keyring(_) => Some(Method::InternalKeyringOperation),
+            Request::SessionRenew { .. } => Some(Method::SessionRenew),
             Request::AgentSelf
             | Request::Members { .. }
             | Request::Join { .. }
@@ -222,7 +251,8 @@ impl Method {
             Command::Register(_) => Some(Method::CatalogRegister),
             Command::Deregister(_) => Some(Method::CatalogDeregister),
             Command::Autopilot(_) => Some(Method::OperatorAutopilotSetConfiguration),
-            Command::Coordinates(_) => None,
+            Command::Session(_) => Some(Method::SessionApply),
+            Command::Coordinates(_) | Command::ReapTombstones { .. } => None,
         }
     }
 
@@ -242,6 +272,9 @@ impl Method {
             Query::AutopilotConfiguration => Method::OperatorAutopilotGetConfiguration,
             Query::Coordinates => Method::CoordinateListNodes,
             Query::NodeCoordinates { .. } => Method::CoordinateNode,
+            Query::Session { .. } => Method::SessionGet,
+            Query::Sessions => Method::SessionList,
+            Query::NodeSessions { .. } => Method::SessionNodeSessions,
         }
     }
 }
@@ -261,6 +294,8 @@ enum Family {
     Operator,
     /// Of where nodes are, beside the reads of the store.
     Coordinate,
+    /// Of sessions, beside the reads of the store.
+    Session,
 }
 
 /// A request from another server.
@@ -340,6 +375,9 @@ fn read_call(reader: &mut Reader<'_>) -> Result<Call, DecodeError> {
 /// Appends the answer to a request that came as `method` with `seq`.
 pub fn encode_response(seq: u64, method: &str, result: &Result<Reply, Failure>, out: &mut Vec<u8>) {
     let fitting = match (result, Method::from_name(method)) {
+        (Ok(reply), Some(method)) if method.family() == Family::Session => {
+            sessions::fits(method, reply)
+        }
         (Ok(Reply::Written(CommandResult::Flag(_))), Some(method)) => {
             method.family() == Family::Write
         }

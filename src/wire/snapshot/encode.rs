@@ -1,12 +1,13 @@
 //! Writing a snapshot, a piece at a time.
 
 use super::{
-    ALL_KEYS_ROW, AUTOPILOT, COORDINATE_BATCH_UPDATE, INDEX, KVS, REGISTER, TOMBSTONE, TREE_FLAG,
+    ALL_KEYS_ROW, AUTOPILOT, COORDINATE_BATCH_UPDATE, INDEX, KVS, REGISTER, SESSION, TOMBSTONE,
+    TREE_FLAG,
 };
 use crate::state::{Grave, KvEntry, Node, StateStore};
 use crate::wire::catalog::Registration;
 use crate::wire::msgpack::Writer;
-use crate::wire::{autopilot, coordinate, kv};
+use crate::wire::{autopilot, coordinate, kv, session};
 
 /// No piece is longer, and only the last one is shorter.
 const PIECE_BYTES: usize = 64 << 10;
@@ -23,6 +24,7 @@ enum Stage {
     Header,
     Nodes,
     Coordinates,
+    Sessions,
     Entries,
     Tombstones(Grave),
     Autopilot,
@@ -86,6 +88,16 @@ impl Encoder {
                     coordinate::write_batch(std::slice::from_ref(row), &mut Writer::new(buffer));
                 }
             }
+            Stage::Sessions => {
+                for row in store.sessions_after(from.as_deref()) {
+                    buffer.push(SESSION);
+                    session::write_session(row, &mut Writer::new(buffer));
+                    if buffer.len() >= PIECE_BYTES {
+                        *last = Some(row.id.to_lowercase());
+                        return;
+                    }
+                }
+            }
             Stage::Entries => {
                 for entry in store.entries_after(from.as_deref()) {
                     write_entry(KVS, entry, buffer);
@@ -124,7 +136,8 @@ impl Stage {
         match self {
             Stage::Header => Stage::Nodes,
             Stage::Nodes => Stage::Coordinates,
-            Stage::Coordinates => Stage::Entries,
+            Stage::Coordinates => Stage::Sessions,
+            Stage::Sessions => Stage::Entries,
             Stage::Entries => Stage::Tombstones(Grave::Key),
             Stage::Tombstones(Grave::Key) => Stage::Tombstones(Grave::Tree),
             Stage::Tombstones(Grave::Tree) => Stage::Autopilot,

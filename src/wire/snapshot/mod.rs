@@ -36,11 +36,9 @@ pub use kinds::kind_name;
 pub use reader::{Reader, SnapshotError};
 pub use scan::{Census, KindCount, RecordInfo, inspect, records};
 
-use super::command::{AUTOPILOT, COORDINATE_BATCH_UPDATE, KVS, REGISTER};
+use super::command::{AUTOPILOT, COORDINATE_BATCH_UPDATE, KVS, REGISTER, SESSION, TOMBSTONE};
 
-/// The message type of a tombstone.
-const TOMBSTONE: u8 = 5;
-/// Of a table's index.
+/// The message type of a table's index.
 const INDEX: u8 = 16;
 /// Of what is left of commands in several pieces; empty but for Consul's enterprise form.
 const CHUNKING_STATE: u8 = 29;

@@ -5,12 +5,12 @@ use std::fmt;
 use super::scan::{Record, Scan};
 use super::{
     ALL_KEYS_ROW, AUTOPILOT, CHUNKING_STATE, COORDINATE_BATCH_UPDATE, INDEX, KVS, KindCount,
-    REGISTER, TOMBSTONE, TREE_FLAG, kind_name,
+    REGISTER, SESSION, TOMBSTONE, TREE_FLAG, kind_name,
 };
 use crate::base::LogIndex;
 use crate::state::{Grave, Rebuild, RebuildError, StateStore};
 use crate::wire::msgpack::{self, DecodeError};
-use crate::wire::{autopilot, catalog, coordinate, kv};
+use crate::wire::{autopilot, catalog, coordinate, kv, session};
 
 /// Why bytes are no snapshot that can be restored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,6 +134,10 @@ impl Rows {
             AUTOPILOT => {
                 let it = autopilot::read_configuration(&mut reader).map_err(placed)?;
                 self.rebuild.autopilot(it).map_err(row)?;
+            }
+            SESSION => {
+                let it = session::read_session(&mut reader).map_err(placed)?;
+                self.rebuild.session(it).map_err(row)?;
             }
             KVS => {
                 let entry = kv::read_entry(&mut reader).map_err(placed)?;
