@@ -13,6 +13,7 @@
 //! (scripts, gRPC, aliases) have nothing behind them here.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -20,9 +21,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use bytes::Bytes;
 use hyper::Method;
 use proconsul::base::Duration;
-use proconsul::base::runtime::{Listener, Runtime};
+use proconsul::base::go_duration::parse_span;
+use proconsul::base::runtime::{ByteReader, ByteWriter, Listener, Runtime};
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::fabric::{HostId, SimRuntime, SimStream};
 use crate::scenario::service_verb::field;
@@ -145,7 +146,7 @@ async fn respond(mut stream: SimStream, passing: bool) -> io::Result<()> {
     let mut head = Vec::new();
     let mut part = [0; 1024];
     while !head.windows(4).any(|end| end == b"\r\n\r\n") && head.len() < MOST_BYTES {
-        match stream.read(&mut part).await? {
+        match poll_fn(|cx| stream.poll_read(cx, &mut part)).await? {
             0 => return Ok(()),
             read => head.extend_from_slice(&part[..read]),
         }
@@ -156,8 +157,12 @@ async fn respond(mut stream: SimStream, passing: bool) -> io::Result<()> {
         "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
     );
-    stream.write_all(answer.as_bytes()).await?;
-    stream.shutdown().await
+    let mut left = answer.as_bytes();
+    while !left.is_empty() {
+        let taken = poll_fn(|cx| stream.poll_write(cx, left)).await?;
+        left = &left[taken..];
+    }
+    poll_fn(|cx| stream.poll_shutdown(cx)).await
 }
 
 /// Reports to the agent: again and again that it passes, or once that it fails.
@@ -197,7 +202,7 @@ fn asked(id: &str, service: &Value) -> Vec<Asked> {
             asked.push(Asked::Http(port));
         } else if let Some(port) = text("tcp").and_then(port_of) {
             asked.push(Asked::Tcp(port));
-        } else if let Some(ttl) = text("ttl").and_then(|ttl| ttl.parse::<Duration>().ok()) {
+        } else if let Some(ttl) = text("ttl").and_then(parse_span) {
             asked.push(Asked::Report(own, ttl / 3));
         }
     }
