@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::runner::{Desk, Done, THREE, root};
 
 /// Every property that a run of this version judges, in the order of the language.
-const PROPERTIES: [&str; 20] = [
+const PROPERTIES: [&str; 25] = [
     "script",
     "boot",
     "determinism",
@@ -28,6 +28,11 @@ const PROPERTIES: [&str; 20] = [
     "no-stale-resurrection",
     "views-converge",
     "user-events",
+    "lock-exclusion",
+    "session-lifetime",
+    "index-monotonic",
+    "watch-complete",
+    "transactions",
 ];
 
 const FILES: [&str; 5] =

@@ -204,6 +204,11 @@ pub fn promise(property: &str) -> &'static str {
         "no-stale-resurrection" => "nobody comes back to life by old word",
         "views-converge" => "once all faults are undone, all agents list the same members",
         "user-events" => "an event that is listed was fired, with that payload, and is listed once",
+        "lock-exclusion" => "a lock has one holder at a time",
+        "session-lifetime" => "a session lives for its TTL, and not for long after",
+        "index-monotonic" => "the index of a query never goes back, and is never 0",
+        "watch-complete" => "who polls for changes misses none, and sees none that nobody made",
+        "transactions" => "transactions happen as wholes, and as if one after the other",
         _ => "as the scenario states it",
     }
 }
