@@ -34,6 +34,7 @@
 //!
 //! Deliberately not here: sockets, encoding of messages between servers, HTTP's forms.
 
+mod admitted;
 mod any;
 pub mod autopilot;
 mod begin;
@@ -42,6 +43,7 @@ mod coordinates;
 mod core;
 mod duties;
 mod event;
+mod executed;
 mod expecting;
 mod heard;
 mod hold;

@@ -2,7 +2,7 @@
 
 use crate::base::{Duration, Instant, LogIndex, RequestId};
 use crate::raft::{Refusal, Role};
-use crate::state::Query;
+use crate::state::{Query, Rows};
 
 use super::core::Agent;
 use super::event::Event;
@@ -21,6 +21,10 @@ impl Agent {
         out: &mut Vec<Output>,
     ) {
         let mut answer = self.state.query(query);
+        if let Rows::Refused(text) = answer.rows {
+            self.answer(id, Err(Failure::Refused(text)), out);
+            return;
+        }
         let block_until = self.pending.get(id).and_then(|pending| pending.block_until);
         if let Some(until) = block_until
             && answer.index <= options.min_index
@@ -30,6 +34,7 @@ impl Agent {
             return;
         }
         answer.index = answer.index.max(1);
+        self.arrange(query, &mut answer.rows);
         out.push(Output::Event(Event::Served {
             mode: options.mode,
             key: query.key().to_owned(),

@@ -170,6 +170,10 @@ impl Agent {
                 out.push(Output::member(Membership::LockRefused { key: key.clone() }));
                 Err(CommandResult::Flag(false))
             }
+            Command::PreparedQuery(change) => {
+                self.admit_prepared_query(change).map_err(CommandResult::Error)
+            }
+            Command::Txn(ops) => self.admit_txn(now, ops),
             other => other.admit(&self.config.datacenter).map_err(CommandResult::Error),
         }
     }

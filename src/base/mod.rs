@@ -9,6 +9,7 @@ pub mod invariant;
 pub mod log_tap;
 pub mod machine;
 pub mod metrics;
+pub mod network;
 pub mod prng;
 pub mod quorum;
 pub mod runtime;
@@ -19,6 +20,7 @@ pub use faults::Faults;
 pub use ids::{
     CallId, LogIndex, NodeName, PersistId, ReplyToken, RequestId, ServerAddress, ServerId, Term,
 };
+pub use network::Network;
 pub use prng::{Prng, Ratio};
 pub use seats::{Seat, Seats};
 pub use time::{Duration, Instant, WallTime};

@@ -70,6 +70,7 @@ pub(super) fn check(
         wan_join,
         raft: raft_timers(&said, mode)?,
         autopilot: autopilot::check(&said)?,
+        http: said.http.check(said.ui.unwrap_or(dev))?,
         rpc_hold_timeout: said.rpc_hold_timeout.unwrap_or(hold),
         leave_drain_time: said.leave_drain_time.unwrap_or(drain),
         session_ttl_min: session_ttl_min(&said),
@@ -78,6 +79,10 @@ pub(super) fn check(
         skip_leave_on_interrupt: said.skip_leave_on_interrupt.unwrap_or(server && !is_legacy),
         rejoin_after_leave: said.rejoin_after_leave.unwrap_or(false),
         kv_max_value_size: said.kv_max_value_size.unwrap_or(512 * 1024),
+        txn_max_req_len: said
+            .txn_max_req_len
+            .unwrap_or(512 * 1024)
+            .max(said.kv_max_value_size.unwrap_or(0)),
         default_query_time,
         max_query_time: said.max_query_time.unwrap_or(Duration::from_secs(600)),
         warnings,

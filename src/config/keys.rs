@@ -2,8 +2,16 @@
 //! built yet, and what a misspelt one may have meant.
 
 /// Objects whose members are listed in [`SUPPORTED`] as `object.member`.
-pub(super) const OBJECTS: &[&str] =
-    &["autopilot", "gossip_lan", "gossip_wan", "limits", "performance", "ports", "ui_config"];
+pub(super) const OBJECTS: &[&str] = &[
+    "autopilot",
+    "gossip_lan",
+    "gossip_wan",
+    "http_config",
+    "limits",
+    "performance",
+    "ports",
+    "ui_config",
+];
 
 /// Keys that have a meaning here. Those of ports that nothing listens on yet are kept for the banner.
 pub(super) const SUPPORTED: &[&str] = &[
@@ -26,6 +34,7 @@ pub(super) const SUPPORTED: &[&str] = &[
     "disable_host_node_id",
     "disable_keyring_file",
     "disable_update_check",
+    "discovery_max_stale",
     "encrypt",
     "encrypt_verify_incoming",
     "encrypt_verify_outgoing",
@@ -43,8 +52,13 @@ pub(super) const SUPPORTED: &[&str] = &[
     "gossip_wan.probe_timeout",
     "gossip_wan.retransmit_mult",
     "gossip_wan.suspicion_mult",
+    "http_config",
+    "http_config.allow_write_http_from",
+    "http_config.block_endpoints",
+    "http_config.response_headers",
     "leave_on_terminate",
     "limits",
+    "limits.http_max_conns_per_client",
     "limits.kv_max_value_size",
     "limits.txn_max_req_len",
     "log_level",
@@ -89,6 +103,7 @@ pub(super) const SUPPORTED: &[&str] = &[
     "skip_leave_on_interrupt",
     "start_join",
     "start_join_wan",
+    "translate_wan_addrs",
     "ui",
     "ui_config",
     "ui_config.enabled",
@@ -131,7 +146,6 @@ pub(super) const NOT_YET: &[&str] = &[
     "disable_http_unprintable_char_filter",
     "disable_remote_exec",
     "discard_check_output",
-    "discovery_max_stale",
     "dns_config",
     "domain",
     "enable_debug",
@@ -139,10 +153,10 @@ pub(super) const NOT_YET: &[&str] = &[
     "enable_script_checks",
     "enable_syslog",
     "http_api_response_headers",
-    "http_config",
+    "http_config.max_header_bytes",
+    "http_config.use_cache",
     "key_file",
     "license_path",
-    "limits.http_max_conns_per_client",
     "limits.https_handshake_timeout",
     "limits.request_limits",
     "limits.rpc_client_timeout",
@@ -174,7 +188,6 @@ pub(super) const NOT_YET: &[&str] = &[
     "syslog_facility",
     "telemetry",
     "tls",
-    "translate_wan_addrs",
     "ui_config.content_path",
     "ui_config.dir",
     "ui_content_path",

@@ -16,6 +16,7 @@ mod checked;
 mod error;
 pub mod flags;
 mod gossip;
+mod http;
 mod keys;
 mod located_json;
 mod mode;
@@ -37,6 +38,7 @@ pub use agent_flags::AGENT_FLAGS;
 pub use autopilot::Autopilot;
 pub use error::ConfigError;
 pub use gossip::{Gossip, GossipTiming, Pool};
+pub use http::Http;
 pub use peers::resolve;
 
 /// An agent's configuration: complete, consistent, and fixed for a process life.
@@ -79,6 +81,8 @@ pub struct AgentConfig {
     pub gossip: Gossip,
     /// What a new cluster's autopilot begins with.
     pub autopilot: Autopilot,
+    /// What the HTTP API may do.
+    pub http: Http,
     /// Raft's timers, already multiplied.
     pub raft: RaftTimers,
     /// How long a request is held while there is no leader.
@@ -97,6 +101,8 @@ pub struct AgentConfig {
     pub rejoin_after_leave: bool,
     /// `limits.kv_max_value_size`, bytes.
     pub kv_max_value_size: u64,
+    /// `limits.txn_max_req_len`, bytes; at least `kv_max_value_size`.
+    pub txn_max_req_len: u64,
     /// Wait of a blocking query that names none.
     pub default_query_time: Duration,
     /// Longest wait of a blocking query.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::base::{Duration, go_duration};
 use crate::config::error::ConfigError;
 use crate::config::gossip::SaidTiming;
+use crate::config::http::SaidHttp;
 use crate::config::keys::{OBJECTS, refusal};
 use crate::config::located_json::{Located, Member, Value};
 
@@ -20,6 +21,7 @@ macro_rules! settings {
             pub(super) node_meta: BTreeMap<String, String>,
             pub(super) gossip_lan: SaidTiming,
             pub(super) gossip_wan: SaidTiming,
+            pub(super) http: SaidHttp,
         }
 
         impl Settings {
@@ -32,6 +34,7 @@ macro_rules! settings {
                 self.node_meta.extend(later.node_meta);
                 self.gossip_lan.merge(later.gossip_lan);
                 self.gossip_wan.merge(later.gossip_wan);
+                self.http.merge(later.http);
             }
 
             /// Takes the lists of another source, to stand behind these.
@@ -65,6 +68,7 @@ settings! {
     encrypt_verify_incoming: bool,
     encrypt_verify_outgoing: bool,
     kv_max_value_size: u64,
+    txn_max_req_len: u64,
     leave_drain_time: Duration,
     leave_on_terminate: bool,
     log_level: String,
@@ -148,6 +152,7 @@ impl Settings {
             "encrypt_verify_outgoing" => self.encrypt_verify_outgoing = Some(given.bool()?),
             "leave_on_terminate" => self.leave_on_terminate = Some(given.bool()?),
             "limits.kv_max_value_size" => self.kv_max_value_size = Some(given.unsigned()?),
+            "limits.txn_max_req_len" => self.txn_max_req_len = Some(given.unsigned()?),
             "log_level" => self.log_level = Some(given.text()?),
             "max_query_time" => self.max_query_time = Some(given.span()?),
             "node_id" => self.node_id = Some(given.text()?),
@@ -177,10 +182,8 @@ impl Settings {
             "start_join" => self.start_join = given.texts()?,
             "start_join_wan" => self.start_join_wan = given.texts()?,
             "ui" | "ui_config.enabled" => self.ui = Some(given.bool()?),
-            // Nothing depends on these: no update check is ever made, and there are no transactions
-            // and no gRPC whose limits they could be.
+            // Nothing depends on these: no update check is ever made, and there is no gRPC.
             "disable_update_check" => drop(given.bool()?),
-            "limits.txn_max_req_len" => drop(given.unsigned()?),
             "ports.grpc_tls" => drop(given.integer()?),
             other => self.set_inner(other, &given)?,
         }
@@ -194,6 +197,9 @@ impl Settings {
         }
         if let Some(key) = key.strip_prefix("gossip_wan.") {
             return set_timing(&mut self.gossip_wan, key, given);
+        }
+        if self.http.set(key, given)? {
+            return Ok(());
         }
         match key {
             "autopilot.cleanup_dead_servers" => {
@@ -239,7 +245,7 @@ fn set_timing(timing: &mut SaidTiming, key: &str, given: &Given<'_>) -> Result<(
 }
 
 /// A value in a file, with the key that it is for.
-struct Given<'a> {
+pub(super) struct Given<'a> {
     key: &'a str,
     at: &'a Located,
 }
@@ -257,7 +263,7 @@ impl<'a> Given<'a> {
         }
     }
 
-    fn bool(&self) -> Result<bool, ConfigError> {
+    pub(super) fn bool(&self) -> Result<bool, ConfigError> {
         match self.at.value {
             Value::Bool(value) => Ok(value),
             _ => Err(self.wrong("a boolean")),
@@ -271,7 +277,7 @@ impl<'a> Given<'a> {
         }
     }
 
-    fn texts(&self) -> Result<Vec<String>, ConfigError> {
+    pub(super) fn texts(&self) -> Result<Vec<String>, ConfigError> {
         match &self.at.value {
             Value::Text(text) => Ok(vec![text.clone()]),
             Value::List(items) => {
@@ -281,7 +287,7 @@ impl<'a> Given<'a> {
         }
     }
 
-    fn pairs(&self) -> Result<BTreeMap<String, String>, ConfigError> {
+    pub(super) fn pairs(&self) -> Result<BTreeMap<String, String>, ConfigError> {
         let pair = |member: &Member| {
             let value = Given { key: self.key, at: &member.value }.text()?;
             Ok((member.key.clone(), value))
@@ -296,11 +302,11 @@ impl<'a> Given<'a> {
         }
     }
 
-    fn unsigned(&self) -> Result<u64, ConfigError> {
+    pub(super) fn unsigned(&self) -> Result<u64, ConfigError> {
         u64::try_from(self.integer()?).map_err(|_| self.wrong("a number of at least zero"))
     }
 
-    fn span(&self) -> Result<Duration, ConfigError> {
+    pub(super) fn span(&self) -> Result<Duration, ConfigError> {
         let text = self.text().map_err(|_| self.wrong("a duration such as \"10s\""))?;
         go_duration::parse_span(&text).ok_or_else(|| {
             let text = format!("{}: invalid duration {text:?}, write e.g. \"10s\"", self.key);

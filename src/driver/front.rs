@@ -10,7 +10,7 @@ use crate::base::runtime::Runtime;
 use crate::base::{Duration, Instant, Prng, WallTime};
 use crate::config;
 use crate::gossip::JoinReport;
-use crate::http::{self, Identity};
+use crate::http::{self, Identity, Policy};
 
 use super::joining;
 use super::mailbox::Handle;
@@ -101,7 +101,16 @@ fn identity(config: &config::AgentConfig) -> Identity {
         bootstrap: config.bootstrap,
         coordinates: config.gossip.coordinates,
         kv_max_value_size: config.kv_max_value_size,
+        txn_max_req_len: config.txn_max_req_len,
         default_query_time: config.default_query_time,
         max_query_time: config.max_query_time,
+        discovery_max_stale: config.http.discovery_max_stale,
+        translate_wan_addrs: config.http.translate_wan_addrs,
+        ui: config.http.ui,
+        policy: Policy {
+            response_headers: config.http.response_headers.clone(),
+            block_endpoints: config.http.block_endpoints.clone(),
+            allow_write_from: config.http.allow_write_from.clone(),
+        },
     }
 }

@@ -195,8 +195,8 @@ async fn start<R: Runtime>(
     for (ip, port) in config.client_addrs.iter().zip(std::iter::repeat(config.ports.http)) {
         if let Some(port) = port {
             let port = runtime.listen(SocketAddr::new(*ip, port)).await.map_err(named_port)?;
-            runtime
-                .spawn("http port", http::serve_all(runtime.clone(), port, http::router(&front)));
+            let (router, limit) = (http::router(&front), config.http.max_conns_per_client);
+            runtime.spawn("http port", http::serve_all(runtime.clone(), port, router, limit));
         }
     }
     let peers =

@@ -150,6 +150,18 @@ impl Object {
         self.get(name).map(|value| Object::of_value(value.clone(), of)).transpose()
     }
 
+    /// Lists of texts by names; none when absent.
+    pub(super) fn text_lists(&self, name: &str) -> Result<BTreeMap<String, Vec<String>>, String> {
+        let list = |value: &Value| -> Option<Vec<String>> {
+            value.as_array()?.iter().map(|it| it.as_str().map(str::to_owned)).collect()
+        };
+        let read = |value: &Value| {
+            let fields = value.as_object()?.iter();
+            fields.map(|(name, value)| Some((name.clone(), list(value)?))).collect()
+        };
+        self.value(name, "map[string][]string", read)
+    }
+
     /// Whether a field is there, be it null.
     pub(super) fn is_there(&self, name: &str) -> bool {
         self.fields.keys().any(|given| given.eq_ignore_ascii_case(name))

@@ -2,6 +2,7 @@
 //! clean), the query string, OPTIONS and the method table (spec api 1.2, 1.3, 1.5, 1.6).
 
 use std::future::Future;
+use std::net::IpAddr;
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
@@ -17,11 +18,14 @@ use crate::base::metrics::Labels;
 use crate::http::escape::{cleaned, escape_path, is_printable, unescape_text};
 use crate::http::options::Options;
 use crate::http::params::Params;
+use crate::http::policy::ClientAddress;
 use crate::http::reply::{self, Refusal};
 use crate::http::{Backend, Identity, json};
 
 const X_CONSUL_DEFAULT_ACL_POLICY: HeaderName =
     HeaderName::from_static("x-consul-default-acl-policy");
+const X_CONSUL_TRANSLATE_ADDRESSES: HeaderName =
+    HeaderName::from_static("x-consul-translate-addresses");
 
 /// An admitted request.
 pub(super) struct Call<B> {
@@ -32,6 +36,8 @@ pub(super) struct Call<B> {
     pub(super) params: Params,
     pub(super) headers: HeaderMap,
     pub(super) body: Body,
+    /// Who sent it, when that is known.
+    pub(super) client: Option<IpAddr>,
 }
 
 impl<B: Backend> Call<B> {
@@ -75,6 +81,9 @@ where
             let headers = response.headers_mut();
             headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
             headers.insert(X_CONSUL_DEFAULT_ACL_POLICY, HeaderValue::from_static("allow"));
+            if backend.identity().translate_wan_addrs {
+                headers.insert(X_CONSUL_TRANSLATE_ADDRESSES, HeaderValue::from_static("true"));
+            }
             response
         }
     })
@@ -96,6 +105,11 @@ where
     let Some(params) = Params::parse(parts.uri.query().unwrap_or_default()) else {
         return reply::empty(StatusCode::INTERNAL_SERVER_ERROR);
     };
+    let policy = &backend.identity().policy;
+    if policy.blocks(&path) {
+        let text = "Endpoint is blocked by agent configuration";
+        return reply::text(StatusCode::FORBIDDEN, text);
+    }
     if parts.method == Method::OPTIONS {
         return allowing(methods, reply::empty(StatusCode::OK));
     }
@@ -103,7 +117,13 @@ where
         let text = format!("method {} not allowed", parts.method);
         return allowing(methods, reply::text(StatusCode::METHOD_NOT_ALLOWED, text));
     }
-    let call = Call { backend, method: parts.method, path, params, headers: parts.headers, body };
+    let client: Option<ClientAddress> = parts.extensions.get().copied();
+    if !policy.permits(&parts.method, client) {
+        return reply::text(StatusCode::FORBIDDEN, "Access is restricted");
+    }
+    let client = client.map(|it| it.0);
+    let (method, headers) = (parts.method, parts.headers);
+    let call = Call { backend, method, path, params, headers, body, client };
     handler(call).await.unwrap_or_else(Refusal::into_response)
 }
 

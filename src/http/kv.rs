@@ -160,7 +160,7 @@ pub(super) fn go_quote(text: &str) -> String {
 /// An entry as clients know it; an empty value is null.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct EntryJson<'a> {
+pub(super) struct EntryJson<'a> {
     lock_index: u64,
     key: &'a str,
     flags: u64,

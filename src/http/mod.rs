@@ -13,15 +13,21 @@
 //!
 //! Deliberately not here yet: TLS, gzip, HTTP/2, and the endpoints of catalog and health.
 
+mod acl;
 mod agent_self;
+mod answer_cache;
 mod autopilot;
 mod body;
+mod catalog;
 pub mod client;
 mod coordinates;
 mod decode;
+mod discovery;
 mod endpoint;
 pub(crate) mod escape;
 mod event;
+pub mod filter;
+mod health;
 mod host;
 mod json;
 mod keyring;
@@ -31,17 +37,25 @@ mod metrics;
 mod monitor;
 mod operator;
 mod options;
+mod page;
 mod params;
+mod policy;
+mod prepared_queries;
 mod reply;
 mod serve;
 mod sessions;
 mod snapshot;
 mod status;
 mod stream;
+mod txn;
+mod ui;
+mod views;
 
-use std::future::Future;
+use std::future::{Future, ready};
 
 use axum::Router;
+use axum::middleware::map_response;
+use axum::response::Response;
 use axum::routing::any;
 
 use crate::agent::{Failure, Reply, Request};
@@ -52,6 +66,7 @@ use crate::base::{Duration, Instant, WallTime};
 use crate::gossip::JoinReport;
 use crate::raft::Profile;
 
+pub use policy::Policy;
 pub use serve::{MAX_CONNECTIONS_PER_CLIENT, serve, serve_all};
 
 /// What answers the API's questions: the agent's handle.
@@ -106,10 +121,21 @@ pub struct Identity {
     pub coordinates: bool,
     /// `limits.kv_max_value_size`, bytes.
     pub kv_max_value_size: u64,
+    /// `limits.txn_max_req_len`, bytes.
+    pub txn_max_req_len: u64,
     /// `default_query_time`: how long a blocking query waits that does not say.
     pub default_query_time: Duration,
     /// `max_query_time`: the longest wait, before jitter.
     pub max_query_time: Duration,
+    /// `discovery_max_stale`: reads of catalog and health that may be this old go to any server; zero:
+    /// they go to the leader.
+    pub discovery_max_stale: Duration,
+    /// `translate_wan_addrs`.
+    pub translate_wan_addrs: bool,
+    /// `ui_config.enabled`.
+    pub ui: bool,
+    /// Who may do what.
+    pub policy: Policy,
 }
 
 impl Identity {
@@ -127,8 +153,13 @@ impl Identity {
             bootstrap: false,
             coordinates: true,
             kv_max_value_size: 512 * 1024,
+            txn_max_req_len: 512 * 1024,
             default_query_time: Duration::from_secs(300),
             max_query_time: Duration::from_secs(600),
+            discovery_max_stale: Duration::ZERO,
+            translate_wan_addrs: false,
+            ui: false,
+            policy: Policy::default(),
         }
     }
 }
@@ -138,8 +169,8 @@ pub fn router<B: Backend>(backend: &B) -> Router {
     const KV: &[&str] = &["GET", "PUT", "DELETE"];
     const READ: &[&str] = &["GET"];
     const WRITE: &[&str] = &["PUT"];
+    let policy = backend.identity().policy.clone();
     Router::new()
-        .route("/", any(endpoint::root))
         .route("/v1/kv", any(endpoint::add_slash))
         .route("/v1/kv/", endpoint::route(backend, KV, kv::handle))
         .route("/v1/kv/{*key}", endpoint::route(backend, KV, kv::handle))
@@ -181,6 +212,15 @@ pub fn router<B: Backend>(backend: &B) -> Router {
         .route("/v1/agent/force-leave/{*node}", {
             endpoint::route(backend, WRITE, members::force_leave)
         })
+        .merge(discovery::routes(backend))
+        .merge(acl::routes(backend))
+        .merge(page::routes(backend))
         .merge(sessions::routes(backend))
+        .merge(prepared_queries::routes(backend))
+        .merge(txn::routes(backend))
         .fallback(endpoint::unknown)
+        .layer(map_response(move |mut response: Response| {
+            policy.add_headers(&mut response);
+            ready(response)
+        }))
 }

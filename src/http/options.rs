@@ -20,6 +20,19 @@ pub(super) struct Options {
     max_stale: Option<Duration>,
     min_index: u64,
     wait: Duration,
+    /// What may be kept of it; only for those who ask with `?cached`.
+    cache_control: Option<CacheControl>,
+}
+
+/// What a request says of answers that were kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct CacheControl {
+    /// One that was fetched longer ago does not count; none: any does.
+    pub(super) max_age: Option<Duration>,
+    /// But it does when nothing better can be had, up to this age.
+    pub(super) stale_if_error: Duration,
+    /// None counts.
+    pub(super) must_revalidate: bool,
 }
 
 impl Options {
@@ -30,10 +43,21 @@ impl Options {
     ) -> Result<Self, Refusal> {
         refuse_enterprise(params, headers)?;
         let (mode, max_stale) = parse_consistency(params)?;
-        check_cache_control(headers)?;
+        let cache_control = parse_cache_control(headers)?;
         let (min_index, wait) = parse_wait(params, identity)?;
         let datacenter = datacenter(params, identity);
-        Ok(Self { datacenter, mode, max_stale, min_index, wait })
+        let cache_control = params.has("cached").then_some(cache_control);
+        Ok(Self { datacenter, mode, max_stale, min_index, wait, cache_control })
+    }
+
+    /// The same, as reads of catalog and health take it: `discovery_max_stale` lets any server answer
+    /// those who do not say who is to.
+    pub(super) fn of_discovery(self, params: &Params, identity: &Identity) -> Self {
+        let limit = identity.discovery_max_stale;
+        if limit.is_zero() || self.mode != ReadMode::Default || params.has("leader") {
+            return self;
+        }
+        Self { mode: ReadMode::Stale, max_stale: Some(limit), ..self }
     }
 
     /// For an endpoint that takes a datacenter and knows nothing of consistency or waiting.
@@ -44,7 +68,28 @@ impl Options {
             max_stale: None,
             min_index: 0,
             wait: Duration::ZERO,
+            cache_control: None,
         }
+    }
+
+    /// The same, for a datacenter that the body names; an empty name says nothing.
+    pub(super) fn in_datacenter(self, name: &str) -> Self {
+        if name.is_empty() { self } else { Self { datacenter: name.to_owned(), ..self } }
+    }
+
+    /// The datacenter that is asked.
+    pub(super) fn asked(&self) -> &str {
+        &self.datacenter
+    }
+
+    /// What may be kept; none: nothing.
+    pub(super) fn cache_control(&self) -> Option<CacheControl> {
+        self.cache_control
+    }
+
+    /// The same, from whichever server answers.
+    pub(super) fn from_any_server(self) -> Self {
+        Self { mode: ReadMode::Stale, max_stale: None, ..self }
     }
 
     /// The mode that was asked for.
@@ -75,6 +120,15 @@ impl Options {
         backend: &B,
         query: Query,
     ) -> Result<(Answer, ReadMeta), Refusal> {
+        self.read_in_mode(backend, query).await.map(|(answer, meta, _)| (answer, meta))
+    }
+
+    /// Likewise; also the mode in which the answer was given.
+    pub(super) async fn read_in_mode<B: Backend>(
+        &self,
+        backend: &B,
+        query: Query,
+    ) -> Result<(Answer, ReadMeta, ReadMode), Refusal> {
         let jitter = match self.min_index {
             0 => Duration::ZERO,
             _ => backend.jitter(self.wait / 16),
@@ -84,10 +138,11 @@ impl Options {
         let first = Request::Read { query: query.clone(), options: options.clone() };
         let (answer, meta) = expect_read(self.ask(backend, first).await?)?;
         if self.max_stale.is_none_or(|limit| meta.last_contact <= limit) {
-            return Ok((answer, meta));
+            return Ok((answer, meta, self.mode));
         }
         options.mode = ReadMode::Default;
-        expect_read(self.ask(backend, Request::Read { query, options }).await?)
+        let again = self.ask(backend, Request::Read { query, options }).await?;
+        expect_read(again).map(|(answer, meta)| (answer, meta, ReadMode::Default))
     }
 }
 
@@ -153,19 +208,26 @@ fn parse_consistency(params: &Params) -> Result<(ReadMode, Option<Duration>), Re
     }
 }
 
-/// The values are for the agent's cache, which KV does not use; their form is checked all the same.
-fn check_cache_control(headers: &HeaderMap) -> Result<(), Refusal> {
+/// Checked of every request, although few endpoints keep answers.
+fn parse_cache_control(headers: &HeaderMap) -> Result<CacheControl, Refusal> {
+    let mut control = CacheControl::default();
     let Some(value) = headers.get(CACHE_CONTROL).and_then(|value| value.to_str().ok()) else {
-        return Ok(());
+        return Ok(control);
     };
     for part in value.split(',') {
         let (name, number) = part.trim().split_once('=').unwrap_or((part.trim(), ""));
-        let timed = ["max-age", "stale-if-error"].iter().any(|it| name.eq_ignore_ascii_case(it));
-        if timed && number.parse::<u32>().is_err() {
-            return Err(Refusal::bad_request("Invalid Cache-Control header."));
+        let seconds = || {
+            let parsed = number.parse::<u32>().map(|it| Duration::from_secs(it.into()));
+            parsed.map_err(|_| Refusal::bad_request("Invalid Cache-Control header."))
+        };
+        match name.to_ascii_lowercase().as_str() {
+            "max-age" => control.max_age = Some(seconds()?),
+            "stale-if-error" => control.stale_if_error = seconds()?,
+            "must-revalidate" => control.must_revalidate = true,
+            _ => {}
         }
     }
-    Ok(())
+    Ok(control)
 }
 
 fn parse_wait(params: &Params, identity: &Identity) -> Result<(u64, Duration), Refusal> {

@@ -28,6 +28,11 @@ impl Params {
         self.0.iter().find(|(given, _)| given == name).map_or("", |(_, value)| value)
     }
 
+    /// All values of a name, in the order given.
+    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(given, _)| given == name).map(|(_, value)| value.as_str())
+    }
+
     /// All of it again, sorted by name (Go's `Values.Encode`).
     pub(super) fn encode(&self) -> String {
         let mut sorted: Vec<&(String, String)> = self.0.iter().collect();

@@ -6,23 +6,29 @@ use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{StatusCode, header};
 
-use crate::agent::{Failure, ReadMeta};
+use crate::agent::{Failure, ReadMeta, ReadMode};
+use crate::base::Duration;
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const X_CONSUL_INDEX: HeaderName = HeaderName::from_static("x-consul-index");
 const X_CONSUL_KNOWN_LEADER: HeaderName = HeaderName::from_static("x-consul-knownleader");
 const X_CONSUL_LAST_CONTACT: HeaderName = HeaderName::from_static("x-consul-lastcontact");
+const X_CONSUL_EFFECTIVE_CONSISTENCY: HeaderName =
+    HeaderName::from_static("x-consul-effective-consistency");
+const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 
 /// A refusal: a status and Consul's text.
 #[derive(Debug)]
 pub(super) struct Refusal {
     status: StatusCode,
     text: String,
+    /// It comes with the headers of a read that found nothing.
+    of_read: bool,
 }
 
 impl Refusal {
     pub(super) fn new(status: StatusCode, text: impl Into<String>) -> Self {
-        Self { status, text: text.into() }
+        Self { status, text: text.into(), of_read: false }
     }
 
     pub(super) fn bad_request(text: impl Into<String>) -> Self {
@@ -34,8 +40,34 @@ impl Refusal {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, text)
     }
 
+    /// The same, with the headers that most reads have even when they fail.
+    pub(super) fn of_read(self) -> Self {
+        Self { of_read: true, ..self }
+    }
+
+    /// Whether its text holds this.
+    pub(super) fn says(&self, what: &str) -> bool {
+        self.text.contains(what)
+    }
+
+    /// Its text alone.
+    pub(super) fn into_text(self) -> String {
+        self.text
+    }
+
+    /// And without them again.
+    pub(super) fn not_of_read(self) -> Self {
+        Self { of_read: false, ..self }
+    }
+
     pub(super) fn into_response(self) -> Response {
-        text(self.status, self.text)
+        let mut response = text(self.status, self.text);
+        if self.of_read {
+            let last_contact = Duration::ZERO;
+            let nothing = ReadMeta { index: 1, known_leader: false, last_contact };
+            set_read_meta(response.headers_mut(), &nothing);
+        }
+        response
     }
 }
 
@@ -55,6 +87,12 @@ pub(super) fn empty(status: StatusCode) -> Response {
 /// A plain text; nothing is added to it.
 pub(super) fn text(status: StatusCode, text: impl Into<Bytes>) -> Response {
     with_body(status, TEXT, text.into())
+}
+
+/// A page.
+pub(super) fn html(text: &'static str) -> Response {
+    let html = HeaderValue::from_static("text/html; charset=utf-8");
+    with_body(StatusCode::OK, html, Bytes::from_static(text.as_bytes()))
 }
 
 /// A JSON text.
@@ -81,11 +119,40 @@ fn with_body(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Resp
 /// The headers of a read (spec api 1.6). The index is never 0: a client would take it for "do not
 /// block" and spin.
 pub(super) fn set_read_meta(headers: &mut HeaderMap, meta: &ReadMeta) {
+    set_index(headers, meta.index);
+    set_reader(headers, meta);
+}
+
+/// Of them those that are about the server that answered.
+pub(super) fn set_reader(headers: &mut HeaderMap, meta: &ReadMeta) {
     let last_contact_ms = u64::try_from(meta.last_contact.as_millis()).unwrap_or(u64::MAX);
     let known = if meta.known_leader { "true" } else { "false" };
-    set_index(headers, meta.index);
     headers.insert(X_CONSUL_KNOWN_LEADER, HeaderValue::from_static(known));
     headers.insert(X_CONSUL_LAST_CONTACT, HeaderValue::from(last_contact_ms));
+}
+
+/// How fresh the answer had to be: the headers of catalog and health.
+pub(super) fn set_consistency(headers: &mut HeaderMap, mode: ReadMode) {
+    let word = HeaderValue::from_static(consistency(mode));
+    headers.insert(X_CONSUL_EFFECTIVE_CONSISTENCY, word);
+}
+
+/// Consul's word for how fresh an answer had to be.
+pub(super) fn consistency(mode: ReadMode) -> &'static str {
+    match mode {
+        ReadMode::Default => "leader",
+        ReadMode::Consistent => "consistent",
+        ReadMode::Stale => "stale",
+    }
+}
+
+/// The answer came through the agent's cache; `age`: of a hit, since it was fetched.
+pub(super) fn set_cached(headers: &mut HeaderMap, age: Option<Duration>) {
+    let word = if age.is_some() { "HIT" } else { "MISS" };
+    headers.insert(X_CACHE, HeaderValue::from_static(word));
+    if let Some(age) = age {
+        headers.insert(header::AGE, HeaderValue::from(age.as_secs()));
+    }
 }
 
 /// The index of an answer that says nothing else of itself; never 0.

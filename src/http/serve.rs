@@ -28,6 +28,7 @@ use tower_service::Service;
 
 use crate::base::runtime::{ByteStream, Listener, Runtime, Timer, shutdown, write_all};
 use crate::base::{Duration, Seats};
+use crate::http::policy::ClientAddress;
 use crate::http::reply;
 use crate::http::stream::{HyperStream, Traffic};
 
@@ -41,9 +42,16 @@ const TOO_MANY: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/p
     Connection: close\r\n\r\nYour IP is issuing too many concurrent connections, \
     please rate limit your calls\n";
 
-/// Accepts connections until the task is stopped, each served in a task of its own.
-pub async fn serve_all<R: Runtime>(runtime: R, mut listener: R::Listener, router: Router) {
-    let seats = Seats::new(MAX_CONNECTIONS_PER_CLIENT);
+/// Accepts connections until the task is stopped, each served in a task of its own: so many of one
+/// address at a time, 0 for any number.
+pub async fn serve_all<R: Runtime>(
+    runtime: R,
+    mut listener: R::Listener,
+    router: Router,
+    max_conns_per_client: usize,
+) {
+    // Zero is no limit.
+    let seats = Seats::new(max_conns_per_client.checked_sub(1).map_or(usize::MAX, |it| it + 1));
     loop {
         let mut stream = match listener.accept().await {
             Ok(stream) => stream,
@@ -73,10 +81,12 @@ pub async fn serve_all<R: Runtime>(runtime: R, mut listener: R::Listener, router
 /// Serves one connection to its end. Errors end it: there is nobody to tell but the client, and
 /// hyper has told it.
 pub async fn serve<R: Runtime, S: ByteStream>(runtime: &R, stream: S, router: Router) {
+    let client = ClientAddress(stream.peer_addr().ip());
     let io = HyperStream::new(stream);
     let head = Arc::new(Head { traffic: io.traffic(), busy: AtomicBool::new(false) });
     let dates = Arc::new(Mutex::new(DateHeader::default()));
-    let service = service_fn(|request: Request<Incoming>| {
+    let service = service_fn(|mut request: Request<Incoming>| {
+        request.extensions_mut().insert(client);
         let (runtime, router) = (runtime.clone(), router.clone());
         let (head, dates) = (head.clone(), dates.clone());
         async move {

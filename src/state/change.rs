@@ -2,7 +2,7 @@
 
 use crate::base::Duration;
 use crate::state::index::{
-    self, AUTOPILOT, CHECKS, COORDINATES, EXTINCTION, NODES, SERVICES, SESSIONS,
+    self, AUTOPILOT, CHECKS, COORDINATES, EXTINCTION, NODES, PREPARED_QUERIES, SERVICES, SESSIONS,
 };
 use crate::state::types::Query;
 
@@ -71,9 +71,18 @@ impl Query {
             Query::HealthChecks { meta, .. } | Query::HealthState { meta, .. } => {
                 row == CHECKS || row == NODES && !meta.is_empty()
             }
+            Query::NodeDump | Query::NodeInfo { .. } | Query::ServiceDump => {
+                row == NODES || row == SERVICES || row == CHECKS
+            }
             Query::AutopilotConfiguration => row == AUTOPILOT,
             Query::Coordinates | Query::NodeCoordinates { .. } => row == COORDINATES,
             Query::Sessions | Query::NodeSessions { .. } => row == SESSIONS,
+            Query::PreparedQueries | Query::PreparedQuery { .. } => row == PREPARED_QUERIES,
+            // They never block.
+            Query::ExplainQuery(_)
+            | Query::ExecuteQuery(_)
+            | Query::ExecuteQueryRemote { .. }
+            | Query::Txn { .. } => false,
         }
     }
 }

@@ -2,7 +2,7 @@
 //! (spec cluster 10.2).
 //!
 //! ```text
-//!   nodes  services  checks  coordinates  sessions     one row a table
+//!   nodes  services  checks  coordinates  sessions  prepared-queries     one row a table
 //!   service.NAME                             one a service that has an instance
 //!   service_kind.KIND                        one a kind, "typical" for plain services
 //!   service_last_extinction                  when a service last lost its last instance
@@ -31,6 +31,8 @@ pub(super) const COORDINATES: &str = "coordinates";
 pub(super) const AUTOPILOT: &str = "autopilot-config";
 /// Of sessions.
 pub(super) const SESSIONS: &str = "sessions";
+/// Of prepared queries.
+pub(super) const PREPARED_QUERIES: &str = "prepared-queries";
 /// When the last instance of any service went.
 pub(super) const EXTINCTION: &str = "service_last_extinction";
 
@@ -46,8 +48,10 @@ pub(super) fn of_kind(kind: &str) -> String {
 
 /// Whether a row of this name belongs to this store.
 pub(super) fn is_known(name: &str) -> bool {
-    matches!(name, NODES | SERVICES | CHECKS | COORDINATES | SESSIONS | EXTINCTION)
-        || name.starts_with("service.")
+    matches!(
+        name,
+        NODES | SERVICES | CHECKS | COORDINATES | SESSIONS | PREPARED_QUERIES | EXTINCTION
+    ) || name.starts_with("service.")
         || name.starts_with("service_kind.")
 }
 

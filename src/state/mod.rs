@@ -22,18 +22,22 @@ mod coordinate;
 mod graveyard;
 mod index;
 mod kv;
+mod prepared_query;
 mod rows;
 mod session;
 mod store;
+mod txn;
 pub mod types;
 
 pub use autopilot::{AutopilotCommand, AutopilotConfiguration};
 pub use catalog::*;
 pub use change::Change;
 pub use coordinate::{FloatBits, NodeCoordinate};
+pub use prepared_query::*;
 pub use rows::{Grave, Rebuild, RebuildError};
 pub use session::{
     DELETE, MAX_LOCK_DELAY, RELEASE, ServiceCheck, Session, SessionCommand, check_session_id,
 };
 pub use store::StateStore;
+pub use txn::*;
 pub use types::*;

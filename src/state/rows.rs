@@ -20,6 +20,7 @@ use super::autopilot::AutopilotTable;
 use super::catalog::Catalog;
 use super::coordinate::CoordinateTable;
 use super::kv::KvTable;
+use super::prepared_query::{PreparedQuery, QueryTable};
 use super::session::SessionTable;
 use super::{
     AutopilotConfiguration, HealthCheck, KvEntry, Node, NodeCoordinate, NodeService, Register,
@@ -187,6 +188,7 @@ pub struct Rebuild {
     coordinates: CoordinateTable,
     autopilot: Option<AutopilotConfiguration>,
     sessions: SessionTable,
+    queries: QueryTable,
 }
 
 impl Rebuild {
@@ -231,6 +233,17 @@ impl Rebuild {
     pub fn autopilot(&mut self, row: AutopilotConfiguration) -> Result<(), RebuildError> {
         ordered("autopilot", "configuration", row.create_index, row.modify_index)?;
         placed("autopilot", "configuration", self.autopilot.replace(row).is_none())
+    }
+
+    /// Adds a prepared query, whose session must be there.
+    ///
+    /// # Errors
+    /// It is not, or this or its name is there already, or its indexes are none.
+    pub fn prepared_query(&mut self, row: PreparedQuery) -> Result<(), RebuildError> {
+        let id = row.id.clone();
+        ordered("prepared query", &id, row.create_index, row.modify_index)?;
+        let placed_in = self.queries.restore(row, &self.sessions, &mut self.catalog.indexes);
+        placed("prepared query", &id, placed_in)
     }
 
     /// Adds a session, whose node and checks must be there.
@@ -311,9 +324,9 @@ impl Rebuild {
             let there = self.sessions.find(holder).is_ok_and(|session| session.id == **holder);
             placed("a lock on", key, there)?;
         }
-        let Self { kv, catalog, coordinates, autopilot, sessions } = self;
+        let Self { kv, catalog, coordinates, autopilot, sessions, queries } = self;
         let autopilot = AutopilotTable(autopilot);
-        let store = StateStore { kv, catalog, coordinates, autopilot, sessions, applied };
+        let store = StateStore { kv, catalog, coordinates, autopilot, sessions, queries, applied };
         store.check_invariants();
         Ok(store)
     }

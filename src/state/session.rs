@@ -330,6 +330,7 @@ impl StateStore {
         let Some(session) = self.sessions.take(id) else { return };
         self.catalog.indexes.raise(SESSIONS, index);
         changes.extend([Change::Session(session.id.clone()), Change::row(SESSIONS)]);
+        changes.extend(self.queries.end_with(index, &session.id, &mut self.catalog.indexes));
         let delay = session.lock_delay.min(MAX_LOCK_DELAY);
         for key in self.kv.free(index, &session.id, session.behavior == DELETE) {
             if !delay.is_zero() {

@@ -3,11 +3,12 @@
 use crate::base::{Faults, LogIndex};
 use crate::invariant;
 use crate::state::autopilot::AutopilotTable;
-use crate::state::catalog::{Catalog, Done, HealthCheck, Node, NodeService};
+use crate::state::catalog::{Catalog, Done, HealthCheck, Node, NodeService, Single};
 use crate::state::change::Change;
 use crate::state::coordinate::CoordinateTable;
 use crate::state::index::NODES;
 use crate::state::kv::KvTable;
+use crate::state::prepared_query::{self, PreparedQuery, QueryTable};
 use crate::state::session::SessionTable;
 use crate::state::types::{Answer, Command, CommandResult, Query};
 
@@ -20,6 +21,7 @@ pub struct StateStore {
     pub(super) coordinates: CoordinateTable,
     pub(super) autopilot: AutopilotTable,
     pub(super) sessions: SessionTable,
+    pub(super) queries: QueryTable,
     pub(super) applied: LogIndex,
 }
 
@@ -44,6 +46,16 @@ impl StateStore {
     ) -> (CommandResult, Vec<Change>) {
         invariant!(index > self.applied, "apply {index} after {}", self.applied);
         self.applied = index;
+        self.execute(index, command, faults)
+    }
+
+    /// The command's work, which may be part of a transaction at this index.
+    pub(super) fn execute(
+        &mut self,
+        index: LogIndex,
+        command: &Command,
+        faults: &Faults,
+    ) -> (CommandResult, Vec<Change>) {
         match command {
             Command::Kv(command) => {
                 let (result, change) = self.kv.apply(index.0, command, &self.sessions, faults);
@@ -66,7 +78,22 @@ impl StateStore {
                 self.kv.graveyard.reap(*up_to);
                 (CommandResult::Flag(true), Vec::new())
             }
+            Command::PreparedQuery(command) => {
+                let indexes = &mut self.catalog.indexes;
+                self.queries.apply(index.0, command, &self.sessions, indexes)
+            }
+            Command::Txn(ops) => self.apply_txn(index, ops, faults),
         }
+    }
+
+    /// One row of the catalog, as part of a transaction at this index.
+    pub(super) fn apply_single(
+        &mut self,
+        index: LogIndex,
+        what: Single<'_>,
+    ) -> (CommandResult, Vec<Change>) {
+        let done = self.catalog.single(index.0, what);
+        self.follow_catalog(index, done)
     }
 
     /// What other tables hold of a node goes with it, at the same index, and sessions end with their checks.
@@ -106,6 +133,14 @@ impl StateStore {
             Query::Session { .. } | Query::Sessions | Query::NodeSessions { .. } => {
                 self.sessions.query(query, &self.catalog)
             }
+            Query::PreparedQueries => self.queries.list(&self.catalog.indexes),
+            Query::PreparedQuery { id } => self.queries.find(id, &self.catalog.indexes),
+            Query::ExplainQuery(asked) => self.queries.explain(asked),
+            Query::ExecuteQuery(asked) => self.queries.execute(asked, &self.catalog),
+            Query::ExecuteQueryRemote { definition, connect, .. } => {
+                prepared_query::execute(definition, *connect, &self.catalog)
+            }
+            Query::Txn { ops } => self.read_txn(ops),
             catalog => self.catalog.query(catalog),
         }
     }
@@ -128,6 +163,17 @@ impl StateStore {
         self.catalog.check_on(node, id)
     }
 
+    /// A prepared query, by its id.
+    #[must_use]
+    pub fn prepared_query(&self, id: &str) -> Option<&PreparedQuery> {
+        self.queries.get(id)
+    }
+
+    /// The prepared queries after this id, which is in lower case, in the order of theirs.
+    pub fn prepared_queries_after(&self, id: Option<&str>) -> impl Iterator<Item = &PreparedQuery> {
+        self.queries.after(id)
+    }
+
     /// Index of the last applied command, or what [`StateStore::advance_to`] said since.
     #[must_use]
     pub fn applied(&self) -> LogIndex {
@@ -145,5 +191,6 @@ impl StateStore {
         self.autopilot.check(self.applied.0);
         self.sessions.check(&self.catalog);
         self.check_locks();
+        self.queries.check(&self.sessions, &self.catalog.indexes);
     }
 }

@@ -6,7 +6,8 @@ use bytes::Bytes;
 
 use crate::state::{
     AutopilotCommand, AutopilotConfiguration, CheckServiceNode, Deregister, HealthCheck, Node,
-    NodeCoordinate, NodeService, Register, Session, SessionCommand,
+    NodeCoordinate, NodeInfo, NodeService, PreparedQuery, PreparedQueryCommand, QueryExecution,
+    QueryOutcome, Register, Session, SessionCommand, TxnOp, TxnResponse,
 };
 
 /// A change that the log carries. Encoded by `wire::command` as Consul does: a type byte and msgpack.
@@ -29,6 +30,10 @@ pub enum Command {
         /// The last index.
         up_to: u64,
     },
+    /// Definitions of prepared queries (type 7).
+    PreparedQuery(PreparedQueryCommand),
+    /// All of these or none (type 8).
+    Txn(Vec<TxnOp>),
 }
 
 impl Command {
@@ -42,6 +47,8 @@ impl Command {
             Command::Deregister(what) => what.admit(),
             Command::Kv(_) | Command::Coordinates(_) | Command::Autopilot(_) => Ok(()),
             Command::Session(_) | Command::ReapTombstones { .. } => Ok(()),
+            // These need the leader's state.
+            Command::PreparedQuery(_) | Command::Txn(_) => Ok(()),
         }
     }
 }
@@ -75,6 +82,8 @@ pub enum CommandResult {
     Error(String),
     /// Created, under this id.
     Id(String),
+    /// What came of a transaction.
+    Txn(Box<TxnResponse>),
 }
 
 /// A stored key.
@@ -137,6 +146,24 @@ pub enum Query {
     Sessions,
     /// Those that are bound to a node.
     NodeSessions { node: String },
+    /// All prepared queries.
+    PreparedQueries,
+    /// One of them.
+    PreparedQuery { id: String },
+    /// The definition that is meant by a name.
+    ExplainQuery(Box<QueryExecution>),
+    /// Its instances.
+    ExecuteQuery(Box<QueryExecution>),
+    /// The instances of a definition that another datacenter sends.
+    ExecuteQueryRemote { definition: Box<PreparedQuery>, limit: u64, connect: bool },
+    /// A transaction that only reads.
+    Txn { ops: Vec<TxnOp> },
+    /// All nodes with all that is on them.
+    NodeDump,
+    /// One node with all that is on it.
+    NodeInfo { node: String },
+    /// All instances, with the checks that decide on their health.
+    ServiceDump,
 }
 
 impl Query {
@@ -149,8 +176,10 @@ impl Query {
             Query::CatalogNode { node }
             | Query::HealthNode { node }
             | Query::NodeCoordinates { node }
-            | Query::NodeSessions { node } => node,
-            Query::Session { id } => id,
+            | Query::NodeSessions { node }
+            | Query::NodeInfo { node } => node,
+            Query::Session { id } | Query::PreparedQuery { id } => id,
+            Query::ExplainQuery(asked) | Query::ExecuteQuery(asked) => &asked.name,
             Query::CatalogService { service, .. }
             | Query::HealthService { service, .. }
             | Query::HealthChecks { service, .. } => service,
@@ -159,7 +188,12 @@ impl Query {
             | Query::CatalogServices { .. }
             | Query::AutopilotConfiguration
             | Query::Coordinates
-            | Query::Sessions => "",
+            | Query::Sessions
+            | Query::PreparedQueries
+            | Query::ExecuteQueryRemote { .. }
+            | Query::Txn { .. }
+            | Query::NodeDump
+            | Query::ServiceDump => "",
         }
     }
 }
@@ -188,7 +222,7 @@ pub enum Rows {
     Services(BTreeMap<String, Vec<String>>),
     /// To `CatalogService`, in the order of nodes and ids.
     ServiceNodes(Vec<(Node, NodeService)>),
-    /// To `HealthService`, in that order too.
+    /// To `HealthService` and `ServiceDump`, in that order too.
     CheckServiceNodes(Vec<CheckServiceNode>),
     /// To the other questions about health, in the order of nodes and ids.
     Checks(Vec<HealthCheck>),
@@ -198,4 +232,16 @@ pub enum Rows {
     Coordinates(Vec<NodeCoordinate>),
     /// To questions about sessions, in the order of their ids.
     Sessions(Vec<Session>),
+    /// To `PreparedQueries` and `PreparedQuery`, in the order of their ids.
+    PreparedQueries(Vec<PreparedQuery>),
+    /// To `ExplainQuery`: templates are rendered.
+    Explained(Box<PreparedQuery>),
+    /// To `ExecuteQuery` and `ExecuteQueryRemote`.
+    Executed(Box<QueryOutcome>),
+    /// To `Txn`.
+    Txn(Box<TxnResponse>),
+    /// There is no answer, with Consul's text.
+    Refused(String),
+    /// To `NodeDump` and `NodeInfo`, in the order of their names.
+    NodeInfos(Vec<NodeInfo>),
 }

@@ -9,7 +9,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::msgpack::{DecodeError, Reader, Writer};
-use super::{autopilot, catalog, coordinate, kv, session};
+use super::{autopilot, catalog, coordinate, kv, prepared_query, session, txn};
 use crate::state::Command;
 
 /// The message type of a registration.
@@ -24,6 +24,10 @@ pub const SESSION: u8 = 3;
 pub const TOMBSTONE: u8 = 5;
 /// Of a batch of coordinates.
 pub const COORDINATE_BATCH_UPDATE: u8 = 6;
+/// Of a prepared query.
+pub const PREPARED_QUERY: u8 = 7;
+/// Of a transaction.
+pub const TXN: u8 = 8;
 /// Of the autopilot's configuration.
 pub const AUTOPILOT: u8 = 9;
 /// The bit of a message type that says "ignore if unknown".
@@ -65,6 +69,8 @@ pub fn encode(command: &Command, datacenter: &str) -> Bytes {
         Command::Coordinates(_) => COORDINATE_BATCH_UPDATE,
         Command::Autopilot(_) => AUTOPILOT,
         Command::Session(_) => SESSION,
+        Command::PreparedQuery(_) => PREPARED_QUERY,
+        Command::Txn(_) => TXN,
         Command::ReapTombstones { .. } => TOMBSTONE,
     });
     write_body(command, datacenter, &mut Writer::new(&mut out));
@@ -80,6 +86,10 @@ pub(super) fn write_body(command: &Command, datacenter: &str, writer: &mut Write
         Command::Coordinates(batch) => coordinate::write_batch(batch, writer),
         Command::Autopilot(change) => autopilot::write_command(change, datacenter, writer),
         Command::Session(change) => session::write_command(change, datacenter, writer),
+        Command::PreparedQuery(change) => {
+            prepared_query::write_command(change, datacenter, writer);
+        }
+        Command::Txn(ops) => txn::write_ops(ops, datacenter, writer),
         Command::ReapTombstones { up_to } => session::write_reap(*up_to, datacenter, writer),
     }
 }
@@ -100,6 +110,8 @@ pub fn decode(data: &[u8]) -> Result<Option<Command>, CommandError> {
         COORDINATE_BATCH_UPDATE => coordinate::read_batch(&mut reader).map(Command::Coordinates),
         AUTOPILOT => autopilot::read_command(&mut reader).map(Command::Autopilot),
         SESSION => session::read_command(&mut reader).map(Command::Session),
+        PREPARED_QUERY => prepared_query::read_command(&mut reader).map(Command::PreparedQuery),
+        TXN => txn::read_ops(&mut reader).map(Command::Txn),
         TOMBSTONE => session::read_reap(&mut reader).map(|up_to| Command::ReapTombstones { up_to }),
         _ if kind & IGNORE_UNKNOWN != 0 => return Ok(None),
         _ => return Err(CommandError::UnknownType(*kind)),

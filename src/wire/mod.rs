@@ -31,10 +31,12 @@ pub mod gossip;
 pub mod kv;
 pub mod msgpack;
 pub mod multiplex;
+pub mod prepared_query;
 pub mod raft;
 pub mod rpc;
 pub mod session;
 pub mod snapshot;
+pub mod txn;
 pub mod user_event;
 pub mod yamux;
 

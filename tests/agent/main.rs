@@ -61,6 +61,8 @@ mod serf_random;
 mod state_catalog;
 mod state_golden;
 mod state_model;
+mod state_prepared_query;
+mod state_txn;
 mod swim_cluster;
 mod swim_describe;
 mod swim_golden;

@@ -48,6 +48,7 @@ impl goldenscript::Runner for Runner {
             CommandResult::Flag(flag) => flag.to_string(),
             CommandResult::Error(text) => format!("error: {text}"),
             CommandResult::Id(id) => id,
+            CommandResult::Txn(response) => format!("{response:?}"),
         };
         Ok(format!("@{} {result} {changes:?}\n", self.index))
     }
@@ -57,15 +58,6 @@ fn shown(answer: &Answer) -> String {
     let mut text = format!("index {}\n", answer.index);
     let wrote = match &answer.rows {
         Rows::Keys(names) => writeln!(text, "{names:?}"),
-        other @ (Rows::Nodes(_)
-        | Rows::NodeServices(_)
-        | Rows::Services(_)
-        | Rows::ServiceNodes(_)
-        | Rows::CheckServiceNodes(_)
-        | Rows::Checks(_)
-        | Rows::Autopilot(_)
-        | Rows::Coordinates(_)
-        | Rows::Sessions(_)) => writeln!(text, "{other:?}"),
         Rows::Entries(rows) => rows.iter().try_for_each(|row| {
             writeln!(
                 text,
@@ -73,6 +65,7 @@ fn shown(answer: &Answer) -> String {
                 row.key, row.value, row.flags, row.create_index, row.modify_index
             )
         }),
+        other => writeln!(text, "{other:?}"),
     };
     wrote.expect("writing to a string cannot fail");
     text

@@ -32,7 +32,7 @@ impl Txn<'_> {
         }
     }
 
-    fn delete_service(&mut self, node: &Arc<str>, id: &Arc<str>) {
+    pub(super) fn delete_service(&mut self, node: &Arc<str>, id: &Arc<str>) {
         let Some(service) = self.tables.services.get(&(node.clone(), id.clone())).cloned() else {
             return;
         };
@@ -61,7 +61,7 @@ impl Txn<'_> {
         }
     }
 
-    fn delete_check(&mut self, node: &Arc<str>, id: &Arc<str>) {
+    pub(super) fn delete_check(&mut self, node: &Arc<str>, id: &Arc<str>) {
         let Some(check) = self.tables.take_check(node, id) else { return };
         self.lost.push(Lost::Check(node.clone(), id.clone()));
         match check.service_id.as_str() {

@@ -28,12 +28,14 @@ mod deregister;
 mod read;
 mod register;
 mod rows;
+mod single;
 mod types;
 
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 
+pub(super) use single::Single;
 pub use types::*;
 
 use crate::state::index::{self, IndexRows, Touched};

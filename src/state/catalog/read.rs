@@ -6,6 +6,7 @@
 //! | one node with its instances | `nodes` and `services` |
 //! | services | `services`; by meta of nodes also `nodes` |
 //! | instances of a service, healthy or not | `service.NAME`; without one `service_last_extinction`; without that, the tables |
+//! | nodes with all that is on them, all instances | `nodes`, `services` and `checks` |
 //! | checks of a node, of a service, in a state | `checks`; by meta of nodes also `nodes` |
 //!
 //! A node that is not there has the index of those that are: Consul says 1, and then sleeps through
@@ -14,7 +15,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Catalog, CheckServiceNode, HealthCheck, Node, NodeService, folded, on_node};
+use super::{Catalog, CheckServiceNode, HealthCheck, Node, NodeInfo, NodeService, folded, on_node};
 use crate::state::index::{self, CHECKS, EXTINCTION, NODES, SERVICES};
 use crate::state::{Answer, NodeMeta, Query, Rows};
 
@@ -69,10 +70,31 @@ impl Catalog {
                 let found = found.map(|(_, check)| HealthCheck::clone(check));
                 (self.checks_index(meta), Rows::Checks(found.collect()))
             }
+            Query::NodeDump => {
+                let rows = self.nodes.values().map(|node| self.with_all(node)).collect();
+                (tables(&[NODES, SERVICES, CHECKS]), Rows::NodeInfos(rows))
+            }
+            Query::NodeInfo { node } => {
+                let found = self.nodes.get(&folded(node)).map(|node| self.with_all(node));
+                (tables(&[NODES, SERVICES, CHECKS]), Rows::NodeInfos(found.into_iter().collect()))
+            }
+            Query::ServiceDump => {
+                let found = self.services.iter().filter_map(|((node, _), service)| {
+                    self.nodes.get(node).map(|node| self.with_checks(node, service))
+                });
+                let rows = Rows::CheckServiceNodes(found.collect());
+                (tables(&[NODES, SERVICES, CHECKS]), rows)
+            }
             Query::KvGet { .. }
             | Query::KvList { .. }
             | Query::KvKeys { .. }
             | Query::AutopilotConfiguration
+            | Query::PreparedQueries
+            | Query::PreparedQuery { .. }
+            | Query::ExplainQuery(_)
+            | Query::ExecuteQuery(_)
+            | Query::ExecuteQueryRemote { .. }
+            | Query::Txn { .. }
             | Query::Coordinates
             | Query::NodeCoordinates { .. }
             | Query::Session { .. }
@@ -136,6 +158,16 @@ impl Catalog {
         let key = folded(&node.node);
         let services = on_node(&self.services, &key).map(|(_, it)| NodeService::clone(it));
         (Node::clone(node), services.collect())
+    }
+
+    /// A node with all that is on it; without what does not travel.
+    fn with_all(&self, node: &Arc<Node>) -> NodeInfo {
+        let (node, services) = self.with_services(node);
+        let key = folded(&node.node);
+        let checks = on_node(&self.checks, &key).map(|(_, check)| HealthCheck::clone(check));
+        let checks = checks.collect();
+        let node = Node { datacenter: String::new(), create_index: 0, modify_index: 0, ..node };
+        NodeInfo { node, services, checks }
     }
 
     fn all_services(&self, meta: &NodeMeta) -> BTreeMap<String, Vec<String>> {

@@ -32,7 +32,7 @@ impl Txn<'_> {
         Ok(())
     }
 
-    fn ensure_node(&mut self, node: &Node) -> Result<(), String> {
+    pub(super) fn ensure_node(&mut self, node: &Node) -> Result<(), String> {
         if node.node.is_empty() {
             return Err("failed inserting node: object missing primary index".to_owned());
         }
@@ -84,7 +84,11 @@ impl Txn<'_> {
         }
     }
 
-    fn ensure_service(&mut self, node: &Arc<str>, service: &NodeService) -> Result<(), String> {
+    pub(super) fn ensure_service(
+        &mut self,
+        node: &Arc<str>,
+        service: &NodeService,
+    ) -> Result<(), String> {
         if service.id.is_empty() {
             return Err("failed inserting service: object missing primary index".to_owned());
         }
@@ -128,7 +132,11 @@ impl Txn<'_> {
         }
     }
 
-    fn ensure_check(&mut self, node: &Arc<str>, check: &HealthCheck) -> Result<(), String> {
+    pub(super) fn ensure_check(
+        &mut self,
+        node: &Arc<str>,
+        check: &HealthCheck,
+    ) -> Result<(), String> {
         if !self.tables.nodes.contains_key(node) {
             return Err("Missing node registration".to_owned());
         }

@@ -179,6 +179,17 @@ pub struct CheckServiceNode {
     pub checks: Vec<HealthCheck>,
 }
 
+/// A node with all that is on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeInfo {
+    /// It. Answers of servers to one another do not have its datacenter and its indexes.
+    pub node: Node,
+    /// The instances, in the order of their ids.
+    pub services: Vec<NodeService>,
+    /// All checks, in that order too.
+    pub checks: Vec<HealthCheck>,
+}
+
 /// Write a node, and what is on it, in one step (Consul's message type 0).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Register {

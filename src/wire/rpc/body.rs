@@ -7,7 +7,9 @@ use crate::agent::{ReadMeta, ReadMode, ReadOptions, Reply, Request};
 use crate::base::Duration;
 use crate::state::{Answer, Command, CommandResult, KvEntry, Query, Rows};
 
-use super::{Family, Method, catalog, coordinates, internal, operator, sessions};
+use super::{
+    Family, Method, catalog, coordinates, internal, operator, prepared_queries, sessions, txns,
+};
 use crate::wire::catalog::{self as form, nanos, write_list};
 use crate::wire::msgpack::{DecodeError, Reader, Writer};
 use crate::wire::{autopilot, command, kv};
@@ -23,6 +25,13 @@ pub(super) fn write_request(request: &Request, datacenter: &str, writer: &mut Wr
         Request::Write(change) => command::write_body(change, datacenter, writer),
         Request::Read { query, options } => match Method::of_query(query).family() {
             Family::KeyValue => write_query(query, options, datacenter, writer),
+            Family::PreparedQuery => {
+                prepared_queries::write_query(query, options, datacenter, writer);
+            }
+            Family::Txn => {
+                let ops = if let Query::Txn { ops } = query { ops.as_slice() } else { &[] };
+                txns::write_query(ops, options, datacenter, writer);
+            }
             _ => catalog::write_query(query, options, datacenter, writer),
         },
         Request::StatusLeader
@@ -96,6 +105,8 @@ pub(super) fn read_request(
         Family::Operator => operator::read_request(method, reader),
         Family::Coordinate => coordinates::read_request(method, reader),
         Family::Session => sessions::read_request(method, reader),
+        Family::PreparedQuery => prepared_queries::read_request(method, reader),
+        Family::Txn => txns::read_request(method, reader),
     }
 }
 
@@ -167,6 +178,10 @@ impl QueryOptions {
 pub(super) fn write_reply(method: Method, reply: &Reply, writer: &mut Writer<'_>) {
     match reply {
         _ if method.family() == Family::Session => sessions::write_reply(reply, writer),
+        _ if method.family() == Family::PreparedQuery => {
+            prepared_queries::write_reply(reply, writer);
+        }
+        _ if method.family() == Family::Txn => txns::write_reply(reply, writer),
         // A registration has nothing to say but that it is done.
         Reply::Written(_)
             if matches!(method, Method::CatalogRegister | Method::CatalogDeregister) =>
@@ -226,6 +241,8 @@ pub(super) fn read_reply(method: Method, reader: &mut Reader<'_>) -> Result<Repl
         (_, Family::Operator) => operator::read_reply(method, reader),
         (_, Family::Coordinate) => coordinates::read_reply(method, reader),
         (_, Family::Session) => sessions::read_reply(method, reader),
+        (_, Family::PreparedQuery) => prepared_queries::read_reply(method, reader),
+        (_, Family::Txn) => txns::read_reply(method, reader),
     }
 }
 

@@ -7,6 +7,7 @@
 //!                                                         IndexedServiceNodes, IndexedCheckServiceNodes
 //!   ChecksInStateRequest    { NodeMetaFilters, State }    IndexedHealthChecks
 //!   SessionSpecificRequest  { SessionID }                 IndexedSessions
+//!   (of Internal.*)                                       IndexedNodeDump, IndexedNodesWithGateways
 //!   all of them also        { AllowStale, Datacenter, MaxQueryTime, MinQueryIndex, RequireConsistent, Token }
 //!   all answers also        { ConsistencyLevel, Index, KnownLeader, LastContact }
 //! ```
@@ -18,7 +19,7 @@ use super::Method;
 use super::body::QueryOptions;
 use crate::agent::{ReadMeta, ReadOptions};
 use crate::base::Duration;
-use crate::state::{Answer, CheckServiceNode, NodeMeta, Query, Rows};
+use crate::state::{Answer, CheckServiceNode, NodeInfo, NodeMeta, Query, Rows};
 use crate::wire::catalog::{self as form, nanos, write_list};
 use crate::wire::coordinate;
 use crate::wire::msgpack::{DecodeError, Reader, Writer};
@@ -44,7 +45,8 @@ fn fields(query: &Query) -> Fields<'_> {
         Query::CatalogNode { node }
         | Query::HealthNode { node }
         | Query::NodeCoordinates { node }
-        | Query::NodeSessions { node } => Fields { node: Some(node), ..none },
+        | Query::NodeSessions { node }
+        | Query::NodeInfo { node } => Fields { node: Some(node), ..none },
         Query::CatalogService { service, tags, meta }
         | Query::HealthService { service, tags, meta } => {
             Fields { service: Some(service), tags: Some(tags), meta: Some(meta), ..none }
@@ -61,7 +63,15 @@ fn fields(query: &Query) -> Fields<'_> {
         | Query::KvKeys { .. }
         | Query::AutopilotConfiguration
         | Query::Coordinates
-        | Query::Sessions => none,
+        | Query::Sessions
+        | Query::PreparedQueries
+        | Query::PreparedQuery { .. }
+        | Query::ExplainQuery(_)
+        | Query::ExecuteQuery(_)
+        | Query::ExecuteQueryRemote { .. }
+        | Query::Txn { .. }
+        | Query::NodeDump
+        | Query::ServiceDump => none,
     }
 }
 
@@ -152,6 +162,9 @@ pub(super) fn read_query(
         Method::SessionGet => Query::Session { id: session },
         Method::SessionList => Query::Sessions,
         Method::SessionNodeSessions => Query::NodeSessions { node },
+        Method::InternalNodeDump => Query::NodeDump,
+        Method::InternalNodeInfo => Query::NodeInfo { node },
+        Method::InternalServiceDump => Query::ServiceDump,
         _ => Query::CatalogNodes { meta },
     };
     Ok((query, options.finish()))
@@ -167,7 +180,15 @@ fn field(rows: &Rows) -> Option<&'static str> {
         Rows::Checks(_) => "HealthChecks",
         Rows::Coordinates(_) => "Coordinates",
         Rows::Sessions(_) => "Sessions",
-        Rows::Entries(_) | Rows::Keys(_) | Rows::Autopilot(_) => return None,
+        Rows::Entries(_)
+        | Rows::Keys(_)
+        | Rows::Autopilot(_)
+        | Rows::PreparedQueries(_)
+        | Rows::Explained(_)
+        | Rows::Executed(_)
+        | Rows::Txn(_)
+        | Rows::Refused(_) => return None,
+        Rows::NodeInfos(_) => "Dump",
     })
 }
 
@@ -202,18 +223,20 @@ fn write_rows(rows: &Rows, writer: &mut Writer<'_>) {
             write_list(writer, tags, |tag, writer| writer.str(tag));
         }),
         Rows::ServiceNodes(rows) => write_list(writer, rows, form::write_service_node),
-        Rows::CheckServiceNodes(rows) => write_list(writer, rows, |row, writer| {
-            writer.map(3);
-            write_list(writer.key("Checks"), &row.checks, form::write_check);
-            form::write_node(&row.node, writer.key("Node"));
-            form::write_service(&row.service, writer.key("Service"));
-        }),
+        Rows::CheckServiceNodes(rows) => write_list(writer, rows, write_check_service_node),
         Rows::Checks(rows) => write_list(writer, rows, form::write_check),
         Rows::Coordinates(rows) => coordinate::write_batch(rows, writer),
         Rows::Sessions(rows) => write_list(writer, rows, session_form::write_session),
-        Rows::NodeServices(None) | Rows::Entries(_) | Rows::Keys(_) | Rows::Autopilot(_) => {
-            writer.nil();
-        }
+        Rows::NodeServices(None)
+        | Rows::Entries(_)
+        | Rows::Keys(_)
+        | Rows::Autopilot(_)
+        | Rows::PreparedQueries(_)
+        | Rows::Explained(_)
+        | Rows::Executed(_)
+        | Rows::Txn(_)
+        | Rows::Refused(_) => writer.nil(),
+        Rows::NodeInfos(rows) => write_list(writer, rows, write_node_info),
     }
 }
 
@@ -243,7 +266,10 @@ fn empty_rows(method: Method) -> Rows {
         Method::CatalogListServices => Rows::Services(Default::default()),
         Method::CatalogNodeServices => Rows::NodeServices(None),
         Method::CatalogServiceNodes => Rows::ServiceNodes(Vec::new()),
-        Method::HealthServiceNodes => Rows::CheckServiceNodes(Vec::new()),
+        Method::HealthServiceNodes | Method::InternalServiceDump => {
+            Rows::CheckServiceNodes(Vec::new())
+        }
+        Method::InternalNodeDump | Method::InternalNodeInfo => Rows::NodeInfos(Vec::new()),
         Method::HealthServiceChecks | Method::HealthNodeChecks | Method::HealthChecksInState => {
             Rows::Checks(Vec::new())
         }
@@ -267,7 +293,15 @@ fn read_rows(rows: &mut Rows, reader: &mut Reader<'_>) -> Result<(), DecodeError
         Rows::Checks(rows) => *rows = form::read_list(reader, form::read_check)?,
         Rows::Coordinates(rows) => *rows = coordinate::read_batch(reader)?,
         Rows::Sessions(rows) => *rows = form::read_list(reader, session_form::read_session)?,
-        Rows::Entries(_) | Rows::Keys(_) | Rows::Autopilot(_) => reader.skip()?,
+        Rows::Entries(_)
+        | Rows::Keys(_)
+        | Rows::Autopilot(_)
+        | Rows::PreparedQueries(_)
+        | Rows::Explained(_)
+        | Rows::Executed(_)
+        | Rows::Txn(_)
+        | Rows::Refused(_) => reader.skip()?,
+        Rows::NodeInfos(rows) => *rows = form::read_list(reader, read_node_info)?,
     }
     Ok(())
 }
@@ -289,7 +323,48 @@ fn read_node_services(
     Ok((node, services))
 }
 
-fn read_check_service_node(reader: &mut Reader<'_>) -> Result<CheckServiceNode, DecodeError> {
+/// Writes an instance with its node and checks.
+pub(super) fn write_check_service_node(row: &CheckServiceNode, writer: &mut Writer<'_>) {
+    writer.map(3);
+    write_list(writer.key("Checks"), &row.checks, form::write_check);
+    form::write_node(&row.node, writer.key("Node"));
+    form::write_service(&row.service, writer.key("Service"));
+}
+
+/// A `NodeInfo`: a node without its datacenter and its indexes, and what is on it.
+fn write_node_info(row: &NodeInfo, writer: &mut Writer<'_>) {
+    writer.map(7);
+    writer.key("Address").str(&row.node.address);
+    write_list(writer.key("Checks"), &row.checks, form::write_check);
+    writer.key("ID").str(&row.node.id);
+    form::write_texts(writer.key("Meta"), &row.node.meta);
+    writer.key("Node").str(&row.node.node);
+    write_list(writer.key("Services"), &row.services, form::write_service);
+    form::write_texts(writer.key("TaggedAddresses"), &row.node.tagged_addresses);
+}
+
+fn read_node_info(reader: &mut Reader<'_>) -> Result<NodeInfo, DecodeError> {
+    let mut row = NodeInfo::default();
+    reader.map(|reader, key| {
+        match key {
+            b"Address" => row.node.address = form::text(reader)?,
+            b"Checks" => row.checks = form::read_list(reader, form::read_check)?,
+            b"ID" => row.node.id = form::text(reader)?,
+            b"Meta" => row.node.meta = form::read_texts(reader)?,
+            b"Node" => row.node.node = form::text(reader)?,
+            b"Services" => row.services = form::read_list(reader, form::read_service)?,
+            b"TaggedAddresses" => row.node.tagged_addresses = form::read_texts(reader)?,
+            _ => reader.skip()?,
+        }
+        Ok(())
+    })?;
+    Ok(row)
+}
+
+/// Reads one.
+pub(super) fn read_check_service_node(
+    reader: &mut Reader<'_>,
+) -> Result<CheckServiceNode, DecodeError> {
     let (node, service) = Default::default();
     let mut row = CheckServiceNode { node, service, checks: Vec::new() };
     reader.map(|reader, key| {
@@ -313,11 +388,21 @@ pub(super) fn fits(method: Method, rows: &Rows) -> bool {
         Rows::NodeServices(_) => method == Method::CatalogNodeServices,
         Rows::Services(_) => method == Method::CatalogListServices,
         Rows::ServiceNodes(_) => method == Method::CatalogServiceNodes,
-        Rows::CheckServiceNodes(_) => method == Method::HealthServiceNodes,
+        Rows::CheckServiceNodes(_) => {
+            matches!(method, Method::HealthServiceNodes | Method::InternalServiceDump)
+        }
+        Rows::NodeInfos(_) => {
+            matches!(method, Method::InternalNodeDump | Method::InternalNodeInfo)
+        }
         Rows::Checks(_) => matches!(
             method,
             Method::HealthServiceChecks | Method::HealthNodeChecks | Method::HealthChecksInState
         ),
+        Rows::PreparedQueries(_)
+        | Rows::Explained(_)
+        | Rows::Executed(_)
+        | Rows::Txn(_)
+        | Rows::Refused(_) => false,
         Rows::Autopilot(_) => method == Method::OperatorAutopilotGetConfiguration,
         Rows::Coordinates(_) => {
             matches!(method, Method::CoordinateListNodes | Method::CoordinateNode)

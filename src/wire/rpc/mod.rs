@@ -25,8 +25,10 @@ mod coordinates;
 mod health;
 mod internal;
 mod operator;
+mod prepared_queries;
 mod sessions;
 pub mod snapshot;
+mod txns;
 
 use super::msgpack::{DecodeError, Fault, Reader, Writer, streamed};
 use crate::agent::{Failure, PeerName, Reply, Request};
@@ -40,8 +42,10 @@ const SERVICES: &[&str] = &[
     "Internal.",
     "KVS.",
     "Operator.",
+    "PreparedQuery.",
     "Session.",
     "Status.",
+    "Txn.",
 ];
 
 /// What one server may ask another.
@@ -64,6 +68,9 @@ pub enum Method {
     HealthServiceNodes,
     InternalEventFire,
     InternalKeyringOperation,
+    InternalNodeDump,
+    InternalNodeInfo,
+    InternalServiceDump,
     OperatorAutopilotGetConfiguration,
     OperatorAutopilotSetConfiguration,
     OperatorServerHealth,
@@ -84,6 +91,14 @@ pub enum Method {
     SessionList,
     SessionNodeSessions,
     SessionRenew,
+    PreparedQueryApply,
+    PreparedQueryExecute,
+    PreparedQueryExecuteRemote,
+    PreparedQueryExplain,
+    PreparedQueryGet,
+    PreparedQueryList,
+    TxnApply,
+    TxnRead,
 }
 
 impl Method {
@@ -104,6 +119,9 @@ impl Method {
         Method::HealthServiceNodes,
         Method::InternalEventFire,
         Method::InternalKeyringOperation,
+        Method::InternalNodeDump,
+        Method::InternalNodeInfo,
+        Method::InternalServiceDump,
         Method::OperatorAutopilotGetConfiguration,
         Method::OperatorAutopilotSetConfiguration,
         Method::OperatorServerHealth,
@@ -123,6 +141,14 @@ impl Method {
         Method::SessionList,
         Method::SessionNodeSessions,
         Method::SessionRenew,
+        Method::PreparedQueryApply,
+        Method::PreparedQueryExecute,
+        Method::PreparedQueryExecuteRemote,
+        Method::PreparedQueryExplain,
+        Method::PreparedQueryGet,
+        Method::PreparedQueryList,
+        Method::TxnApply,
+        Method::TxnRead,
     ];
 
     /// The kind of structs that it takes and gives.
@@ -143,6 +169,9 @@ impl Method {
             | Method::HealthNodeChecks
             | Method::HealthServiceChecks
             | Method::HealthServiceNodes
+            | Method::InternalNodeDump
+            | Method::InternalNodeInfo
+            | Method::InternalServiceDump
             | Method::OperatorAutopilotGetConfiguration => Family::Catalog,
             Method::InternalEventFire | Method::InternalKeyringOperation => Family::Internal,
             Method::CoordinateListDatacenters | Method::CoordinateUpdate => Family::Coordinate,
@@ -158,6 +187,13 @@ impl Method {
                 Family::Catalog
             }
             Method::SessionApply | Method::SessionRenew => Family::Session,
+            Method::PreparedQueryApply
+            | Method::PreparedQueryExecute
+            | Method::PreparedQueryExecuteRemote
+            | Method::PreparedQueryExplain
+            | Method::PreparedQueryGet
+            | Method::PreparedQueryList => Family::PreparedQuery,
+            Method::TxnApply | Method::TxnRead => Family::Txn,
         }
     }
 
@@ -181,6 +217,9 @@ impl Method {
             Method::HealthServiceNodes => "Health.ServiceNodes",
             Method::InternalEventFire => "Internal.EventFire",
             Method::InternalKeyringOperation => "Internal.KeyringOperation",
+            Method::InternalNodeDump => "Internal.NodeDump",
+            Method::InternalNodeInfo => "Internal.NodeInfo",
+            Method::InternalServiceDump => "Internal.ServiceDump",
             Method::OperatorAutopilotGetConfiguration => "Operator.AutopilotGetConfiguration",
             Method::OperatorAutopilotSetConfiguration => "Operator.AutopilotSetConfiguration",
             Method::OperatorServerHealth => "Operator.ServerHealth",
@@ -200,6 +239,14 @@ impl Method {
             Method::SessionList => "Session.List",
             Method::SessionNodeSessions => "Session.NodeSessions",
             Method::SessionRenew => "Session.Renew",
+            Method::PreparedQueryApply => "PreparedQuery.Apply",
+            Method::PreparedQueryExecute => "PreparedQuery.Execute",
+            Method::PreparedQueryExecuteRemote => "PreparedQuery.ExecuteRemote",
+            Method::PreparedQueryExplain => "PreparedQuery.Explain",
+            Method::PreparedQueryGet => "PreparedQuery.Get",
+            Method::PreparedQueryList => "PreparedQuery.List",
+            Method::TxnApply => "Txn.Apply",
+            Method::TxnRead => "Txn.Read",
         }
     }
 
@@ -252,6 +299,8 @@ impl Method {
             Command::Deregister(_) => Some(Method::CatalogDeregister),
             Command::Autopilot(_) => Some(Method::OperatorAutopilotSetConfiguration),
             Command::Session(_) => Some(Method::SessionApply),
+            Command::PreparedQuery(_) => Some(Method::PreparedQueryApply),
+            Command::Txn(_) => Some(Method::TxnApply),
             Command::Coordinates(_) | Command::ReapTombstones { .. } => None,
         }
     }
@@ -275,6 +324,15 @@ impl Method {
             Query::Session { .. } => Method::SessionGet,
             Query::Sessions => Method::SessionList,
             Query::NodeSessions { .. } => Method::SessionNodeSessions,
+            Query::PreparedQueries => Method::PreparedQueryList,
+            Query::PreparedQuery { .. } => Method::PreparedQueryGet,
+            Query::ExplainQuery(_) => Method::PreparedQueryExplain,
+            Query::ExecuteQuery(_) => Method::PreparedQueryExecute,
+            Query::ExecuteQueryRemote { .. } => Method::PreparedQueryExecuteRemote,
+            Query::Txn { .. } => Method::TxnRead,
+            Query::NodeDump => Method::InternalNodeDump,
+            Query::NodeInfo { .. } => Method::InternalNodeInfo,
+            Query::ServiceDump => Method::InternalServiceDump,
         }
     }
 }
@@ -296,6 +354,10 @@ enum Family {
     Coordinate,
     /// Of sessions, beside the reads of the store.
     Session,
+    /// Of prepared queries.
+    PreparedQuery,
+    /// Of transactions.
+    Txn,
 }
 
 /// A request from another server.
@@ -378,6 +440,10 @@ pub fn encode_response(seq: u64, method: &str, result: &Result<Reply, Failure>, 
         (Ok(reply), Some(method)) if method.family() == Family::Session => {
             sessions::fits(method, reply)
         }
+        (Ok(reply), Some(method)) if method.family() == Family::PreparedQuery => {
+            prepared_queries::fits(method, reply)
+        }
+        (Ok(reply), Some(method)) if method.family() == Family::Txn => txns::fits(method, reply),
         (Ok(Reply::Written(CommandResult::Flag(_))), Some(method)) => {
             method.family() == Family::Write
         }

@@ -1,13 +1,13 @@
 //! Writing a snapshot, a piece at a time.
 
 use super::{
-    ALL_KEYS_ROW, AUTOPILOT, COORDINATE_BATCH_UPDATE, INDEX, KVS, REGISTER, SESSION, TOMBSTONE,
-    TREE_FLAG,
+    ALL_KEYS_ROW, AUTOPILOT, COORDINATE_BATCH_UPDATE, INDEX, KVS, PREPARED_QUERY, REGISTER,
+    SESSION, TOMBSTONE, TREE_FLAG,
 };
 use crate::state::{Grave, KvEntry, Node, StateStore};
 use crate::wire::catalog::Registration;
 use crate::wire::msgpack::Writer;
-use crate::wire::{autopilot, coordinate, kv, session};
+use crate::wire::{autopilot, coordinate, kv, prepared_query, session};
 
 /// No piece is longer, and only the last one is shorter.
 const PIECE_BYTES: usize = 64 << 10;
@@ -27,6 +27,7 @@ enum Stage {
     Sessions,
     Entries,
     Tombstones(Grave),
+    PreparedQueries,
     Autopilot,
     Indexes,
     Done,
@@ -118,6 +119,16 @@ impl Encoder {
                     }
                 }
             }
+            Stage::PreparedQueries => {
+                for row in store.prepared_queries_after(from.as_deref()) {
+                    buffer.push(PREPARED_QUERY);
+                    prepared_query::write_query(row, &mut Writer::new(buffer));
+                    if buffer.len() >= PIECE_BYTES {
+                        *last = Some(row.id.to_lowercase());
+                        return;
+                    }
+                }
+            }
             Stage::Autopilot => {
                 if let Some(row) = store.autopilot() {
                     buffer.push(AUTOPILOT);
@@ -140,7 +151,8 @@ impl Stage {
             Stage::Sessions => Stage::Entries,
             Stage::Entries => Stage::Tombstones(Grave::Key),
             Stage::Tombstones(Grave::Key) => Stage::Tombstones(Grave::Tree),
-            Stage::Tombstones(Grave::Tree) => Stage::Autopilot,
+            Stage::Tombstones(Grave::Tree) => Stage::PreparedQueries,
+            Stage::PreparedQueries => Stage::Autopilot,
             Stage::Autopilot => Stage::Indexes,
             Stage::Indexes | Stage::Done => Stage::Done,
         }

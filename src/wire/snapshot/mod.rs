@@ -7,6 +7,7 @@
 //!    6 │ [Coordinate]                            where each node is
 //!    2 │ DirEntry                                each key
 //!    5 │ DirEntry with Key, ModifyIndex, Flags   each tombstone; Flags 1: of a whole tree
+//!    7 │ PreparedQuery                           each prepared query
 //!    9 │ autopilot.Config                        the autopilot's configuration
 //!   16 │ { Key, Value }                          the index of each table
 //! ```
@@ -36,7 +37,9 @@ pub use kinds::kind_name;
 pub use reader::{Reader, SnapshotError};
 pub use scan::{Census, KindCount, RecordInfo, inspect, records};
 
-use super::command::{AUTOPILOT, COORDINATE_BATCH_UPDATE, KVS, REGISTER, SESSION, TOMBSTONE};
+use super::command::{
+    AUTOPILOT, COORDINATE_BATCH_UPDATE, KVS, PREPARED_QUERY, REGISTER, SESSION, TOMBSTONE,
+};
 
 /// The message type of a table's index.
 const INDEX: u8 = 16;

@@ -5,12 +5,12 @@ use std::fmt;
 use super::scan::{Record, Scan};
 use super::{
     ALL_KEYS_ROW, AUTOPILOT, CHUNKING_STATE, COORDINATE_BATCH_UPDATE, INDEX, KVS, KindCount,
-    REGISTER, SESSION, TOMBSTONE, TREE_FLAG, kind_name,
+    PREPARED_QUERY, REGISTER, SESSION, TOMBSTONE, TREE_FLAG, kind_name,
 };
 use crate::base::LogIndex;
 use crate::state::{Grave, Rebuild, RebuildError, StateStore};
 use crate::wire::msgpack::{self, DecodeError};
-use crate::wire::{autopilot, catalog, coordinate, kv, session};
+use crate::wire::{autopilot, catalog, coordinate, kv, prepared_query, session};
 
 /// Why bytes are no snapshot that can be restored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,6 +138,10 @@ impl Rows {
             SESSION => {
                 let it = session::read_session(&mut reader).map_err(placed)?;
                 self.rebuild.session(it).map_err(row)?;
+            }
+            PREPARED_QUERY => {
+                let it = prepared_query::read_query(&mut reader).map_err(placed)?;
+                self.rebuild.prepared_query(it).map_err(row)?;
             }
             KVS => {
                 let entry = kv::read_entry(&mut reader).map_err(placed)?;
