@@ -360,7 +360,7 @@ fn scenarios_and_plants_are_listed() {
     for scenario in scenarios {
         assert_keys(scenario, &["path", "title"]);
     }
-    let is_main = |s: &&Value| s["path"].as_str().is_some_and(|p| p.ends_with("leader_loss.toml"));
+    let is_main = |s: &&Value| s["path"].as_str().is_some_and(|p| p.ends_with("/leader_loss.toml"));
     assert_eq!(scenarios.iter().filter(is_main).count(), 1, "{object}");
     for plant in object["plants"].as_array().expect("a list") {
         assert_keys(plant, &["name", "property", "scenario", "story"]);

@@ -5,7 +5,7 @@ use sim_runner::history::request::{Behavior, LockSeen, Reply, Request};
 use sim_runner::property::Verdict;
 use sim_runner::trace::event::{Change, Pool, Role, What};
 
-use crate::oracle_story::{N1, N2, Story};
+use crate::oracle_story::{N1, N2, Story, TESTBED};
 
 const SECOND: u64 = 1_000_000_000;
 const LOCK: &str = "lock/0";
@@ -152,6 +152,20 @@ fn the_end_of_a_session_ends_its_hold() {
         },
     );
     assert_holds(&story, "lock-exclusion");
+}
+
+#[test]
+fn what_a_script_does_to_the_catalog_ends_certainty() {
+    let mut story = two();
+    acquire(&mut story, "a", true, (200, 210));
+    acquire(&mut story, "b", true, (420, 430));
+    let mut meddled = story.clone();
+    let detail = "PUT /v1/catalog/deregister on n1".to_owned();
+    let (id, verb) = ("step-1".to_owned(), "http".to_owned());
+    let what = What::StepStarted { step: 0, id, verb, chaos: false, detail, targets: vec![N1] };
+    meddled.at(300).push(TESTBED, what);
+    assert_holds(&meddled, "lock-exclusion");
+    story.assert_caught("lock-exclusion: two holders at once");
 }
 
 #[test]

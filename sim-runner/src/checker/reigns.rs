@@ -38,6 +38,8 @@ pub struct Reigns {
     drift_ppm: i64,
     /// Per node's name: when somebody said it is gone, or its process came or went.
     troubles: BTreeMap<String, Vec<i64>>,
+    /// When a step asked for something that may end any session, or take any lock's key away.
+    meddled: Vec<i64>,
     /// Per agent's name: when its process was started.
     starts: BTreeMap<String, Vec<i64>>,
     restored: bool,
@@ -60,6 +62,7 @@ impl Reigns {
             calms: Vec::new(),
             drift_ppm: 0,
             troubles: BTreeMap::new(),
+            meddled: Vec::new(),
             starts: BTreeMap::new(),
             restored: false,
             booted: false,
@@ -103,6 +106,7 @@ impl Reigns {
                 }
             }
             What::SnapshotInstalled { operator: true, .. } => self.restored = true,
+            What::StepStarted { detail, .. } if meddles(detail) => self.meddled.push(at),
             _ => {}
         }
     }
@@ -159,10 +163,12 @@ impl Reigns {
     /// The first moment at or after `at` from which on a node may be held for gone.
     #[must_use]
     pub fn trouble_of(&self, node: &str, at: i64) -> i64 {
-        let Some(troubles) = self.troubles.get(node) else { return i64::MAX };
         // Events of several agents are in the order of their times.
-        let before = troubles.partition_point(|trouble| *trouble < at.saturating_sub(LATE_NS));
-        troubles.get(before).map_or(i64::MAX, |trouble| (*trouble).max(at))
+        let first = |troubles: &Vec<i64>| {
+            let before = troubles.partition_point(|trouble| *trouble < at.saturating_sub(LATE_NS));
+            troubles.get(before).map_or(i64::MAX, |trouble| (*trouble).max(at))
+        };
+        self.troubles.get(node).map_or(i64::MAX, first).min(first(&self.meddled))
     }
 
     /// The life of an agent in which both moments lie, by the number of its starts; none when it was
@@ -173,6 +179,12 @@ impl Reigns {
         let of = |at: i64| starts.partition_point(|start| *start <= at);
         (of(from) == of(to) && of(from) > 0).then(|| of(from))
     }
+}
+
+/// Whether a step's request may deregister a node or a check, destroy sessions, or delete keys that its
+/// path does not name.
+fn meddles(detail: &str) -> bool {
+    ["/v1/catalog/", "/v1/txn", "/v1/session/"].iter().any(|path| detail.contains(path))
 }
 
 /// Whether an agent of this name is a server.
