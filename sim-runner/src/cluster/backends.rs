@@ -22,7 +22,7 @@ use bytes::Bytes;
 use hyper::Method;
 use proconsul::base::Duration;
 use proconsul::base::go_duration::parse_span;
-use proconsul::base::runtime::{ByteReader, ByteWriter, Listener, Runtime};
+use proconsul::base::runtime::{ByteReader, ByteWriter, Listener, Runtime, Task};
 use serde_json::Value;
 
 use crate::fabric::{HostId, SimRuntime, SimStream};
@@ -48,6 +48,14 @@ struct Backend {
     asked: Vec<Asked>,
     up: bool,
     process: Option<SimRuntime>,
+    tasks: Vec<<SimRuntime as Runtime>::Task>,
+}
+
+impl Backend {
+    /// Stops what it does. The process stays: its listeners are closed by their tasks, as it lives.
+    fn stop(&mut self) {
+        self.tasks.drain(..).for_each(|task| task.abort());
+    }
 }
 
 /// All of them, by agent and service id.
@@ -67,17 +75,17 @@ impl Backends {
 
     /// Starts the program of a service, as its definition has it.
     pub fn register(&self, cluster: &Cluster, host: Host, id: &str, service: &Value) {
-        self.deregister(cluster, host, id);
-        let backend = Backend { asked: asked(id, service), up: true, process: None };
+        self.deregister(host, id);
+        let backend =
+            Backend { asked: asked(id, service), up: true, process: None, tasks: Vec::new() };
         self.lock().insert((host, id.to_owned()), backend);
         self.run(cluster, host, id);
     }
 
     /// Ends it.
-    pub fn deregister(&self, cluster: &Cluster, host: Host, id: &str) {
-        let gone = self.lock().remove(&(host, id.to_owned()));
-        if let Some(process) = gone.and_then(|backend| backend.process) {
-            cluster.shared.fabric.leave(&process);
+    pub fn deregister(&self, host: Host, id: &str) {
+        if let Some(mut gone) = self.lock().remove(&(host, id.to_owned())) {
+            gone.stop();
         }
     }
 
@@ -104,15 +112,14 @@ impl Backends {
     fn run(&self, cluster: &Cluster, host: Host, id: &str) {
         let mut backends = self.lock();
         let Some(backend) = backends.get_mut(&(host, id.to_owned())) else { return };
-        if let Some(process) = backend.process.take() {
-            cluster.shared.fabric.leave(&process);
-        }
-        let Some(process) = cluster.shared.fabric.visit(HostId(host.0)) else { return };
+        backend.stop();
+        let living = backend.process.take().filter(SimRuntime::is_alive);
+        let process = living.or_else(|| cluster.shared.fabric.visit(HostId(host.0)));
+        let Some(process) = process else { return };
         for asked in backend.asked.clone() {
             let (own, up) = (process.clone(), backend.up);
             let agent = cluster.http_address(host);
-            process.spawn("backend", async move {
-                // A port that something else has is what its check then finds.
+            let task = process.spawn("backend", async move {
                 let _ = match asked {
                     Asked::Http(port) => serve(own, port, Some(up)).await,
                     Asked::Tcp(port) if up => serve(own, port, None).await,
@@ -120,15 +127,25 @@ impl Backends {
                     Asked::Report(check, every) => report(own, agent, check, every, up).await,
                 };
             });
+            backend.tasks.push(task);
         }
         backend.process = Some(process);
     }
 }
 
+/// Before a port that is in use is tried again.
+const AGAIN: Duration = Duration::from_millis(50);
+
 /// Accepts on a port; `answer`: whether a request is answered with success.
 async fn serve(runtime: SimRuntime, port: u16, answer: Option<bool>) -> io::Result<()> {
     let any = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port);
-    let mut listener = runtime.listen(any).await?;
+    let mut listener = loop {
+        match runtime.listen(any).await {
+            Ok(listener) => break listener,
+            // Its predecessor is about to close it, or something else has it for good.
+            Err(_) => runtime.sleep(AGAIN).await,
+        }
+    };
     loop {
         let stream = listener.accept().await?;
         if let Some(passing) = answer {

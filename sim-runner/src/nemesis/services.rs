@@ -67,7 +67,7 @@ impl Script {
             if let Err(why) = asked {
                 self.fail(index, why);
             }
-            self.cluster.backends().deregister(&self.cluster, host, &id);
+            self.cluster.backends().deregister(host, &id);
         }
     }
 
