@@ -32,6 +32,11 @@ pub const PROPERTIES: &[&str] = &[
     "no-resurrection",
     "serf-health",
     "no-orphan-checks",
+    "lock-exclusion",
+    "session-lifetime",
+    "index-monotonic",
+    "watch-complete",
+    "transactions",
 ];
 
 /// What came of judging one property.

@@ -23,8 +23,10 @@ use crate::nemesis::settle::missing;
 use crate::scenario::model::{Boot, Plan, Workload, WorkloadKind};
 use crate::trace::Trace;
 use crate::trace::event::{Host, What};
+use crate::workload::client::Client;
 use crate::workload::events::EventUser;
 use crate::workload::kv::KvUser;
+use crate::workload::{catalog, locks, sessions, transactions, watches};
 
 /// What a run leaves behind.
 pub struct Evidence {
@@ -172,6 +174,30 @@ impl Life {
             WorkloadKind::Event(event) => {
                 let user = EventUser { cluster, runtime: runtime.clone(), host, name, plan, prng };
                 runtime.spawn("user", user.run(*event));
+            }
+            WorkloadKind::Lock(lock) => {
+                let (client, lock) = (Client::new(cluster, host, plan), *lock);
+                runtime.spawn("user", locks::run(client, lock));
+            }
+            WorkloadKind::Session(session) => {
+                let (client, session) = (Client::new(cluster, host, plan), *session);
+                runtime.spawn("user", sessions::run(client, session));
+            }
+            WorkloadKind::Catalog(services) => {
+                let (client, services) = (Client::new(cluster, host, plan), *services);
+                runtime.spawn("user", catalog::catalog(client, services));
+            }
+            WorkloadKind::Health(services) => {
+                let (client, services) = (Client::new(cluster, host, plan), *services);
+                runtime.spawn("user", catalog::health(client, services));
+            }
+            WorkloadKind::Watch(watch) => {
+                let (client, watch) = (Client::new(cluster, host, plan), *watch);
+                runtime.spawn("user", watches::run(client, watch));
+            }
+            WorkloadKind::Txn(txn) => {
+                let (client, txn) = (Client::new(cluster, host, plan), *txn);
+                runtime.spawn("user", transactions::run(client, txn));
             }
         }
     }

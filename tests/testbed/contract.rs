@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::runner::{Desk, Done, THREE, root};
 
 /// Every property that a run of this version judges, in the order of the language.
-const PROPERTIES: [&str; 25] = [
+const PROPERTIES: [&str; 30] = [
     "script",
     "boot",
     "determinism",
@@ -33,6 +33,11 @@ const PROPERTIES: [&str; 25] = [
     "no-resurrection",
     "serf-health",
     "no-orphan-checks",
+    "lock-exclusion",
+    "session-lifetime",
+    "index-monotonic",
+    "watch-complete",
+    "transactions",
 ];
 
 const FILES: [&str; 5] =
@@ -360,7 +365,7 @@ fn scenarios_and_plants_are_listed() {
     for scenario in scenarios {
         assert_keys(scenario, &["path", "title"]);
     }
-    let is_main = |s: &&Value| s["path"].as_str().is_some_and(|p| p.ends_with("leader_loss.toml"));
+    let is_main = |s: &&Value| s["path"].as_str().is_some_and(|p| p.ends_with("/leader_loss.toml"));
     assert_eq!(scenarios.iter().filter(is_main).count(), 1, "{object}");
     for plant in object["plants"].as_array().expect("a list") {
         assert_keys(plant, &["name", "property", "scenario", "story"]);

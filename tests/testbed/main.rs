@@ -22,10 +22,13 @@ mod oracle_conditions;
 mod oracle_events;
 mod oracle_expectations;
 mod oracle_gossip;
+mod oracle_locks;
 mod oracle_raft;
 mod oracle_story;
 mod oracle_trace;
+mod oracle_transactions;
 mod oracle_users;
+mod oracle_watch;
 #[path = "../agent/persist_script.rs"]
 mod persist_script;
 #[path = "../agent/persist_watched.rs"]

@@ -25,8 +25,10 @@ use super::findings::skipped;
 use super::gossip_accuracy::GossipAccuracy;
 use super::gossip_completeness::GossipCompleteness;
 use super::incarnation_monotonic::IncarnationMonotonic;
+use super::index_monotonic::IndexMonotonic;
 use super::leader_completeness::LeaderCompleteness;
 use super::liveness::Liveness;
+use super::lock_exclusion::LockExclusion;
 use super::log_matching::LogMatching;
 use super::no_orphan_checks::NoOrphanChecks;
 use super::no_panic::NoPanic;
@@ -35,11 +37,14 @@ use super::no_stale_resurrection::NoStaleResurrection;
 use super::oracle::{Oracle, pass};
 use super::script::Script;
 use super::serf_health::SerfHealth;
+use super::session_lifetime::SessionLifetime;
 use super::state_machine_safety::StateMachineSafety;
 use super::storage_recovery::StorageRecovery;
+use super::transactions::Transactions;
 use super::user_events::UserEvents;
 use super::views_converge::ViewsConverge;
 use super::vote_durability::VoteDurability;
+use super::watch_complete::WatchComplete;
 use super::windows::{ReadWindow, stale_reads};
 
 /// Everything that is judged, but for the plan.
@@ -127,6 +132,11 @@ fn oracles(plan: &Plan, header: &Header) -> Vec<Box<dyn Oracle>> {
         Box::new(NoResurrection::new(plan, header)),
         Box::new(SerfHealth::new(plan, header)),
         Box::new(NoOrphanChecks::new()),
+        Box::new(LockExclusion::new(plan, header)),
+        Box::new(SessionLifetime::new(plan, header)),
+        Box::new(IndexMonotonic::new(plan, header)),
+        Box::new(WatchComplete::new(plan, header)),
+        Box::new(Transactions::new()),
     ]
 }
 

@@ -39,6 +39,8 @@ impl Cluster {
                 Err(why) => runtime.log(Level::Error, "agent", format_args!("{why}")),
             }
         });
+        // The machine's other programs come with its power.
+        self.backends().back(self, host);
     }
 
     fn lock_added(&self) -> MutexGuard<'_, Vec<Value>> {

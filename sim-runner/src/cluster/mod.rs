@@ -10,6 +10,7 @@
 //! change is an event of the trace.
 
 mod agents;
+pub mod backends;
 mod catalog_facts;
 mod commands;
 mod gossip_facts;
@@ -37,6 +38,7 @@ use crate::trace::event::{Host, HostInfo, HostKind, What};
 use crate::trace::resolve::resolve;
 use crate::trace::view::View;
 
+use backends::Backends;
 pub use commands::Ran;
 pub use gossip_facts::{gossip_fact, user_event_fact};
 use hosts::{header_of, hosts_of};
@@ -63,6 +65,8 @@ struct Shared {
     outside: BTreeMap<Host, SimRuntime>,
     /// Configuration that a `start` or `restart` added, by node.
     added: Mutex<Vec<Value>>,
+    /// What stands behind the services that steps registered.
+    backends: Backends,
     /// What is wrong with the machines.
     ailments: Mutex<Ailments>,
     /// Which directed links are cut, and by how many faults.
@@ -107,6 +111,7 @@ impl Cluster {
                 faults,
                 unseeded,
                 added: Mutex::new(vec![json!({}); plan.cluster.nodes.len()]),
+                backends: Backends::default(),
                 ailments: Mutex::default(),
                 cuts: Mutex::default(),
                 lookups: Mutex::default(),
@@ -173,6 +178,12 @@ impl Cluster {
     #[must_use]
     pub fn testbed(&self) -> Host {
         Host(self.shared.hosts.len() as u16 - 1)
+    }
+
+    /// What stands behind the services that steps registered.
+    #[must_use]
+    pub fn backends(&self) -> &Backends {
+        &self.shared.backends
     }
 
     /// All agents, servers first.

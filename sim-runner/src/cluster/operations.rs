@@ -31,8 +31,7 @@ impl Cluster {
         let recorder = self.recorder();
         let now = self.now();
         let (at, server) = (recorder.run_time(now), self.name(via));
-        let is_write =
-            !matches!(call, Call::Get { .. } | Call::List { .. }) && !call.is_of_events();
+        let is_write = !matches!(call, Call::Get { .. } | Call::List { .. }) && call.is_of_keys();
         let op = recorder.with_history(|h| h.invoke(user, server, key, call.clone(), at));
         if is_write {
             recorder.know_write(op);

@@ -7,11 +7,12 @@
 //!
 //! | field | meaning |
 //! |---|---|
-//! | `op` | `get put delete list`, `cas` (by `from` and `to`, or by `if_index` and `value`), `append`; of user events: `fire`, `events` |
+//! | `op` | `get put delete list`, `cas` (by `from` and `to`, or by `if_index` and `value`), `append`; of user events: `fire`, `events`; with `request`: [`Request::word`] |
 //! | `call`, `return` | ns, or positions in a log without a clock; `return` is null when no answer came |
 //! | `ended` | when the user gave up on an operation with unknown outcome |
 //! | `outcome` | `ok`, `fail` (no effect, nothing observed), `unknown` |
 //! | `output` | get: the value, null when absent; cas: whether it held; list: `[{key, value, modify_index}]` |
+//! | `request`, `answer` | of an operation on sessions, locks, watches, transactions or the catalog: [`Request`], [`Reply`] |
 //! | `modify_index` | the version a get saw |
 //! | `index` | `X-Consul-Index`; for a write: the index it made. A get that has only `index` saw that version |
 //! | `mode`, `user`, `server`, `error` | as in [`Operation`] |
@@ -24,6 +25,7 @@ use std::fmt::Write as _;
 
 use super::History;
 use super::operation::{Call, Mode, Operation, Outcome, Output, Seen};
+use super::request::{Reply, Request};
 use super::row::{Answer, Row, Scalar, SeenRow};
 
 /// Where a file is not a history, and why: `name:line: what`.
@@ -130,13 +132,20 @@ fn operation(mut row: Row, quote: bool) -> Result<Operation, String> {
             row.call
         ));
     }
+    if !matches!(call, Call::Of(_)) && row.answer.is_some() {
+        return Err(format!("`answer` does not belong to `{}`", row.op));
+    }
     let answered = row.outcome == Outcome::Ok;
     if answered && row.returned.is_none() {
         return Err("`ok` needs a `return`; an answer that never came is `unknown`".to_owned());
     }
-    let output = match (answered, row.output.take()) {
-        (true, answer) => Some(output(&call, &row, answer, quote)?),
-        (false, _) => None,
+    let output = match (answered, &call, row.output.take()) {
+        (true, Call::Of(_), Some(_)) => {
+            return Err(format!("`output` does not belong to `{}`", row.op));
+        }
+        (true, Call::Of(request), None) => Some(Output::Of(reply(request, row.answer.take())?)),
+        (true, call, answer) => Some(output(call, &row, answer, quote)?),
+        (false, ..) => None,
     };
     Ok(Operation {
         id: 0,
@@ -154,7 +163,22 @@ fn operation(mut row: Row, quote: bool) -> Result<Operation, String> {
     })
 }
 
+/// The answer to a request.
+fn reply(request: &Request, answer: Option<Reply>) -> Result<Reply, String> {
+    match answer {
+        Some(reply) if request.takes(&reply) => Ok(reply),
+        Some(_) => Err(format!("this `answer` is none to `{}`", request.word())),
+        None => Err(format!("`{}` needs `answer`", request.word())),
+    }
+}
+
 fn call(row: &mut Row, quote: bool) -> Result<Call, String> {
+    if let Some(request) = row.request.take() {
+        return match request.word() == row.op {
+            true => Ok(Call::Of(request)),
+            false => Err(format!("`op` is `{}`, but `request` says {}", row.op, request.word())),
+        };
+    }
     let mode = row.mode.take();
     let kind = row.op.clone();
     let need = |field: Option<Scalar>, name: &str| {
@@ -283,11 +307,13 @@ fn row(operation: &Operation) -> Row {
         value: None,
         from: None,
         to: None,
+        request: None,
         call: operation.called_at,
         returned: operation.returned_at.filter(|_| !unknown),
         ended: operation.returned_at.filter(|_| unknown),
         outcome: operation.outcome,
         output: None,
+        answer: None,
         modify_index: None,
         index: operation.index,
         error: operation.error.clone(),
@@ -320,6 +346,10 @@ fn row(operation: &Operation) -> Row {
             row.if_index = Some(*index);
             "events"
         }
+        Call::Of(request) => {
+            row.request = Some(request.clone());
+            request.word()
+        }
     };
     row.op = kind.to_owned();
     answer(&mut row, operation.output.as_ref());
@@ -329,6 +359,10 @@ fn row(operation: &Operation) -> Row {
 fn answer(row: &mut Row, output: Option<&Output>) {
     row.output = match output {
         None | Some(Output::Done) => None,
+        Some(Output::Of(reply)) => {
+            row.answer = Some(reply.clone());
+            None
+        }
         Some(Output::Swapped(held)) => Some(Answer::Flag(*held)),
         Some(Output::Value(None)) => Some(Answer::Absent),
         Some(Output::Value(Some(seen))) => {

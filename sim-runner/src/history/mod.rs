@@ -15,6 +15,7 @@
 pub mod file;
 pub mod operation;
 mod recorder;
+pub mod request;
 mod row;
 
 pub use recorder::Recorder;

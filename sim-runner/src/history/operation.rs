@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::request::{Reply, Request};
+
 /// How an operation ended (spec checkers 1.3). When in doubt: unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -73,6 +75,8 @@ pub enum Call {
         /// The index last seen; 0: at once.
         index: u64,
     },
+    /// On sessions, locks, watches, transactions, the catalog.
+    Of(Request),
 }
 
 impl Call {
@@ -80,6 +84,12 @@ impl Call {
     #[must_use]
     pub fn is_of_events(&self) -> bool {
         matches!(self, Call::Fire { .. } | Call::Events { .. })
+    }
+
+    /// Whether it reads or writes plain keys, of which `linearizable` speaks.
+    #[must_use]
+    pub fn is_of_keys(&self) -> bool {
+        !self.is_of_events() && !matches!(self, Call::Of(_))
     }
 }
 
@@ -105,6 +115,28 @@ pub enum Output {
     Value(Option<Seen>),
     /// list; of events: the oldest first, by name.
     Values(Vec<Seen>),
+    /// The answer to [`Call::Of`].
+    Of(Reply),
+}
+
+impl Operation {
+    /// The request and its answer, of an operation that is no plain read or write and was answered.
+    #[must_use]
+    pub fn answered(&self) -> Option<(&Request, &Reply)> {
+        match (&self.call, &self.output) {
+            (Call::Of(request), Some(Output::Of(reply))) => Some((request, reply)),
+            _ => None,
+        }
+    }
+
+    /// The request, of an operation that is no plain read or write.
+    #[must_use]
+    pub fn request(&self) -> Option<&Request> {
+        match &self.call {
+            Call::Of(request) => Some(request),
+            _ => None,
+        }
+    }
 }
 
 /// One operation.

@@ -9,6 +9,7 @@ use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::operation::{Mode, Outcome};
+use super::request::{Reply, Request};
 
 /// A line. The order of the fields is the order they are written in.
 #[derive(Debug, Serialize, Deserialize)]
@@ -31,6 +32,8 @@ pub(super) struct Row {
     pub from: Option<Scalar>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Scalar>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Request>,
     pub call: i64,
     #[serde(rename = "return", default)]
     pub returned: Option<i64>,
@@ -43,6 +46,8 @@ pub(super) struct Row {
         skip_serializing_if = "Option::is_none"
     )]
     pub output: Option<Answer>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Reply>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub modify_index: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

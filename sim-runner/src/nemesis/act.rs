@@ -49,6 +49,19 @@ impl Script {
                 return self.force_leave(index, step, target, (via.as_ref(), *prune)).await;
             }
             Action::Repeat { .. } | Action::Parallel => return self.block(index, step).await,
+            Action::Register { target, service } => {
+                return self.register(index, step, target, service).await;
+            }
+            Action::Deregister { target, id } => {
+                return self.deregister(index, step, target, id).await;
+            }
+            Action::ServiceDown { target, id } => {
+                self.turn_service(index, step, (target.as_ref(), id), false)
+            }
+            Action::ServiceUp { target, id } => {
+                self.turn_service(index, step, (target.as_ref(), id), true);
+                return;
+            }
             Action::DnsFail { target } => self.dns_fail(index, step, target),
             Action::TransferLeader { target, to } => {
                 return self.transfer_leader(index, step, target, to.as_ref()).await;

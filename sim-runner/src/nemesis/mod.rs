@@ -19,6 +19,7 @@ mod membership;
 pub mod partition;
 mod request;
 pub mod script;
+mod services;
 pub mod settle;
 pub mod targets;
 mod undo;

@@ -20,6 +20,8 @@ pub(super) enum Undo {
     Resume(Host),
     /// Its name lookups fail.
     Lookups(Host),
+    /// What stands behind this service of it fails.
+    ServiceUp(Host, String),
     /// Its clock or its disk ails, by this number.
     Relieve(Host, u64),
     /// Its wall clock jumps and comes back in turn by a task; the number of the jump it stands at.
@@ -92,6 +94,7 @@ impl Script {
             Undo::Start(_)
             | Undo::Resume(_)
             | Undo::Lookups(_)
+            | Undo::ServiceUp(..)
             | Undo::Relieve(..)
             | Undo::Strobe(..) => {}
         }
@@ -112,6 +115,9 @@ impl Script {
                 }
             }
             Undo::Lookups(host) => self.cluster.fail_lookups(host, false),
+            Undo::ServiceUp(host, id) => {
+                self.cluster.backends().set(&self.cluster, host, &id, true);
+            }
             Undo::Relieve(host, number) => self.cluster.relieve(host, number),
             Undo::Strobe(host, task, ahead) => {
                 task.abort();

@@ -211,6 +211,11 @@ pub fn promise(property: &str) -> &'static str {
         "no-resurrection" => "what was deregistered at its agent stays away",
         "serf-health" => "the catalog says of members what the leader's gossip says",
         "no-orphan-checks" => "no check or instance is without what it belongs to",
+        "lock-exclusion" => "a lock has one holder at a time",
+        "session-lifetime" => "a session lives for its TTL, and not for long after",
+        "index-monotonic" => "the index of a query never goes back, and is never 0",
+        "watch-complete" => "who polls for changes misses none, and sees none that nobody made",
+        "transactions" => "transactions happen as wholes, and as if one after the other",
         _ => "as the scenario states it",
     }
 }

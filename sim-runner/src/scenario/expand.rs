@@ -5,6 +5,8 @@
 
 mod faults;
 mod links;
+mod services;
+mod users;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -123,6 +125,12 @@ impl Printer<'_> {
         let kind = match &workload.kind {
             WorkloadKind::Kv(_) => "kv",
             WorkloadKind::Event(_) => "event",
+            WorkloadKind::Lock(_) => "lock",
+            WorkloadKind::Session(_) => "session",
+            WorkloadKind::Catalog(_) => "catalog",
+            WorkloadKind::Health(_) => "health",
+            WorkloadKind::Watch(_) => "watch",
+            WorkloadKind::Txn(_) => "txn",
         };
         self.text("kind", kind);
         self.line("users", workload.users);
@@ -140,6 +148,7 @@ impl Printer<'_> {
         match &workload.kind {
             WorkloadKind::Kv(kv) => self.kv(kv),
             WorkloadKind::Event(event) => self.text("size", &format!("{}B", event.size_bytes)),
+            other => self.users_of_services(other),
         }
     }
 
@@ -246,6 +255,10 @@ impl Printer<'_> {
             | Action::ForceLeave { target, .. }
             | Action::DnsFail { target }
             | Action::Readdress { target }
+            | Action::Register { target, .. }
+            | Action::Deregister { target, .. }
+            | Action::ServiceDown { target: Some(target), .. }
+            | Action::ServiceUp { target: Some(target), .. }
             | Action::Clock { target, .. }
             | Action::Disk { target, .. }
             | Action::Link { links: Links::Of(target), .. }
@@ -328,6 +341,10 @@ impl Printer<'_> {
                     self.line("prune", true);
                 }
             }
+            Action::Register { .. }
+            | Action::Deregister { .. }
+            | Action::ServiceDown { .. }
+            | Action::ServiceUp { .. } => self.service(action),
             Action::Repeat { times } => self.line("times", times),
             Action::Parallel => {}
             Action::Partition(partition) => self.partition(partition),

@@ -224,6 +224,8 @@ fn takes(step: &Step) -> Duration {
         Action::Http(_)
         | Action::Cli(_)
         | Action::TransferLeader { .. }
+        | Action::Register { .. }
+        | Action::Deregister { .. }
         | Action::Join { .. }
         | Action::ForceLeave { .. } => ANSWER,
         Action::Wait(Wait::For { span, .. }) => *span,

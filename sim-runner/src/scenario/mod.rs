@@ -37,6 +37,7 @@ mod overrides;
 mod reader;
 mod script;
 mod seed;
+pub mod service_verb;
 mod signed;
 mod source;
 mod spelling;
@@ -49,6 +50,8 @@ mod values;
 mod verb;
 pub mod words;
 mod workload;
+mod workload_kinds;
+mod workload_plan;
 
 pub use cluster::merge as merge_config;
 pub use condition::{show as show_condition, show_event};

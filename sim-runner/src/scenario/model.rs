@@ -18,6 +18,9 @@ use super::fault::{
     CliStep, ClockFault, ClockPlan, DiskFault, DiskPlan, FileStep, LinkFault, Links, Proto,
 };
 pub use super::network_plan::{LinkKeys, LinkPlan, NetworkPlan};
+pub use super::workload_plan::{
+    CatalogWorkload, HealthWorkload, LockWorkload, SessionWorkload, TxnWorkload, WatchWorkload,
+};
 
 /// The seed of a run: as the user gave it, and as 32 bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -171,6 +174,18 @@ pub enum WorkloadKind {
     Kv(KvWorkload),
     /// `event`.
     Event(EventWorkload),
+    /// `lock`.
+    Lock(LockWorkload),
+    /// `session`.
+    Session(SessionWorkload),
+    /// `catalog`.
+    Catalog(CatalogWorkload),
+    /// `health`.
+    Health(HealthWorkload),
+    /// `watch`.
+    Watch(WatchWorkload),
+    /// `txn`.
+    Txn(TxnWorkload),
 }
 
 /// `kind = "event"`.
@@ -368,6 +383,26 @@ pub enum Action {
     /// The node comes back with another address.
     Readdress {
         target: Target,
+    },
+    /// Register a service, as in the API, through the target's own agent.
+    Register {
+        target: Target,
+        service: Value,
+    },
+    Deregister {
+        target: Target,
+        /// Of the service.
+        id: String,
+    },
+    /// What stands behind a service fails; on all agents that have it when no target is given.
+    ServiceDown {
+        target: Option<Target>,
+        id: String,
+    },
+    /// And passes.
+    ServiceUp {
+        target: Option<Target>,
+        id: String,
     },
     /// The nested steps, one after the other, so often.
     Repeat {

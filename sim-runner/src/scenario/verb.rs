@@ -12,6 +12,7 @@ use super::model::{
     Action, Fact, HttpExpect, HttpStep, KeepOnKill, Partition, Span, StopSignal, Target, Wait,
 };
 use super::reader::Reader;
+use super::service_verb;
 use super::target::Setting;
 use super::tree::{Item, Kind, Table};
 use super::words;
@@ -34,6 +35,9 @@ pub fn action(
         "join" | "leave" | "force-leave" => membership_verb::membership(reader, table, verb),
         "dns-fail" => Some(Action::DnsFail { target: target(reader, table, verb)? }),
         "readdress" => Some(Action::Readdress { target: target(reader, table, verb)? }),
+        "register" | "deregister" | "service-down" | "service-up" => {
+            service_verb::service(reader, table, verb)
+        }
         "repeat" => {
             let example = "times = 3, and the steps as [[step.step]]";
             let item = required(reader, table, "times", "\"repeat\"", example);
@@ -377,6 +381,10 @@ impl Action {
             Action::ForceLeave { .. } => "force-leave",
             Action::DnsFail { .. } => "dns-fail",
             Action::Readdress { .. } => "readdress",
+            Action::Register { .. } => "register",
+            Action::Deregister { .. } => "deregister",
+            Action::ServiceDown { .. } => "service-down",
+            Action::ServiceUp { .. } => "service-up",
             Action::Repeat { .. } => "repeat",
             Action::Parallel => "parallel",
             Action::File(_) => "file",

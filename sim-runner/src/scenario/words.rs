@@ -81,12 +81,41 @@ pub const TIME: Words = words("key", &["run", "settle", "boot_within"], &[]);
 /// `kind` of `[[workload]]`.
 pub const WORKLOAD_KINDS: Words = words(
     "kind of workload",
-    &["kv", "event"],
-    &["lock", "session", "catalog", "health", "dns", "watch", "txn"],
+    &["kv", "lock", "session", "catalog", "health", "watch", "event", "txn"],
+    &["dns"],
 );
 /// Keys of an `event` workload.
 pub const EVENT: Words =
     words("key", &["kind", "users", "rate", "between", "via", "timeout", "size"], &[]);
+/// Keys of a `lock` workload.
+pub const LOCK: Words = words(
+    "key",
+    &["kind", "users", "rate", "between", "via", "timeout", "keys", "hold", "ttl"],
+    &[],
+);
+/// Keys of a `session` workload.
+pub const SESSION: Words =
+    words("key", &["kind", "users", "rate", "between", "via", "timeout", "ttl", "behavior"], &[]);
+/// Keys of a `catalog` workload.
+pub const CATALOG: Words = words(
+    "key",
+    &["kind", "users", "rate", "between", "via", "timeout", "services", "instances"],
+    &[],
+);
+/// Keys of a `health` workload.
+pub const HEALTH: Words =
+    words("key", &["kind", "users", "rate", "between", "via", "timeout", "services", "flap"], &[]);
+/// Keys of a `watch` workload.
+pub const WATCH: Words =
+    words("key", &["kind", "users", "rate", "between", "via", "timeout", "on"], &[]);
+/// Keys of a `txn` workload.
+pub const TXN: Words =
+    words("key", &["kind", "users", "rate", "between", "via", "timeout", "keys", "ops"], &[]);
+/// `behavior` of a `session` workload.
+pub const BEHAVIORS: Words = words("behavior", &["release", "delete"], &[]);
+/// `on` of a `watch` workload.
+pub const WATCHED: Words =
+    words("thing to watch", &["kv", "service", "nodes", "checks", "event"], &[]);
 /// Keys of a `kv` workload.
 pub const KV: Words = words(
     "key",
@@ -143,12 +172,16 @@ pub const VERBS: Words = words(
         "file",
         "http",
         "cli",
+        "register",
+        "deregister",
+        "service-down",
+        "service-up",
         "wait",
         "repeat",
         "parallel",
         "note",
     ],
-    &["upgrade", "dns", "register", "deregister", "service-down", "service-up"],
+    &["upgrade", "dns"],
 );
 /// Verbs that can be undone (⟲).
 pub const UNDOABLE: &[&str] = &[
@@ -175,6 +208,7 @@ pub const UNDOABLE: &[&str] = &[
     "disk-full",
     "slow-fsync",
     "fsync-lies",
+    "service-down",
 ];
 /// Verbs that act on a node's clocks.
 pub const CLOCK_VERBS: &[&str] = &["skew", "drift", "jump", "strobe"];
@@ -220,6 +254,10 @@ pub const WITH_TARGET: &[&str] = &[
     "file",
     "http",
     "cli",
+    "register",
+    "deregister",
+    "service-down",
+    "service-up",
 ];
 /// Keys of every step.
 pub const STEP_COMMON: &[&str] =
@@ -236,6 +274,7 @@ pub fn verb_keys(verb: &str) -> &'static [&'static str] {
         | "dns-fail" | "readdress" => &["target"],
         "join" => &["target", "to", "wan"],
         "force-leave" => &["target", "via", "prune"],
+        "register" | "deregister" | "service-down" | "service-up" => &["target", "service"],
         "repeat" => &["times", "step"],
         "parallel" => &["step"],
         "config" => &["target", "set"],
@@ -400,11 +439,4 @@ pub const EVENTS: Words = words(
 );
 
 /// Properties that are in the language but not judged yet.
-pub const PLANNED_PROPERTIES: &[&str] = &[
-    "lock-exclusion",
-    "session-lifetime",
-    "index-monotonic",
-    "watch-complete",
-    "dns-sound",
-    "transactions",
-];
+pub const PLANNED_PROPERTIES: &[&str] = &["dns-sound"];

@@ -7,6 +7,7 @@ use super::reader::Reader;
 use super::target::Setting;
 use super::tree::{Item, Kind, Table};
 use super::words;
+use super::workload_kinds;
 
 /// A workload whose `between` may still be "the whole run".
 #[derive(Clone, Debug)]
@@ -24,8 +25,7 @@ pub fn workload(reader: &mut Reader, table: &Table) -> Option<WorkloadDraft> {
         return None;
     };
     let kind = reader.word(kind, "`kind`", words::WORKLOAD_KINDS)?;
-    let keys = if kind == "event" { words::EVENT } else { words::KV };
-    reader.keys(table, "[[workload]]", keys);
+    reader.keys(table, "[[workload]]", workload_kinds::keys(&kind));
     let users = number(reader, table, "users", 1, 1000);
     let per_minute = table.get("rate").and_then(|item| reader.rate(item, "`rate`")).unwrap_or(600);
     let between = table.get("between").and_then(|item| reader.window(item, "`between`"));
@@ -47,13 +47,15 @@ pub fn workload(reader: &mut Reader, table: &Table) -> Option<WorkloadDraft> {
         timeout: timeout.unwrap_or(Duration::from_secs(5)),
         kind: match kind.as_str() {
             "event" => WorkloadKind::Event(event(reader, table)),
-            _ => WorkloadKind::Kv(kv(reader, table)),
+            "kv" => WorkloadKind::Kv(kv(reader, table)),
+            other => workload_kinds::plan(reader, table, other)?,
         },
     };
     Some(WorkloadDraft { workload, between })
 }
 
-fn number(reader: &mut Reader, table: &Table, key: &str, default: u64, most: u64) -> u64 {
+/// A number of things, at least one.
+pub fn number(reader: &mut Reader, table: &Table, key: &str, default: u64, most: u64) -> u64 {
     let item = table.get(key);
     item.and_then(|item| reader.integer(item, &format!("`{key}`"), 1, most)).unwrap_or(default)
 }

@@ -102,7 +102,9 @@ fn encode(key: &str, call: &Call) -> (Method, String, Bytes) {
         Call::CasValue { .. } | Call::Append { .. } => {
             unreachable!("only histories of other systems have these")
         }
-        Call::Fire { .. } | Call::Events { .. } => unreachable!("these are no operations on keys"),
+        Call::Fire { .. } | Call::Events { .. } | Call::Of(_) => {
+            unreachable!("these are no operations on keys")
+        }
     }
 }
 

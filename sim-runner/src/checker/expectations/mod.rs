@@ -113,8 +113,7 @@ fn watch(evidence: &Evidence, watches: &mut [Watch<'_>], stale: &[i64], end: i64
 }
 
 fn is_write(operation: &Operation) -> bool {
-    !matches!(operation.call, Call::Get { .. } | Call::List { .. })
-        && !operation.call.is_of_events()
+    !matches!(operation.call, Call::Get { .. } | Call::List { .. }) && operation.call.is_of_keys()
 }
 
 /// The rule and its text: what a signature says.

@@ -55,7 +55,7 @@ pub(super) fn rows(operation: &Operation) -> &[Seen] {
 /// All keys somebody names.
 pub(super) fn keys(history: &History) -> BTreeSet<&str> {
     let mut keys = BTreeSet::new();
-    for operation in history.operations().iter().filter(|it| !it.call.is_of_events()) {
+    for operation in history.operations().iter().filter(|it| it.call.is_of_keys()) {
         if !matches!(operation.call, Call::List { .. }) {
             keys.insert(operation.key.as_str());
         }
@@ -70,7 +70,7 @@ pub(super) fn parts(history: &History, evidence: &Evidence<'_>) -> Vec<Part> {
         keys(history).into_iter().map(|key| (key, Vec::new())).collect();
     for operation in history.operations() {
         match operation.call {
-            Call::Fire { .. } | Call::Events { .. } => {}
+            Call::Fire { .. } | Call::Events { .. } | Call::Of(_) => {}
             Call::List { .. } => {
                 let from = operation.key.as_str();
                 for (_, list) in
@@ -174,7 +174,7 @@ fn kind(operation: &Operation, key: &str, versions: &Versions, model: &mut Model
         },
         Call::Put { value } => Kind::Write { to: model.intern(value), made },
         Call::Delete => Kind::Write { to: ABSENT, made },
-        Call::Fire { .. } | Call::Events { .. } => return None,
+        Call::Fire { .. } | Call::Events { .. } | Call::Of(_) => return None,
         Call::Append { value } => Kind::Append { token: model.intern(value) },
         Call::CasIndex { index, value } => {
             let from = match (index, versions.rank(*index)) {

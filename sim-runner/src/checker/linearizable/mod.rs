@@ -290,7 +290,7 @@ impl Checker<'_> {
             ([], Some(_)) => Verdict::Undecided,
             ([], None) => Verdict::Holds,
         };
-        let of_keys = self.history.operations().iter().filter(|it| !it.call.is_of_events());
+        let of_keys = self.history.operations().iter().filter(|it| it.call.is_of_keys());
         LinearizableReport {
             judgement: Judgement {
                 property: PROPERTY.to_owned(),

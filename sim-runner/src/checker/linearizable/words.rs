@@ -41,6 +41,7 @@ pub(super) fn asked(operation: &Operation) -> String {
         Call::Delete => format!("delete of {key}"),
         Call::Fire { payload } => format!("firing of event {key} with {payload:?}"),
         Call::Events { index } => format!("list of events after index {index}"),
+        Call::Of(request) => format!("{} of {key} {}", request.word(), request.detail()),
     }
 }
 
@@ -69,6 +70,7 @@ pub(super) fn line(operation: &Operation) -> String {
                 rows.iter().map(|seen| format!("{} = {:?}", seen.key, seen.value)).collect();
             format!("[{}]", rows.join(", "))
         }
+        (Some(Output::Of(reply)), _) => reply.shown(),
         (Some(Output::Swapped(held)), _) => held.to_string(),
         (_, Outcome::Ok) => "ok".to_owned(),
         (_, Outcome::Fail) => "failed".to_owned(),

@@ -122,6 +122,7 @@ fn call_word(call: &Call) -> &'static str {
         Call::List { .. } => "list",
         Call::Fire { .. } => "fire",
         Call::Events { .. } => "events",
+        Call::Of(request) => request.word(),
     }
 }
 
@@ -141,6 +142,7 @@ fn input(call: &Call) -> String {
         Call::Fire { payload } => quoted(payload),
         Call::Events { index: 0 } => String::new(),
         Call::Events { index } => format!("after index {index}"),
+        Call::Of(request) => request.detail(),
         Call::CasIndex { index: 0, value } => format!("{} if absent", quoted(value)),
         Call::CasIndex { index, value } => format!("{} if at version {index}", quoted(value)),
         Call::CasValue { from, to } => format!("{} if {}", quoted(to), quoted(from)),
@@ -150,6 +152,7 @@ fn input(call: &Call) -> String {
 fn answer(operation: &Operation) -> String {
     match (&operation.output, &operation.error) {
         (Some(Output::Done) | None, None) => String::new(),
+        (Some(Output::Of(reply)), _) => shortened(&reply.shown()),
         (Some(Output::Swapped(true)), _) => "swapped".to_owned(),
         (Some(Output::Swapped(false)), _) => "not swapped".to_owned(),
         (Some(Output::Value(None)), _) => "nothing".to_owned(),
