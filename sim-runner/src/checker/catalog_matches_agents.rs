@@ -18,9 +18,10 @@ use std::collections::BTreeMap;
 
 use crate::property::Judgement;
 use crate::scenario::model::Plan;
-use crate::trace::catalog::{Catalog, CatalogRow, OnNode, SERF_HEALTH};
+use crate::trace::catalog::CatalogRow;
 use crate::trace::event::{Header, Host, HostKind, What};
 use crate::trace::members::agents;
+use crate::trace::services::{difference, reaches};
 use crate::trace::view::View;
 
 use super::evidence::Evidence;
@@ -28,8 +29,6 @@ use super::findings::{Findings, skipped};
 use super::gossip_times::{Calm, SLACK_NS};
 use super::oracle::{Oracle, Seen};
 
-/// The id of the instance that a leader registers for each server.
-const CONSUL: &str = "consul";
 const SECOND_NS: i64 = 1_000_000_000;
 
 pub struct CatalogMatchesAgents {
@@ -80,6 +79,11 @@ impl CatalogMatchesAgents {
                 self.told = true;
                 self.changed.insert(seen.event.host, now);
             }
+            What::Member { about, .. } => {
+                let (host, leader) = (seen.event.host, self.leader);
+                let of = if Some(host) == leader { seen.view.host(about) } else { Some(host) };
+                of.map(|host| self.changed.insert(host, now));
+            }
             What::Catalog { rows, .. } if Some(seen.event.host) == self.leader => {
                 for row in rows {
                     let host = seen.view.host(node_of(row));
@@ -105,6 +109,9 @@ impl CatalogMatchesAgents {
     }
 
     fn judge(&mut self, seen: Seen<'_>, agent: Host, server: Host) {
+        if !reaches(seen.view, agent, server) {
+            return;
+        }
         let node = seen.view.node(agent);
         let own = &node.own;
         let things = own.services().len() + own.checks().len();
@@ -182,67 +189,4 @@ fn node_of(row: &CatalogRow) -> &str {
         | CatalogRow::Check { node, .. }
         | CatalogRow::NoCheck { node, .. } => node,
     }
-}
-
-/// The first thing in which they differ: the fact, and the sentence.
-pub fn difference(
-    own: &Catalog,
-    catalog: &Catalog,
-    node: &str,
-    is_server: bool,
-) -> Option<(&'static str, String)> {
-    let there = |place: &OnNode| place.0 == node;
-    for ((_, id), row) in own.services() {
-        match catalog.services().get(&(node.to_owned(), id.clone())) {
-            None => {
-                return Some((
-                    "a service that is not in the catalog",
-                    format!("service {id} is missing"),
-                ));
-            }
-            Some(found) if found != row => {
-                return Some((
-                    "a service that is otherwise in the catalog",
-                    format!("service {id} is another"),
-                ));
-            }
-            Some(_) => {}
-        }
-    }
-    for ((_, id), row) in own.checks() {
-        match catalog.checks().get(&(node.to_owned(), id.clone())) {
-            None => {
-                return Some((
-                    "a check that is not in the catalog",
-                    format!("check {id} is missing"),
-                ));
-            }
-            Some(found) if found.status != row.status => {
-                let what = format!("check {id} is {} and not {}", found.status, row.status);
-                return Some(("a check with another status in the catalog", what));
-            }
-            Some(found) if found != row => {
-                return Some((
-                    "a check that is otherwise in the catalog",
-                    format!("check {id} is another"),
-                ));
-            }
-            Some(_) => {}
-        }
-    }
-    let has_service = |id: &str| own.services().keys().any(|(_, own)| own == id);
-    let has_check = |id: &str| own.checks().keys().any(|(_, own)| own == id);
-    let services = catalog.services().keys().filter(|place| there(place));
-    let mut services = services.filter(|(_, id)| !(is_server && id == CONSUL));
-    if let Some((_, id)) = services.find(|(_, id)| !has_service(id)) {
-        let what = format!("service {id} is there, and {node} has it not");
-        return Some(("a service in the catalog that its agent has not", what));
-    }
-    let checks = catalog.checks().keys().filter(|place| there(place));
-    let mut checks = checks.filter(|(_, id)| id != SERF_HEALTH);
-    if let Some((_, id)) = checks.find(|(_, id)| !has_check(id)) {
-        let what = format!("check {id} is there, and {node} has it not");
-        return Some(("a check in the catalog that its agent has not", what));
-    }
-    None
 }

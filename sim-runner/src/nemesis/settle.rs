@@ -2,7 +2,7 @@
 //!
 //! Converged means: every agent runs and is not paused, one leader that all name, its own term
 //! committed, all logs and applied states equal; and where there is gossip, all list the same members
-//! (after a joined boot, each other). It must stay so for five seconds, and a write must get through. What is
+//! (after a joined boot, each other), and the catalog says what they say. It must stay so for five seconds, and a write must get through. What is
 //! missing when the time is up is said as a fact without names or times first, because equal causes must make
 //! equal signatures.
 
@@ -14,6 +14,7 @@ use crate::scenario::model::{Boot, Condition, State};
 use crate::trace::conditions::holds;
 use crate::trace::event::{Host, Pool, What};
 use crate::trace::members;
+use crate::trace::services;
 use crate::trace::view::{Named, View};
 
 use super::script::Script;
@@ -157,5 +158,9 @@ pub fn missing(cluster: &Cluster, view: &View) -> Option<Missing> {
     // An agent without gossip says nothing of members, and nobody waits for it.
     members::agents(view).find(|host| view.node(*host).members.known(Pool::Lan))?;
     let joined = cluster.plan().cluster.boot == Boot::Joined;
-    members::unconverged(view, joined).map(|detail| ("agents list different members", detail))
+    if let Some(detail) = members::unconverged(view, joined) {
+        return Some(("agents list different members", detail));
+    }
+    let differs = services::unconverged(view);
+    differs.map(|detail| ("the catalog is not what the agents say", detail))
 }

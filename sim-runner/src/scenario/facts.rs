@@ -39,6 +39,14 @@ pub enum State {
     Left(Target),
     Member(Target),
     MembersConverged,
+    /// All servers have one catalog, and it says what the agents say.
+    CatalogConverged,
+    /// A service has an instance.
+    Registered(String),
+    /// It has, and all its instances pass.
+    Passing(String),
+    /// One of its instances is critical.
+    Critical(String),
 }
 
 /// Numbers that the built part knows.
@@ -56,6 +64,10 @@ pub enum Number {
     UnknownOps,
     /// Seconds.
     LongestOutage,
+    /// Of a service, in the catalog.
+    Instances(String),
+    /// Of those, the ones that pass.
+    Healthy(String),
 }
 
 /// `< <= = != >= >`.

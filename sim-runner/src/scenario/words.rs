@@ -395,8 +395,12 @@ pub const STATES: Words = words(
         "writable",
         "members-converged",
         "logs-converged",
+        "catalog-converged",
+        "registered",
+        "passing",
+        "critical",
     ],
-    &["catalog-converged", "registered", "passing", "critical", "locked"],
+    &["locked"],
 );
 /// Numbers.
 pub const NUMBERS: Words = words(
@@ -411,8 +415,10 @@ pub const NUMBERS: Words = words(
         "ok-ratio",
         "unknown-ops",
         "longest-outage",
+        "instances",
+        "healthy",
     ],
-    &["instances", "healthy"],
+    &[],
 );
 /// Events.
 pub const EVENTS: Words = words(

@@ -26,6 +26,7 @@ use super::event::{Host, Pool};
 use super::happened::Tallies;
 use super::members::{self, MemberStatus};
 use super::resolve::resolve;
+use super::services;
 use super::view::{Named, View};
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -89,6 +90,7 @@ struct Whose<'a> {
 #[derive(Default)]
 struct Facts {
     members_converged: OnceCell<bool>,
+    catalog_converged: OnceCell<bool>,
     writable: OnceCell<bool>,
     logs_converged: OnceCell<bool>,
 }
@@ -116,7 +118,9 @@ impl Eyes<'_> {
             Condition::State(state) => Some(self.with_opinion(topic(state))?.state(state)),
             Condition::Compare(number, comparison, with) => {
                 let topic = match number {
-                    Number::Voters | Number::Term => Topic::Raft,
+                    Number::Voters | Number::Term | Number::Instances(_) | Number::Healthy(_) => {
+                        Topic::Raft
+                    }
                     Number::Members => Topic::Members,
                     _ => Topic::Fact,
                 };
@@ -176,6 +180,16 @@ impl Eyes<'_> {
                 let converged = || members::unconverged(view, false).is_none();
                 *self.facts.members_converged.get_or_init(converged)
             }
+            State::CatalogConverged => {
+                let converged = || services::unconverged(view).is_none();
+                *self.facts.catalog_converged.get_or_init(converged)
+            }
+            State::Registered(service) => self.statuses(service).next().is_some(),
+            State::Passing(service) => {
+                let mut statuses = self.statuses(service).peekable();
+                statuses.peek().is_some() && statuses.all(|status| status == "passing")
+            }
+            State::Critical(service) => self.statuses(service).any(|status| status == "critical"),
             State::Writable => *self.facts.writable.get_or_init(|| writable(view)),
             State::LogsConverged => *self.facts.logs_converged.get_or_init(|| logs_converged(view)),
         }
@@ -186,6 +200,17 @@ impl Eyes<'_> {
         let Some(of) = self.of else { return false };
         let seen = |host| members::seen_by(self.view, Pool::Lan, of, host);
         resolve(target, self.view).satisfy(|host| seen(host).is_some_and(&status))
+    }
+
+    /// How the instances of a service stand in the catalog of these eyes.
+    fn statuses<'b>(self, service: &'b str) -> impl Iterator<Item = &'b str>
+    where
+        Self: 'b,
+    {
+        let catalog = self.of.map(|host| &self.view.node(host).catalog);
+        catalog.into_iter().flat_map(move |catalog| {
+            catalog.instances(service).map(move |place| catalog.status(place))
+        })
     }
 
     fn named(self) -> Named {
@@ -238,6 +263,10 @@ impl Eyes<'_> {
             Number::OkRatio if operations.ended() == 0 => whole(100),
             Number::OkRatio => Some((operations.ok * 100, operations.ended())),
             Number::UnknownOps => whole(operations.unknown),
+            Number::Instances(service) => whole(self.statuses(service).count() as u64),
+            Number::Healthy(service) => {
+                whole(self.statuses(service).filter(|status| *status == "passing").count() as u64)
+            }
             Number::LongestOutage => Some((operations.longest_outage_ns(), SECOND_NS)),
         }
     }
@@ -257,12 +286,14 @@ enum Topic {
 fn topic(state: &State) -> Topic {
     match state {
         State::OneLeader | State::NoLeader | State::Leader(_) | State::Voter(_) => Topic::Raft,
+        State::Registered(_) | State::Passing(_) | State::Critical(_) => Topic::Raft,
         State::Alive(_) | State::Failed(_) | State::Left(_) | State::Member(_) => Topic::Members,
         State::Up(_)
         | State::Down(_)
         | State::Writable
         | State::LogsConverged
-        | State::MembersConverged => Topic::Fact,
+        | State::MembersConverged
+        | State::CatalogConverged => Topic::Fact,
     }
 }
 

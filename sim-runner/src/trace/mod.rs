@@ -19,6 +19,7 @@ pub mod node;
 pub mod operations;
 pub mod record;
 pub mod resolve;
+pub mod services;
 pub mod view;
 
 pub use event::{Header, Host, TraceEvent, What};

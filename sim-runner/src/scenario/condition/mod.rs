@@ -212,8 +212,17 @@ impl<'a> Parser<'a> {
             "writable" => Some(State::Writable),
             "logs-converged" => Some(State::LogsConverged),
             "members-converged" => Some(State::MembersConverged),
+            "catalog-converged" => Some(State::CatalogConverged),
             _ => None,
         };
+        if matches!(name, "registered" | "passing" | "critical") {
+            let service = service_of(token, name, argument)?;
+            return Ok(match name {
+                "registered" => State::Registered(service),
+                "passing" => State::Passing(service),
+                _ => State::Critical(service),
+            });
+        }
         match (plain, argument) {
             (Some(state), None) => Ok(state),
             (Some(_), Some(argument)) => Err(takes_nothing(name, argument)),
@@ -255,6 +264,11 @@ fn number_of(
             .map_err(|fault| Fault { range: argument.range.clone(), ..fault })?;
         return Ok(Number::Count(event));
     }
+    match name {
+        "instances" => return service_of(token, name, argument).map(Number::Instances),
+        "healthy" => return service_of(token, name, argument).map(Number::Healthy),
+        _ => {}
+    }
     if let Some(argument) = argument {
         return Err(takes_nothing(name, argument));
     }
@@ -268,4 +282,13 @@ fn number_of(
         "unknown-ops" => Number::UnknownOps,
         _ => Number::LongestOutage,
     })
+}
+
+/// The service that a condition is about.
+fn service_of(token: &Token, name: &str, argument: Option<&Argument>) -> Result<String, Fault> {
+    match argument {
+        Some(argument) if !argument.text.is_empty() => Ok(argument.text.clone()),
+        _ => Err(Fault::new(token.range.clone(), format!("{name:?} needs the name of a service"))
+            .help(format!("for example \"{name}(web)\""))),
+    }
 }

@@ -31,6 +31,7 @@ pub fn show(condition: &Condition, names: &Names) -> String {
 
 fn show_state(state: &State, names: &Names) -> String {
     let with = |name: &str, target: &Target| format!("{name}({})", target::show(target, names));
+    let of = |name: &str, service: &str| format!("{name}({})", quoted(service));
     match state {
         State::OneLeader => "one-leader".to_owned(),
         State::NoLeader => "no-leader".to_owned(),
@@ -45,6 +46,10 @@ fn show_state(state: &State, names: &Names) -> String {
         State::Failed(target) => with("failed", target),
         State::Left(target) => with("left", target),
         State::Member(target) => with("member", target),
+        State::CatalogConverged => "catalog-converged".to_owned(),
+        State::Registered(service) => of("registered", service),
+        State::Passing(service) => of("passing", service),
+        State::Critical(service) => of("critical", service),
     }
 }
 
@@ -59,6 +64,18 @@ fn show_number(number: &Number, names: &Names) -> String {
         Number::OkRatio => "ok-ratio",
         Number::UnknownOps => "unknown-ops",
         Number::LongestOutage => "longest-outage",
+        Number::Instances(service) => return format!("instances({})", quoted(service)),
+        Number::Healthy(service) => return format!("healthy({})", quoted(service)),
     };
     word.to_owned()
+}
+
+/// An argument, in quotes where it is more than letters, digits and `_ - .`.
+fn quoted(text: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "_-.".contains(letter);
+    match text.contains('\'') {
+        _ if text.chars().all(plain) => text.to_owned(),
+        true => format!("\"{text}\""),
+        false => format!("'{text}'"),
+    }
 }
