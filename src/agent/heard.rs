@@ -49,7 +49,7 @@ impl Agent {
             Heard::UserEvent(event) => {
                 let new_leader = Membership::of_user_event(&event);
                 if let Some(local) = self.local.as_mut().filter(|_| new_leader.is_some()) {
-                    local.server_up(now);
+                    local.leader_known(now);
                 }
                 out.extend(new_leader.map(Output::member));
                 let services = self.local.as_ref().map(Local::services).unwrap_or_default();

@@ -2,7 +2,7 @@
 //! `service-up`.
 //!
 //! `service` is a table as in the API where something is registered, and an id elsewhere. A step's own
-//! `id` names the step, so the id of a service is never written under that key.
+//! `id` names the step; a `deregister` without `service` means the service of that id.
 
 use serde_json::Value;
 
@@ -22,7 +22,10 @@ pub fn service(reader: &mut Reader, table: &Table, verb: &str) -> Option<Action>
         }
         "deregister" => {
             let whom = target(reader, table, verb);
-            let id = id(reader, table, verb);
+            let id = match (table.get("service"), table.get("id")) {
+                (None, Some(item)) => reader.template(item, "`id`"),
+                _ => id(reader, table, verb),
+            };
             Some(Action::Deregister { target: whom?, id: id? })
         }
         _ => {

@@ -98,11 +98,12 @@ fn ttl(reader: &mut Reader, table: &Table) -> Duration {
     ttl
 }
 
-fn flap(reader: &mut Reader, table: &Table) -> Duration {
-    let default = Duration::from_secs(5);
+fn flap(reader: &mut Reader, table: &Table) -> Span {
+    let (low, high) = (Duration::from_secs(5), Duration::from_secs(5));
+    let default = Span { low, high };
     let Some(item) = table.get("flap") else { return default };
-    let flap = reader.duration(item, "`flap`").unwrap_or(default);
-    if flap == Duration::ZERO {
+    let flap = reader.span(item, "`flap`").unwrap_or(default);
+    if flap.low == Duration::ZERO {
         reader.error(item.place, "`flap` must be longer than nothing");
     }
     flap

@@ -41,7 +41,7 @@ pub struct HealthWorkload {
     /// Number of services.
     pub services: u32,
     /// After this a check changes its state.
-    pub flap: Duration,
+    pub flap: Span,
 }
 
 /// `kind = "watch"`.

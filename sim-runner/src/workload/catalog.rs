@@ -62,7 +62,7 @@ pub async fn health(mut client: Client, plan: HealthWorkload) {
     let (id, port) = (format!("{}-{name}", client.name), 8080);
     let mut at: Option<Host> = None;
     let mut passing = true;
-    let mut turns_at = client.now() + plan.flap;
+    let mut turns_at = client.now() + client.prng.duration(plan.flap.low, plan.flap.high);
     while client.turn().await {
         let Some(agent) = client.agent() else { return };
         let Some(own) = at else {
@@ -75,7 +75,7 @@ pub async fn health(mut client: Client, plan: HealthWorkload) {
         };
         if client.now() >= turns_at {
             passing = !passing;
-            turns_at = client.now() + plan.flap;
+            turns_at = client.now() + client.prng.duration(plan.flap.low, plan.flap.high);
             let request = Request::Report { id: id.clone(), passing };
             // An agent that has started again may know nothing of it any more.
             if client.ask(own, &name, request).await == Told::Refused {

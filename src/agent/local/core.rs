@@ -184,6 +184,11 @@ impl Local {
         self.syncer.server_up(now);
     }
 
+    /// A server hears of a leader.
+    pub fn leader_known(&mut self, now: Instant) {
+        self.syncer.leader_known(now);
+    }
+
     /// So many members has the datacenter's pool.
     pub fn members_are(&mut self, count: usize) {
         self.syncer.members_are(count);

@@ -15,6 +15,8 @@ use crate::base::{Duration, Instant, Prng};
 const INTERVAL: Duration = Duration::from_secs(60);
 const RETRY: Duration = Duration::from_secs(15);
 const SERVER_UP: Duration = Duration::from_secs(3);
+/// For so long Consul holds the request of a server's first sync while there is no leader.
+const HOLD: Duration = Duration::from_secs(7);
 /// Members up to which nothing is stretched.
 const SCALE_FROM: usize = 128;
 
@@ -36,6 +38,8 @@ pub(super) struct Syncer {
     server_came: bool,
     changed: bool,
     ended: bool,
+    /// The first full sync has not succeeded; when it began.
+    first: Option<Instant>,
     /// Of the datacenter's pool.
     members: usize,
     prng: Prng,
@@ -50,6 +54,7 @@ impl Syncer {
             server_came: false,
             changed: false,
             ended: false,
+            first: Some(now),
             members: 1,
             prng,
         }
@@ -77,6 +82,18 @@ impl Syncer {
                 self.full_at = Some(at.min(soon));
             }
             None => self.server_came = !self.ended,
+        }
+    }
+
+    /// This server's cluster has a leader. The first full sync waited for one, so it is done at once; as
+    /// the leader's event is heard beside that, another follows soon.
+    pub fn leader_known(&mut self, now: Instant) {
+        let held = self.first.is_some_and(|began| now.since(began) < HOLD);
+        if held && self.full_at.is_some() {
+            self.full_at = Some(now);
+            self.server_came = true;
+        } else {
+            self.server_up(now);
         }
     }
 
@@ -110,6 +127,7 @@ impl Syncer {
             return;
         }
         self.retries = !well;
+        self.first = self.first.filter(|_| !well);
         let wait = if well { INTERVAL } else { RETRY };
         self.full_at = Some(now + wait + self.stagger(wait));
         if std::mem::take(&mut self.server_came) {

@@ -28,7 +28,7 @@ impl Printer<'_> {
             }
             WorkloadKind::Health(health) => {
                 self.line("services", health.services);
-                self.text("flap", &show_duration(health.flap));
+                self.text("flap", &show_span(health.flap));
             }
             WorkloadKind::Watch(watch) => {
                 let on = match watch.on {
