@@ -350,6 +350,97 @@ pub const PLANTS: &[Plant] = &[
         scenario: "scenarios/fast/user_events.toml",
         story: "an agent adds each user event that it hears twice to those that it lists",
     },
+    Plant {
+        name: "renamed-node-stays",
+        property: "catalog-unique",
+        scenario: "scenarios/zoo/catalog.toml",
+        story: "a node that comes with a known UUID under another name is written beside \
+                the old one, which keeps the UUID",
+    },
+    Plant {
+        name: "lost-services-count-as-synced",
+        property: "catalog-matches-agents",
+        scenario: "scenarios/zoo/catalog.toml",
+        story: "a full sync takes what the catalog has lost for synced, so that a service \
+                removed from the catalog never comes back (akin to Consul before 1.9, \
+                whose busy agents never came to a full sync)",
+    },
+    Plant {
+        name: "strangers-stay",
+        property: "catalog-matches-agents",
+        scenario: "scenarios/zoo/catalog.toml",
+        story: "a full sync leaves what the agent does not know in the catalog",
+    },
+    Plant {
+        name: "definitions-stay-on-disk",
+        property: "no-resurrection",
+        scenario: "scenarios/zoo/catalog.toml",
+        story: "the file of a deregistered service stays, and a restart brings the service \
+                back",
+    },
+    Plant {
+        name: "failed-members-pass",
+        property: "serf-health",
+        scenario: "scenarios/zoo/catalog.toml",
+        story: "the leader does not mark a failed member, so that dead nodes are handed \
+                out as healthy",
+    },
+    Plant {
+        name: "left-members-stay",
+        property: "serf-health",
+        scenario: "scenarios/zoo/catalog.toml",
+        story: "the leader does not deregister who has left",
+    },
+    Plant {
+        name: "checks-outlive-their-service",
+        property: "no-orphan-checks",
+        scenario: "scenarios/zoo/catalog.toml",
+        story: "a service is removed without its checks",
+    },
+    Plant {
+        name: "lock-given-though-held",
+        property: "lock-exclusion",
+        scenario: "scenarios/zoo/locks.toml",
+        story: "a lock is given to whoever asks, whoever holds it",
+    },
+    Plant {
+        name: "lock-delay-forgotten",
+        property: "lock-exclusion",
+        scenario: "scenarios/zoo/locks.toml",
+        story: "a lock is given at once when its holder has ended, who may still act on it",
+    },
+    Plant {
+        name: "session-expires-early",
+        property: "session-lifetime",
+        scenario: "scenarios/zoo/locks.toml",
+        story: "a session's time counts from half its TTL",
+    },
+    Plant {
+        name: "absence-forgets-its-index",
+        property: "index-monotonic",
+        scenario: "scenarios/zoo/watches.toml",
+        story: "a key that is gone answers with the index of nothing, so the index goes \
+                back (Consul before it had tombstones)",
+    },
+    Plant {
+        name: "prefix-watchers-sleep",
+        property: "watch-complete",
+        scenario: "scenarios/zoo/watches.toml",
+        story: "a change of a key wakes who waits for it, and not who waits for a prefix \
+                of it",
+    },
+    Plant {
+        name: "txn-keeps-what-succeeded",
+        property: "transactions",
+        scenario: "scenarios/zoo/transactions.toml",
+        story: "a transaction that fails keeps what its first operations wrote",
+    },
+    Plant {
+        name: "txn-ignores-versions",
+        property: "transactions",
+        scenario: "scenarios/zoo/transactions.toml",
+        story: "a check-and-set inside a transaction writes whatever the version is",
+    },
 ];
 
 /// The plant of this name.

@@ -74,7 +74,7 @@ impl Client {
         out: &mut Vec<Output>,
     ) -> Self {
         let user_events = UserEvents::new(&config.members.identity.name, prng, faults);
-        let local = config.local.map(|local| Local::new(now, local, prng, out));
+        let local = config.local.map(|local| Local::new(now, local, prng, faults, out));
         let mut client = Self {
             members: Members::new(config.members, prng, faults, now, out),
             servers: Vec::new(),

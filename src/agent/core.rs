@@ -128,7 +128,8 @@ impl Agent {
         let members =
             config.members.take().map(|members| Members::new(members, prng, &faults, now, out));
         let user_events = UserEvents::new(&config.node_name, prng, &faults);
-        let local = config.local.take().map(|local| Local::new(now, local, prng, out));
+        let session_timers = SessionTimers::new(prng, &faults);
+        let local = config.local.take().map(|local| Local::new(now, local, prng, &faults, out));
         let mut agent = Self {
             raft,
             state,
@@ -156,7 +157,7 @@ impl Agent {
             keyring: KeyringOperations::default(),
             coordinates: None,
             lock_delays: LockDelays::default(),
-            session_timers: SessionTimers::new(prng),
+            session_timers,
             tombstones: TombstoneTimers::default(),
             local,
         };

@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::base::{Duration, Instant, LogIndex, NodeName};
 use crate::gossip::{MemberView, Status, Tags};
+use crate::planted;
 use crate::raft::{self, Change, ChangeCommand, Suffrage};
 use crate::state::{
     CRITICAL, Command, Deregister, HealthCheck, Node, NodeService, PASSING, Query, Register, Rows,
@@ -259,6 +260,10 @@ impl Agent {
         let name = member.name.as_str();
         // A member that was never registered is not made known by its failure.
         let Some(node) = self.state.node(name) else { return Step::Nothing };
+        // Oracle: serf-health.
+        if planted!(self.faults, "failed-members-pass") {
+            return Step::Nothing;
+        }
         let address = member.addr.ip().to_string();
         if node.address == address && self.serf_health(name) == Some(CRITICAL) {
             return Step::Nothing;
@@ -286,7 +291,8 @@ impl Agent {
                 return Step::Change(change, Reconciled::RemovedFromRaft);
             }
         }
-        if self.state.node(name).is_none() {
+        // Oracle of the plant: serf-health.
+        if self.state.node(name).is_none() || planted!(self.faults, "left-members-stay") {
             return Step::Nothing;
         }
         let deregister = Deregister { node: name.to_owned(), ..Deregister::default() };

@@ -3,7 +3,7 @@
 use crate::base::{CallId, Duration, Instant, RequestId};
 use crate::planted;
 use crate::raft::{self, EntryKind, Proposal, Refusal};
-use crate::state::{Change, CommandResult};
+use crate::state::{Change, CommandResult, Query};
 use crate::wire;
 
 use super::core::Agent;
@@ -242,6 +242,12 @@ impl Agent {
             return;
         }
         let touched = self.pending.select(|pending| match (&pending.waiting, &pending.request) {
+            // Oracle of the plant: watch-complete. Who waits for a prefix sleeps until its time is over.
+            (Waiting::Change { .. }, Request::Read { query: Query::KvList { .. }, .. })
+                if planted!(self.faults, "prefix-watchers-sleep") =>
+            {
+                false
+            }
             (Waiting::Change { .. }, Request::Read { query, .. }) => {
                 changes.iter().any(|change| query.is_touched_by(change))
             }

@@ -1,6 +1,7 @@
 //! Reads: confirmed, answered from this node's state, or blocked.
 
 use crate::base::{Duration, Instant, LogIndex, RequestId};
+use crate::planted;
 use crate::raft::{Refusal, Role};
 use crate::state::{Query, Rows};
 
@@ -24,6 +25,10 @@ impl Agent {
         if let Rows::Refused(text) = answer.rows {
             self.answer(id, Err(Failure::Refused(text)), out);
             return;
+        }
+        // Oracle: index-monotonic. What is not there has no index of its own.
+        if planted!(self.faults, "absence-forgets-its-index") && answer.rows.is_empty() {
+            answer.index = 0;
         }
         let block_until = self.pending.get(id).and_then(|pending| pending.block_until);
         if let Some(until) = block_until

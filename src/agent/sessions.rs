@@ -23,7 +23,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::ids::uuid;
-use crate::base::{Duration, Instant, LogIndex, Prng, RequestId, go_duration};
+use crate::base::{Duration, Faults, Instant, LogIndex, Prng, RequestId, go_duration};
+use crate::planted;
 use crate::state::{
     Change, Command, CommandResult, DELETE, KvCommand, RELEASE, Session, SessionCommand,
     StateStore, check_session_id,
@@ -61,16 +62,18 @@ pub(super) struct SessionTimers {
     /// By the number of the attempt.
     ending: BTreeMap<u64, (String, u32)>,
     attempts: u64,
+    faults: Faults,
 }
 
 impl SessionTimers {
-    pub fn new(prng: &Prng) -> Self {
+    pub fn new(prng: &Prng, faults: &Faults) -> Self {
         Self {
             ids: prng.fork("session ids"),
             running: BTreeMap::new(),
             due: BTreeSet::new(),
             ending: BTreeMap::new(),
             attempts: 0,
+            faults: faults.clone(),
         }
     }
 
@@ -81,7 +84,9 @@ impl SessionTimers {
     /// Counts a session's time from now on; one without TTL has none.
     fn start(&mut self, now: Instant, session: &Session) {
         if let Some(ttl) = session.ttl() {
-            let at = now + ttl * TTL_MULTIPLIER;
+            // Oracle: session-lifetime.
+            let hasty = planted!(self.faults, "session-expires-early");
+            let at = now + if hasty { ttl / 2 } else { ttl * TTL_MULTIPLIER };
             self.set(session.id.clone(), Timer { at, failed: 0 });
         }
     }
@@ -166,7 +171,11 @@ impl Agent {
     ) -> Result<(), CommandResult> {
         match command {
             Command::Session(change) => self.admit_session(change).map_err(CommandResult::Error),
-            Command::Kv(KvCommand::Lock { key, .. }) if self.lock_delays.is_closed(now, key) => {
+            // Oracle of the plant: lock-exclusion.
+            Command::Kv(KvCommand::Lock { key, .. })
+                if self.lock_delays.is_closed(now, key)
+                    && !planted!(self.faults, "lock-delay-forgotten") =>
+            {
                 out.push(Output::member(Membership::LockRefused { key: key.clone() }));
                 Err(CommandResult::Flag(false))
             }

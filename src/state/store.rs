@@ -62,11 +62,11 @@ impl StateStore {
                 (result, change.into_iter().collect())
             }
             Command::Register(what) => {
-                let done = self.catalog.register(index.0, what);
+                let done = self.catalog.register(index.0, what, faults);
                 self.follow_catalog(index, done)
             }
             Command::Deregister(what) => {
-                let done = self.catalog.deregister(index.0, what);
+                let done = self.catalog.deregister(index.0, what, faults);
                 self.follow_catalog(index, done)
             }
             Command::Coordinates(batch) => {
@@ -91,8 +91,9 @@ impl StateStore {
         &mut self,
         index: LogIndex,
         what: Single<'_>,
+        faults: &Faults,
     ) -> (CommandResult, Vec<Change>) {
-        let done = self.catalog.single(index.0, what);
+        let done = self.catalog.single(index.0, what, faults);
         self.follow_catalog(index, done)
     }
 

@@ -207,6 +207,14 @@ pub struct Answer {
     pub rows: Rows,
 }
 
+impl Rows {
+    /// Whether a key or keys were asked for, and there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Rows::Entries(rows) if rows.is_empty())
+    }
+}
+
 /// The content of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rows {

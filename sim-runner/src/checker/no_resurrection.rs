@@ -12,12 +12,15 @@
 //!
 //! No stricter than the truth: a registration on its way when the service was removed may arrive later, and
 //! a process that dies right after may not have written the removal down. So only removals that were made in
-//! calm, and that nothing has disturbed for a while, are judged. Who writes an agent's service into the
+//! calm, and that nothing has disturbed for a while, are judged, and what a user has asked for since, be it that
+//! nobody knows what came of it, is no resurrection. Who writes an agent's service into the
 //! catalog by hand gets what was asked for until the next full sync: services that a script's catalog
 //! writes name are left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::history::operation::Operation;
+use crate::history::request::Request;
 use crate::property::Judgement;
 use crate::scenario::model::Plan;
 use crate::trace::catalog::CatalogRow;
@@ -32,6 +35,17 @@ use super::oracle::{Oracle, Seen, time};
 /// For how long a removal must stand before it counts as done: requests on their way have arrived, and
 /// files are written.
 const STANDS_NS: i64 = SLACK_NS;
+
+/// A service that is back, unless somebody registered it.
+struct Suspect {
+    node: String,
+    id: String,
+    removed_at: i64,
+    at: i64,
+    fact: &'static str,
+    summary: String,
+    event: u64,
+}
 
 /// A removal at an agent.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +63,7 @@ pub struct NoResurrection {
     starting: BTreeSet<Host>,
     /// What scripts write into the catalog by hand.
     by_hand: Vec<String>,
+    suspects: Vec<Suspect>,
     told: bool,
     findings: Findings,
 }
@@ -60,6 +75,7 @@ impl NoResurrection {
             removed: BTreeMap::new(),
             starting: BTreeSet::new(),
             by_hand: catalog_writes(plan),
+            suspects: Vec::new(),
             told: false,
             findings: Findings::new("no-resurrection"),
         }
@@ -70,6 +86,29 @@ impl NoResurrection {
         let removal = self.removed.get(&(host, id.to_owned()))?;
         let stands = removal.at.saturating_add(STANDS_NS) < now;
         (removal.calm && stands).then_some(removal.at)
+    }
+
+    fn is_by_hand(&self, id: &str) -> bool {
+        self.by_hand.iter().any(|step| step.contains(id))
+    }
+
+    fn suspect(
+        &mut self,
+        seen: Seen<'_>,
+        (host, id): (Host, &str),
+        removed_at: i64,
+        fact: &'static str,
+        summary: String,
+    ) {
+        self.suspects.push(Suspect {
+            node: seen.name_of(host).to_owned(),
+            id: id.to_owned(),
+            removed_at,
+            at: seen.event.at,
+            fact,
+            summary,
+            event: seen.index,
+        });
     }
 
     fn own(&mut self, seen: Seen<'_>, rows: &[CatalogRow]) {
@@ -84,7 +123,7 @@ impl NoResurrection {
                     self.removed.insert((host, id.clone()), removal);
                 }
                 CatalogRow::Service { id, .. } => {
-                    if starts {
+                    if starts && !self.is_by_hand(id) {
                         self.findings.judge(1);
                         if let Some(at) = self.counts(host, id, now) {
                             let summary = format!(
@@ -95,7 +134,7 @@ impl NoResurrection {
                                 time(at)
                             );
                             let fact = "a deregistered service is back after a restart";
-                            self.findings.violation(now, fact, summary, Some(seen.index));
+                            self.suspect(seen, (host, id), at, fact, summary);
                         }
                     }
                     self.removed.remove(&(host, id.clone()));
@@ -109,7 +148,7 @@ impl NoResurrection {
         for row in rows {
             let CatalogRow::Service { node, id, .. } = row else { continue };
             let Some(agent) = seen.view.host(node) else { continue };
-            if self.by_hand.iter().any(|body| body.contains(id.as_str())) {
+            if self.is_by_hand(id) {
                 continue;
             }
             self.findings.judge(1);
@@ -125,7 +164,7 @@ impl NoResurrection {
                     time(at)
                 );
                 let fact = "a deregistered service is back in the catalog";
-                self.findings.violation(seen.event.at, fact, summary, Some(seen.index));
+                self.suspect(seen, (agent, id), at, fact, summary);
             }
         }
     }
@@ -145,7 +184,13 @@ impl Oracle for NoResurrection {
         self.calm.observe(seen.event);
     }
 
-    fn finish(self: Box<Self>, _: &Evidence, _: &View) -> Judgement {
+    fn finish(mut self: Box<Self>, evidence: &Evidence, _: &View) -> Judgement {
+        for suspect in std::mem::take(&mut self.suspects) {
+            if !evidence.history.iter().any(|operation| suspect.is_explained_by(operation)) {
+                let Suspect { at, fact, summary, event, .. } = suspect;
+                self.findings.violation(at, fact, summary, Some(event));
+            }
+        }
         match self.told {
             true => self.findings.finish(),
             false => skipped("no-resurrection", "no agent had services of its own"),
@@ -153,9 +198,19 @@ impl Oracle for NoResurrection {
     }
 }
 
+impl Suspect {
+    /// Whether somebody asked for this, be it that nobody knows what came of it.
+    fn is_explained_by(&self, operation: &Operation) -> bool {
+        let Some(Request::Register { node, id, .. }) = operation.request() else { return false };
+        let about = node.eq_ignore_ascii_case(&self.node) && *id == self.id;
+        let after = operation.returned_at.is_none_or(|at| at >= self.removed_at);
+        about && after && operation.called_at <= self.at
+    }
+}
+
 /// What the script's requests write into the catalog, as it stands in the plan.
 fn catalog_writes(plan: &Plan) -> Vec<String> {
     let steps = plan.steps.iter().map(|step| format!("{:?}", step.action));
-    let writes = ["/v1/catalog/register", "/v1/txn"];
+    let writes = ["/v1/catalog/register", "/v1/agent/service/register", "/v1/txn"];
     steps.filter(|text| writes.iter().any(|path| text.contains(path))).collect()
 }

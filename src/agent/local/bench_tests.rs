@@ -41,7 +41,7 @@ impl Bench {
         let mut catalog = StateStore::new();
         apply(&mut catalog, &leaders_word());
         let mut bench = Self {
-            local: Local::new(now, config, &Prng::new(seed), &mut out),
+            local: Local::new(now, config, &Prng::new(seed), &Faults::none(), &mut out),
             now,
             catalog,
             down: None,
@@ -140,7 +140,7 @@ impl Bench {
                 }
                 Output::Event(Event::Membership(fact)) => {
                     let Membership::Local(fact) = *fact else { panic!("{fact:?}") };
-                    let (level, text) = fact.line();
+                    let Some((level, text)) = fact.line() else { continue };
                     self.transcript.push(format!("{level:?} {text}"));
                     self.facts.push(fact);
                 }

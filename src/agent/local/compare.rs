@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::planted;
 use crate::state::{HealthCheck, Node, NodeService, SERF_HEALTH};
 
 use super::agenda::Due;
@@ -30,8 +31,10 @@ impl Local {
         });
         let remote: BTreeMap<String, NodeService> =
             services.into_iter().map(|it| (it.id.clone(), it)).collect();
+        // Oracle of the plant: catalog-matches-agents. What the catalog lost is never put back.
+        let trusts = planted!(self.faults, "lost-services-count-as-synced");
         for (id, entry) in &mut self.entries.services {
-            entry.in_sync &= remote.contains_key(id);
+            entry.in_sync &= trusts || remote.contains_key(id);
         }
         remote.into_values().for_each(|service| self.compare_service(service));
         let own = &self.config.node_name;
@@ -48,7 +51,8 @@ impl Local {
         let id = remote.id.clone();
         let version = self.entries.next_version();
         let Some(entry) = self.entries.services.get_mut(&id) else {
-            if id != CONSUL {
+            // Oracle of the plant: catalog-matches-agents. Somebody else may have put it there.
+            if id != CONSUL && !planted!(self.faults, "strangers-stay") {
                 let gone = Gone { version, service_id: String::new() };
                 self.entries.gone_services.entry(id).or_insert(gone);
             }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::agent::io::Output;
 use crate::agent::membership::Membership;
 use crate::agent::types::{Failure, Reply, Request};
-use crate::base::{Instant, Prng, RequestId};
+use crate::base::{Faults, Instant, Prng, RequestId};
 
 use super::agenda::{Agenda, Due};
 use super::config::LocalConfig;
@@ -55,13 +55,20 @@ pub(in crate::agent) struct Local {
     /// A service may be another one than before.
     pub(super) news: bool,
     pub(super) prng: Prng,
+    pub(super) faults: Faults,
     last_errand: u64,
     last_probe: u64,
 }
 
 impl Local {
     /// With what the configuration and the disk give.
-    pub fn new(now: Instant, config: LocalConfig, prng: &Prng, out: &mut Vec<Output>) -> Self {
+    pub fn new(
+        now: Instant,
+        config: LocalConfig,
+        prng: &Prng,
+        faults: &Faults,
+        out: &mut Vec<Output>,
+    ) -> Self {
         let prng = prng.fork("local state");
         let mut local = Self {
             config,
@@ -82,6 +89,7 @@ impl Local {
             watchers: Watchers::default(),
             news: false,
             prng,
+            faults: faults.clone(),
             last_errand: 0,
             last_probe: 0,
         };

@@ -10,6 +10,7 @@
 use crate::agent::io::Output;
 use crate::agent::types::Failure;
 use crate::base::{Instant, RequestId};
+use crate::planted;
 use crate::state::{CRITICAL, HealthCheck, NodeService};
 
 use super::core::{Local, note, tell};
@@ -416,6 +417,8 @@ impl Local {
         }
         if let Some(entry) = self.entries.remove_service(id)
             && self.keeps(entry.origin)
+            // Oracle of the plant: no-resurrection. Its file brings it back after a restart.
+            && !planted!(self.faults, "definitions-stay-on-disk")
         {
             keeps.insert(0, Keep::NoService { id: id.to_owned() });
         }

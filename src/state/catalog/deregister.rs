@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Deregister, Lost, NodeService, Txn, folded, on_node};
+use crate::planted;
 use crate::state::index;
 
 impl Txn<'_> {
@@ -40,8 +41,10 @@ impl Txn<'_> {
             .filter(|(_, check)| *check.service_id == **id)
             .map(|((_, check), _)| check.clone())
             .collect();
-        for check in checks {
-            self.delete_check(node, &check);
+        // Oracle: no-orphan-checks.
+        let keeps = planted!(self.faults, "checks-outlive-their-service");
+        for check in checks.iter().filter(|_| !keeps) {
+            self.delete_check(node, check);
         }
         self.tables.take_service(node, id);
         self.raise(index::SERVICES.to_owned());

@@ -40,6 +40,7 @@ pub use difference::CatalogRow;
 pub(super) use single::Single;
 pub use types::*;
 
+use crate::base::Faults;
 use crate::state::index::{self, IndexRows, Touched};
 use crate::state::{Change, CommandResult};
 
@@ -84,6 +85,7 @@ struct Txn<'a> {
     index: u64,
     touched: Touched,
     lost: Vec<Lost>,
+    faults: &'a Faults,
 }
 
 /// How node names and service names are compared.
@@ -93,13 +95,13 @@ fn folded(name: &str) -> Arc<str> {
 
 impl Catalog {
     /// Writes a node with what is on it: all of it or, with an error, nothing.
-    pub(super) fn register(&mut self, index: u64, what: &Register) -> Done {
-        self.transact(index, |txn| txn.register(what))
+    pub(super) fn register(&mut self, index: u64, what: &Register, faults: &Faults) -> Done {
+        self.transact(index, faults, |txn| txn.register(what))
     }
 
     /// Removes a node or something on it. What is not there is removed already.
-    pub(super) fn deregister(&mut self, index: u64, what: &Deregister) -> Done {
-        self.transact(index, |txn| {
+    pub(super) fn deregister(&mut self, index: u64, what: &Deregister, faults: &Faults) -> Done {
+        self.transact(index, faults, |txn| {
             txn.deregister(what);
             Ok(())
         })
@@ -108,10 +110,12 @@ impl Catalog {
     fn transact(
         &mut self,
         index: u64,
+        faults: &Faults,
         work: impl FnOnce(&mut Txn<'_>) -> Result<(), String>,
     ) -> Done {
         let before = self.clone();
-        let mut txn = Txn { tables: self, index, touched: Touched::default(), lost: Vec::new() };
+        let mut txn =
+            Txn { tables: self, index, touched: Touched::default(), lost: Vec::new(), faults };
         match work(&mut txn) {
             Ok(()) => Done {
                 result: CommandResult::Flag(true),

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use super::{CRITICAL, HealthCheck, Lost, Node, NodeService, Register, SERF_HEALTH, Txn, folded};
+use crate::planted;
 use crate::state::index;
 
 impl Txn<'_> {
@@ -49,7 +50,10 @@ impl Txn<'_> {
                     let (id, at) = (&node.id, &node.address);
                     format!("Error while renaming Node ID: {id:?} ({at}): {text}")
                 })?;
-                self.delete_node(&known);
+                // Oracle: catalog-unique. The node is there under both names.
+                if !planted!(self.faults, "renamed-node-stays") {
+                    self.delete_node(&known);
+                }
             }
         } else if !node.id.is_empty() {
             self.refuse_reserved(node, true)

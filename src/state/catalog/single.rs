@@ -1,6 +1,7 @@
 //! One row of the catalog, written or removed: what transactions are made of (spec cluster 10.7).
 
 use super::{Catalog, Done, HealthCheck, Node, NodeService, Txn, folded};
+use crate::base::Faults;
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug)]
@@ -19,8 +20,13 @@ pub(in crate::state) enum Single<'a> {
 
 impl Catalog {
     /// Does it, at this index. What is not there is removed already.
-    pub(in crate::state) fn single(&mut self, index: u64, what: Single<'_>) -> Done {
-        self.transact(index, |txn| txn.single(what))
+    pub(in crate::state) fn single(
+        &mut self,
+        index: u64,
+        what: Single<'_>,
+        faults: &Faults,
+    ) -> Done {
+        self.transact(index, faults, |txn| txn.single(what))
     }
 
     /// The node that is meant: by its UUID if it has one, else by its name.

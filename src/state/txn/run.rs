@@ -7,6 +7,7 @@ use super::{
     admit,
 };
 use crate::base::{Faults, LogIndex};
+use crate::planted;
 use crate::state::catalog::Single;
 use crate::state::session::SessionCommand;
 use crate::state::{Answer, Change, Command, CommandResult, KvCommand, KvEntry, Rows, StateStore};
@@ -34,7 +35,8 @@ impl StateStore {
         let mut run = Run { store: self, index, faults, changes: Vec::new() };
         let response = run.all(ops);
         let mut changes = run.changes;
-        if !response.errors.is_empty() {
+        // Oracle of the plant: transactions.
+        if !response.errors.is_empty() && !planted!(faults, "txn-keeps-what-succeeded") {
             *self = before;
             changes.clear();
         }
@@ -109,6 +111,10 @@ impl Run<'_> {
         let stored = self.store.kv.entries.get(key.as_str()).map(|entry| KvEntry::clone(entry));
         let (command, otherwise) = match op.verb.as_str() {
             "set" => (KvCommand::Set { key, value, flags }, String::new()),
+            // Oracle of the plant: transactions.
+            "cas" if planted!(self.faults, "txn-ignores-versions") => {
+                (KvCommand::Set { key, value, flags }, String::new())
+            }
             "cas" => {
                 let why = format!("failed to set key {key:?}, index is stale");
                 (KvCommand::Cas { key, value, flags, index }, why)
@@ -155,7 +161,7 @@ impl Run<'_> {
     }
 
     fn catalog(&mut self, single: Single<'_>) -> Result<bool, String> {
-        let (result, changes) = self.store.apply_single(self.index, single);
+        let (result, changes) = self.store.apply_single(self.index, single, self.faults);
         self.changes.extend(changes);
         match result {
             CommandResult::Error(text) => Err(text),
