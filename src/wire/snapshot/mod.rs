@@ -5,6 +5,7 @@
 //!   { LastIndex }                                the last entry that is in it
 //!    0 │ RegisterRequest                         each node, then what is on it, one a record
 //!    6 │ [Coordinate]                            where each node is
+//!    3 │ Session                                 each session
 //!    2 │ DirEntry                                each key
 //!    5 │ DirEntry with Key, ModifyIndex, Flags   each tombstone; Flags 1: of a whole tree
 //!    7 │ PreparedQuery                           each prepared query
