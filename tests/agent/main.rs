@@ -59,6 +59,7 @@ mod real_recovery;
 mod real_refusals;
 mod real_serf;
 mod real_single;
+mod real_six_agents;
 mod real_yamux;
 mod serf_golden;
 mod serf_random;

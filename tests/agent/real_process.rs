@@ -40,7 +40,7 @@ pub fn eventually<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// A port that nothing listens on at 127.0.0.1 to .4, for streams and for datagrams.
+/// A port that nothing listens on at 127.0.0.1 to .6, for streams and for datagrams.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let start = std::process::id().wrapping_mul(61);
@@ -51,7 +51,7 @@ pub fn free_port() -> u16 {
             let at = (loopback(host), port);
             TcpListener::bind(at).is_ok() && UdpSocket::bind(at).is_ok()
         };
-        if (1..=4).all(is_free) {
+        if (1..=6).all(is_free) {
             return port;
         }
     }
