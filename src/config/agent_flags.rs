@@ -76,7 +76,7 @@ pub const AGENT_FLAGS: &[Flag] = &[
     flag("serf-wan-port", Takes::Text, "Sets the Serf WAN port to listen on; -1: none."),
     flag("server", Takes::Bool, "Switches agent to server mode."),
     flag("server-port", Takes::Text, "Sets the server port to listen on."),
-    flag("ui", Takes::Bool, "Enables the web UI (accepted; there is none yet)."),
+    flag("ui", Takes::Bool, "Enables the web UI: a page at /ui/."),
 ];
 
 const fn flag(name: &'static str, takes: Takes, help: &'static str) -> Flag {

@@ -17,7 +17,7 @@ use super::workload::number;
 /// Consul's bounds of a TTL, with its default `session_ttl_min`.
 const TTL: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(86_400));
 /// A transaction has at most so many operations.
-const MOST_OPS: u64 = 128;
+const MOST_OPS: u64 = 64;
 
 /// The keys that a kind has.
 pub fn keys(kind: &str) -> words::Words {

@@ -2,7 +2,8 @@
 //!
 //! As Consul's clients do: a session with a TTL, renewed at half of it; acquire by the key, again after
 //! a while when somebody else holds it. Who dies stops renewing and forgets the session, so that
-//! others get the lock only when the TTL and the lock delay are over. An acquisition whose outcome is
+//! others get the lock only when the TTL and the lock delay are over; or destroys it with the lock still held,
+//! and others wait for the lock delay alone. An acquisition whose outcome is
 //! unknown may have succeeded: the user destroys that session, or keeps it and gives the lock back.
 //! Locks are the keys `lock/0 lock/1 …`, which no other workload touches.
 
@@ -91,6 +92,10 @@ async fn renewed(client: &mut Client, plan: &LockWorkload, mut own: Own) -> Opti
 /// Holds the lock for a while, and gives it back; none when it died, or the session did.
 async fn hold(client: &mut Client, plan: &LockWorkload, own: Own, key: &str) -> Option<Own> {
     if client.prng.chance(DIES) {
+        // Some shut down in order, and destroy the session with the lock still held.
+        if client.prng.chance(Ratio::new(1, 2)) {
+            client.ask(own.agent, &own.id, Request::DestroySession).await;
+        }
         return None;
     }
     let until = client.now() + client.prng.duration(plan.hold.low, plan.hold.high);
