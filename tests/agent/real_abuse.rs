@@ -87,6 +87,58 @@ fn seated(at: SocketAddr) -> TcpStream {
     stream
 }
 
+/// Endpoints that read a body as JSON, and what they answer to one that is too large.
+const DECODERS: &[(&str, &str, u16)] = &[
+    ("PUT", "/v1/txn", 413),
+    ("PUT", "/v1/catalog/register", 400),
+    ("PUT", "/v1/catalog/deregister", 400),
+    ("PUT", "/v1/agent/service/register", 400),
+    ("PUT", "/v1/agent/check/register", 400),
+    ("PUT", "/v1/agent/check/update/x", 400),
+    ("PUT", "/v1/session/create", 400),
+    ("POST", "/v1/query", 400),
+    ("PUT", "/v1/query/8f246b77-f3e1-ff88-5b48-8ec93abf3e05", 400),
+    ("PUT", "/v1/coordinate/update", 400),
+    ("PUT", "/v1/operator/autopilot/configuration", 400),
+    ("POST", "/v1/operator/keyring", 400),
+];
+
+/// Most memory that the process has held so far, in MB.
+fn peak_mb(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+    let kb: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+    kb / 1024
+}
+
+#[test]
+fn bodies_that_are_no_json_or_far_too_large_are_refused_everywhere() {
+    let mut agent = dev().serve();
+    let deep = [b"[".repeat(100_000), b"{\"a\":".repeat(50_000)];
+    let malformed: [&[u8]; 6] = [b"{", b"{\"a\":", b"nul", b"\xff\xfe\x00", &deep[0], &deep[1]];
+    let huge = vec![b'x'; 20 << 20];
+    let ask = |method: &str, path: &str, body: &[u8]| {
+        call(agent.at, method, path, body).expect("an answer")
+    };
+    for (method, path, too_large) in DECODERS {
+        for body in malformed {
+            let answer = ask(method, path, body);
+            let what = String::from_utf8_lossy(&body[..body.len().min(16)]);
+            assert_eq!(answer.status, 400, "{path} {what}: {}", answer.text());
+            assert!(!answer.body.is_empty(), "{path} {what}: no word of why");
+        }
+        // What is left of a body after its refusal is not read for ever, so it may be cut off.
+        if let Ok(answer) = call(agent.at, method, path, &huge) {
+            assert_eq!(answer.status, *too_large, "{path}: {}", answer.text());
+        }
+        assert!(put(agent.at, "others", "are served"));
+    }
+    assert!(agent.is_running());
+    let peak = peak_mb(agent.pid());
+    assert!(peak < 150, "{peak} MB for bodies of which none was kept");
+    assert!(!agent.log().contains("panicked"));
+}
+
 #[test]
 fn garbage_on_the_server_port_harms_nobody() {
     let setup = dev();

@@ -4,6 +4,7 @@
 //! it, and refuses methods by itself: Consul's `Allow` names no `OPTIONS` there.
 
 use std::net::IpAddr;
+use std::num::IntErrorKind;
 
 use axum::Router;
 use axum::response::Response;
@@ -207,8 +208,12 @@ fn limit(text: &str) -> Result<u64, String> {
     if text.is_empty() {
         return Ok(0);
     }
-    let parsed = text.parse::<i64>().map_err(|_| {
-        format!("Bad limit: strconv.Atoi: parsing {}: invalid syntax", go_quote(text))
+    let parsed = text.parse::<i64>().map_err(|error| {
+        let why = match error.kind() {
+            IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
+            _ => "invalid syntax",
+        };
+        format!("Bad limit: strconv.Atoi: parsing {}: {why}", go_quote(text))
     })?;
     Ok(u64::try_from(parsed).unwrap_or(0))
 }
