@@ -15,7 +15,7 @@ use crate::base::{CallId, Duration, Faults, Instant, NodeName, Prng, RequestId, 
 use crate::gossip::MemberEventKind;
 
 use super::coordinates::{self, Sender};
-use super::duties::{Duties, Duty};
+use super::duties::{Duties, Duty, is_own};
 use super::event::Event;
 use super::io::{Input, Output};
 use super::local::{Local, LocalConfig};
@@ -224,7 +224,9 @@ impl Client {
         };
         let to = server.address.clone();
         let call = self.pending.forward(id, to.clone());
-        out.push(Output::Event(Event::Forwarded { to: to.clone() }));
+        if !is_own(id) {
+            out.push(Output::Event(Event::Forwarded { to: to.clone() }));
+        }
         out.push(Output::Forward { call, to, request });
     }
 

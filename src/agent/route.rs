@@ -139,7 +139,9 @@ impl Agent {
             return;
         };
         let call = self.pending.forward(id, to.clone());
-        out.push(Output::Event(Event::Forwarded { to: to.clone() }));
+        if !is_own(id) {
+            out.push(Output::Event(Event::Forwarded { to: to.clone() }));
+        }
         out.push(Output::Forward { call, to, request });
     }
 

@@ -48,11 +48,6 @@ impl Object {
         }
     }
 
-    /// Whether a field of one of these names is there; its name, for the other questions.
-    pub(super) fn named(&self, names: &[&'static str]) -> Option<&'static str> {
-        names.iter().copied().find(|name| self.get(name).is_some())
-    }
-
     /// A field that is there.
     pub(super) fn get(&self, name: &str) -> Option<&Value> {
         let same = |(given, _): &(&String, &Value)| given.eq_ignore_ascii_case(name);

@@ -93,7 +93,7 @@ impl Backend for Fixed {
             }
             LocalRequest::Service { id, .. } => {
                 let found = services().into_iter().find(|it| it.id == *id);
-                LocalReply::Service(found.map(|it| (it, "00ff".to_owned())))
+                LocalReply::Service(found.map(|it| Box::new((it, "00ff".to_owned()))))
             }
             LocalRequest::Checks => LocalReply::Checks(
                 checks()

@@ -120,6 +120,9 @@ while = "down(n2)"
 do = "start"
 target = "servers"
 [[step]]
+do = "wait"
+until = "one-leader"
+[[step]]
 do = "pause"
 target = "leader"
 [[step]]
@@ -127,7 +130,7 @@ do = "wait"
 until = "leader-change"
 [[step]]
 do = "resume"
-target = "same-as:step-17"
+target = "same-as:step-18"
 [[step]]
 do = "restart"
 target = "all"

@@ -107,10 +107,8 @@ fn chaos_without_end_is_refused() {
 fn words_that_are_not_built_say_so() {
     let verbs = "upgrade dns";
     let kinds = "dns";
-    let properties = "catalog-unique catalog-matches-agents no-resurrection serf-health \
-                      no-orphan-checks dns-sound";
-    let conditions = "catalog-converged registered(web) passing(web) critical(web) locked(a) \
-                      instances(web)=1 healthy(web)=1";
+    let properties = "dns-sound";
+    let conditions = "locked(a)";
     let mut texts = Vec::new();
     texts.extend(verbs.split_whitespace().map(|w| format!("[[step]]\ndo = '{w}'")));
     texts.extend(kinds.split_whitespace().map(|w| format!("[[workload]]\nkind = '{w}'")));

@@ -233,6 +233,7 @@ fn has(story: &mut Story, host: Host, rows: Vec<CatalogRow>) {
 /// n2 has a service with a check, and the catalog of the leader and of n2 have it too.
 fn registered() -> Story {
     let mut story = listed();
+    story.push(N2, member("n1", Change::Joined));
     story.at(20 * SECOND);
     let rows = vec![service("n2", "web", 1), check("n2", "c", "passing", "web")];
     has(&mut story, N2, rows.clone());

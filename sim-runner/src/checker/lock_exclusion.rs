@@ -70,7 +70,7 @@ impl Oracle for LockExclusion {
                 let session = acquired_for(hold).and_then(|id| sessions.get(id));
                 session.is_none_or(|session| session.behavior == Behavior::Delete)
             };
-            if lock.deleted.is_empty() && !lock.asked.iter().any(|asked| deletes(asked)) {
+            if lock.deleted.is_empty() && !lock.asked.iter().any(deletes) {
                 one_order(key, lock, &mut findings);
             }
         }

@@ -147,7 +147,14 @@ fn difference_lines(out: &mut String, difference: &FirstDifference) {
 fn property_table(out: &mut String, judgements: &[Judgement], style: Style) {
     let header = ["property", "verdict", "judged", ""].map(str::to_owned);
     let mut rows = vec![header];
-    for judgement in judgements {
+    // What a run has nothing of takes one line together.
+    let is_absent = |judgement: &&Judgement| {
+        let because = judgement.because.as_deref().unwrap_or_default();
+        judgement.verdict == Verdict::Skipped && because.starts_with("no")
+    };
+    let (absent, judgements): (Vec<&Judgement>, Vec<&Judgement>) =
+        judgements.iter().partition(is_absent);
+    for judgement in &judgements {
         rows.push([
             shown(&judgement.property),
             judgement.verdict.word().to_owned(),
@@ -163,6 +170,11 @@ fn property_table(out: &mut String, judgements: &[Judgement], style: Style) {
             Some(Verdict::Holds | Verdict::Expected) => "0",
         };
         line(out, &style.paint(colour, &row));
+    }
+    if !absent.is_empty() {
+        let names: Vec<String> =
+            absent.iter().map(|judgement| shown(&judgement.property)).collect();
+        line(out, &style.paint("2", &format!("nothing to judge: {}", names.join(", "))));
     }
 }
 

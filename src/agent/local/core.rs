@@ -296,7 +296,7 @@ impl Local {
         let found = self.entries.services.get(service).map(|it| it.service.clone());
         LocalReply::Service(found.map(|service| {
             let hash = content_hash(&service);
-            (service, hash)
+            Box::new((service, hash))
         }))
     }
 

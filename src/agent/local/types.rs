@@ -128,7 +128,7 @@ pub enum LocalReply {
     /// By their ids; indexes are 0.
     Services(BTreeMap<String, NodeService>),
     /// One service, and the hash that says whether it has changed; none: it is not there.
-    Service(Option<(NodeService, String)>),
+    Service(Option<Box<(NodeService, String)>>),
     /// By their ids; indexes are 0.
     Checks(BTreeMap<String, LocalCheck>),
     /// Refused: the request makes no sense (400), with Consul's text.

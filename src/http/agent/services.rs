@@ -46,7 +46,7 @@ pub(super) async fn get<B: Backend>(call: Call<B>) -> Result<Response, Refusal> 
     };
     let request = LocalRequest::Service { id: id.clone(), hash, max_wait };
     let (service, hash) = match ask(&call.backend, request).await? {
-        LocalReply::Service(Some(found)) => found,
+        LocalReply::Service(Some(found)) => *found,
         LocalReply::Service(None) => {
             let text = format!("unknown service ID: {id}");
             return Err(Refusal::new(StatusCode::NOT_FOUND, text));
