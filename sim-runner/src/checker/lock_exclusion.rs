@@ -258,7 +258,7 @@ fn within_delay(
         let alone = Session { destroyed: Vec::new(), ..session.clone() };
         let end = alone.legal_end(reigns).min(lock.given_up(first, id));
         let certain = destroyed.outcome == Outcome::Ok
-            && returned(first) < destroyed.called_at
+            && returned(first) <= destroyed.called_at
             && returned(destroyed) < end;
         if !certain {
             continue;
