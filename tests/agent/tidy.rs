@@ -65,7 +65,7 @@ const TESTBED: &[(&str, &[&str])] = &[
     ("zoo", &[]),
     ("fabric", &[]),
     ("history", &[]),
-    ("scenario", &["property"]),
+    ("scenario", &["history", "property"]),
     ("trace", EVIDENCE),
     ("checker", EVIDENCE),
     ("report", EVIDENCE),

@@ -19,7 +19,8 @@ use super::fault::{
 };
 pub use super::network_plan::{LinkKeys, LinkPlan, NetworkPlan};
 pub use super::workload_plan::{
-    CatalogWorkload, HealthWorkload, LockWorkload, SessionWorkload, TxnWorkload, WatchWorkload,
+    CatalogWorkload, HealthWorkload, LockWorkload, SERVICES, SessionWorkload, TxnWorkload,
+    WatchWorkload,
 };
 
 /// The seed of a run: as the user gave it, and as 32 bytes.

@@ -6,7 +6,7 @@ use proconsul::base::Duration;
 use crate::history::request::{Behavior, Watched};
 
 use super::model::{
-    CatalogWorkload, HealthWorkload, LockWorkload, SessionWorkload, Span, TxnWorkload,
+    CatalogWorkload, HealthWorkload, LockWorkload, SERVICES, SessionWorkload, Span, TxnWorkload,
     WatchWorkload, WorkloadKind,
 };
 use super::reader::Reader;
@@ -75,9 +75,6 @@ pub fn plan(reader: &mut Reader, table: &Table, kind: &str) -> Option<WorkloadKi
         _ => return None,
     })
 }
-
-/// How many services there are when nobody says.
-const SERVICES: u64 = crate::workload::catalog::SERVICES as u64;
 
 fn word(reader: &mut Reader, table: &Table, key: &str, known: words::Words) -> Option<String> {
     reader.word(table.get(key)?, &format!("`{key}`"), known)

@@ -6,6 +6,9 @@ use crate::history::request::{Behavior, Watched};
 
 use super::model::Span;
 
+/// How many services there are when nobody says.
+pub const SERVICES: u64 = 3;
+
 /// `kind = "lock"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LockWorkload {

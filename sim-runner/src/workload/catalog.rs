@@ -19,9 +19,6 @@ use crate::trace::event::Host;
 
 use super::client::{Client, Told};
 
-/// How many services there are by default.
-pub const SERVICES: u32 = 3;
-
 /// A service's name.
 #[must_use]
 pub fn service(number: u64) -> String {

@@ -5,16 +5,16 @@
 //! one of those that the `catalog` and `health` workloads register.
 
 use crate::history::request::{Request, Watched};
-use crate::scenario::model::WatchWorkload;
+use crate::scenario::model::{SERVICES, WatchWorkload};
 
-use super::catalog::{SERVICES, service};
+use super::catalog::service;
 use super::client::{Client, Told, ns};
 
 /// One user's life.
 pub async fn run(mut client: Client, plan: WatchWorkload) {
     let key = match plan.on {
         Watched::Kv => "k".to_owned(),
-        Watched::Service => service(client.prng.below(u64::from(SERVICES))),
+        Watched::Service => service(client.prng.below(SERVICES)),
         Watched::Nodes | Watched::Checks | Watched::Event => String::new(),
     };
     // Answered, with the jitter that Consul adds, before the user's patience is over.
