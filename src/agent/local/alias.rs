@@ -17,6 +17,11 @@ const BACK_OFF_MAX: Duration = Duration::from_secs(60);
 /// So often the look-up of a service is tried again.
 const LOOKUPS_MAX: u32 = 3;
 
+/// So long a first question waits for the check itself to be pushed …
+pub(super) const PUSH_TAKES: Duration = Duration::from_millis(50);
+/// … and so often.
+const PUSH_WAITS: u32 = 20;
+
 /// How an alias stands, and why.
 pub(super) type Stand = (&'static str, String);
 
@@ -61,6 +66,7 @@ pub(super) struct RemoteAlias {
     /// Of the last answer.
     index: u64,
     failures: u32,
+    push_waits: u32,
     looking_up: Option<LookUp>,
 }
 
@@ -83,7 +89,15 @@ pub(super) struct Next {
 impl RemoteAlias {
     pub fn new(definition: &CheckDefinition) -> Self {
         let (node, service) = (definition.alias_node.clone(), definition.alias_service.clone());
-        Self { node, service, index: 0, failures: 0, looking_up: None }
+        Self { node, service, index: 0, failures: 0, push_waits: 0, looking_up: None }
+    }
+
+    /// Whether the first question is to wait. In Consul the catalog has the check by then: one that is
+    /// about its own node finds itself there, critical, and stays so.
+    pub fn waits_for_push(&mut self, pushed: bool) -> bool {
+        let waits = !pushed && self.index == 0 && self.push_waits < PUSH_WAITS;
+        self.push_waits += u32::from(waits);
+        waits
     }
 
     /// What it asks the servers now.

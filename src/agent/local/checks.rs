@@ -79,6 +79,7 @@ impl Local {
     /// A check's time has come.
     pub(super) fn run(&mut self, now: Instant, id: &str, out: &mut Vec<Output>) {
         let next = self.next_probe();
+        let pushed = self.entries.checks.get(id).is_some_and(|it| it.in_sync);
         match self.runners.get_mut(id) {
             Some(Runner::Probed { probe, under_way, .. }) => {
                 *under_way = Some(next);
@@ -93,8 +94,12 @@ impl Local {
             Some(Runner::LocalAlias { .. }) => {
                 self.alias_due.insert(id.to_owned());
             }
-            Some(Runner::RemoteAlias(alias)) => {
-                let question = alias.question();
+            Some(Runner::RemoteAlias(remote)) => {
+                if remote.waits_for_push(pushed) {
+                    self.agenda.set(id, Due::Run, Some(now + alias::PUSH_TAKES));
+                    return;
+                }
+                let question = remote.question();
                 let errand = self.send(question);
                 self.alias_errands.insert(errand, id.to_owned());
             }
