@@ -68,7 +68,7 @@ pub fn run(plan: Plan, plant: Option<&str>, progress: &Arc<Progress>) -> Result<
 struct Life {
     cluster: Cluster,
     script: Script,
-    marks: mpsc::Sender<()>,
+    marks: mpsc::SyncSender<()>,
 }
 
 impl Life {
@@ -212,16 +212,17 @@ impl Life {
 }
 
 /// The wall times at which a simulation passed its marks. Inside a simulation every clock is virtual,
-/// so a thread outside takes the times; the simulation only says "now", and nothing comes back.
+/// so a thread outside takes the times; the simulation only says "now", and waits until it was heard: on a
+/// busy machine the other thread may be late, and both marks would be taken at once.
 struct Stopwatch {
-    marks: mpsc::Sender<()>,
+    marks: mpsc::SyncSender<()>,
     times: thread::JoinHandle<Vec<Instant>>,
 }
 
 impl Stopwatch {
     #[expect(clippy::disallowed_methods, reason = "measures the simulator from outside")]
     fn start() -> Self {
-        let (marks, passed) = mpsc::channel();
+        let (marks, passed) = mpsc::sync_channel(0);
         let times = thread::spawn(move || passed.iter().map(|()| Instant::now()).collect());
         Self { marks, times }
     }

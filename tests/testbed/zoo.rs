@@ -112,7 +112,14 @@ fn first_seeds() -> Vec<(&'static Plant, u64)> {
 
 /// What is wrong with the run that should be caught, if anything.
 fn not_caught((plant, seed): &(&Plant, u64)) -> Option<String> {
-    let ran = Ran::of(plant.scenario, *seed, Some(plant));
+    let mut ran = Ran::of(plant.scenario, *seed, Some(plant));
+    // Two processes that draw what no seed explains may draw the same by chance: the order of three
+    // servers once in six times.
+    for _ in 0..5 {
+        if plant.property == "determinism" && ran.verdict() == ("holds", Some(0)) {
+            ran = Ran::of(plant.scenario, *seed, Some(plant));
+        }
+    }
     let expected = match plant.property {
         "determinism" => ("nondeterministic", Some(4)),
         _ => ("violated", Some(1)),
