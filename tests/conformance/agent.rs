@@ -15,23 +15,26 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::cases::Spec;
+use crate::dns::Question;
 use crate::http::Request;
 use crate::processes::{self, clean, exit_code, now, sleep};
 use crate::variables::plain;
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_proconsul");
 
-/// What each port of a case is for; `web` is the target server's, on `rdns` and `spare` nothing listens.
+/// What each port of a case is for; `web` and `rdns` are target servers', on `spare` nothing
+/// listens.
 const PORTS: [&str; 8] = ["http", "dns", "server", "serf_lan", "serf_wan", "web", "rdns", "spare"];
 /// Five digits (widths of columns), below the ephemeral range, beside the other tests' range.
 const RANGE: std::ops::Range<u16> = 30_000..32_700;
 
 /// What makes an agent ready, and what a client sees as long as it is not.
-pub const CONDITIONS: [(&str, &str); 4] = [
+pub const CONDITIONS: [(&str, &str); 5] = [
     ("leader", "/v1/status/leader names no leader"),
     ("serfHealth", "/v1/health/node/node1 shows no check"),
     ("node", "/v1/catalog/node/node1 does not show the node with its TaggedAddresses"),
     ("consul service", "/v1/catalog/node/node1 does not show the service consul"),
+    ("DNS", "no answer to node1.node.consul by DNS"),
 ];
 
 /// Why an agent cannot be used.
@@ -200,6 +203,7 @@ impl Agent {
             checks.as_array().is_some_and(|checks| !checks.is_empty()),
             node["Node"]["TaggedAddresses"].as_object().is_some_and(|all| !all.is_empty()),
             !node["Services"]["consul"].is_null(),
+            !waived.contains(&"DNS") && self.answers_dns(),
         ];
         let names = CONDITIONS.iter().map(|(name, _)| *name).zip(holds);
         Some(
@@ -208,6 +212,17 @@ impl Agent {
                 .map(|(n, _)| n)
                 .collect(),
         )
+    }
+
+    /// Whether it answers by DNS, whatever it says.
+    fn answers_dns(&self) -> bool {
+        let name = "node1.node.consul".to_owned();
+        let (kind, class) = ("A".to_owned(), "IN".to_owned());
+        let (over_tcp, edns, subnet) = (false, None, None);
+        let (recursion_desired, opcode) = (true, 0);
+        let question =
+            Question { name, kind, class, over_tcp, edns, subnet, recursion_desired, opcode };
+        question.ask(self.ports.get("dns"), Duration::from_millis(500)).is_ok_and(|it| it.is_ok())
     }
 
     /// The JSON at a path; null if the answer is another than 200.

@@ -4,7 +4,6 @@
 //! A step is what a client does, under exactly one of the keys in [`Kind`], and how its answer is
 //! compared. It is kept as JSON, in which variables are filled in each time it is done; typed, it is
 //! a [`Step`]. A key that is not known is an error of the file, so that no rule is overlooked in silence.
-//! `dns` steps and their keys are part of the format and can be read; doing them is not built yet.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -166,7 +165,20 @@ pub struct Step {
     #[serde(default)]
     pub got: Value,
 
-    /// What only DNS steps have.
+    // Of questions to DNS.
+    #[serde(rename = "type")]
+    pub record_type: Option<String>,
+    pub class: Option<String>,
+    pub proto: Option<String>,
+    pub edns: Option<u16>,
+    pub subnet: Option<String>,
+    pub rd: Option<bool>,
+    pub opcode: Option<u16>,
+    pub dns_norm: Option<String>,
+    pub max_size: Option<usize>,
+    pub dns_timeout_s: Option<f64>,
+
+    /// Keys that are none.
     #[serde(flatten)]
     other: BTreeMap<String, Value>,
 }
@@ -196,17 +208,17 @@ pub enum Kind {
     WriteFile(String),
 }
 
-const OF_DNS: [&str; 9] =
-    ["type", "class", "proto", "edns", "subnet", "rd", "opcode", "dns_norm", "max_size"];
-
 impl Step {
     /// Reads a step and checks that it is one.
     pub fn read(json: &Tree) -> Result<Self, String> {
         let typed = Self::deserialize(json.without(&["json"]).value());
         let mut step = typed.map_err(|error| format!("{error} in {json}"))?;
         step.json = json.get("json").map(Tree::to_string);
-        let unknown = |key: &&String| step.dns.is_none() || !OF_DNS.contains(&key.as_str());
-        if let Some(key) = step.other.keys().find(unknown) {
+        let of_dns = [step.record_type.is_some(), step.proto.is_some(), step.edns.is_some()];
+        if step.dns.is_none() && of_dns.contains(&true) {
+            return Err(format!("type, proto and edns are of questions to DNS: {json}"));
+        }
+        if let Some(key) = step.other.keys().next() {
             return Err(format!("a step does not know the key {key}: {json}"));
         }
         match step.kinds().as_slice() {

@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::agent::Agent;
 use crate::cases::{Case, Group, Indexes, Step};
+use crate::dns_shape::{self, Mode};
 use crate::http::Response;
 use crate::rules::{Rules, StepRules, reduce};
 use crate::shape::{Shape, Uuids};
@@ -46,6 +47,8 @@ pub struct Normaliser<'a> {
     texts: Vec<(Regex, &'a str)>,
     indexes: Indexes,
     uuids: Uuids,
+    /// What the case registers, word by word.
+    words: BTreeSet<String>,
     /// The last index of each query.
     last_index: BTreeMap<String, u64>,
 }
@@ -59,7 +62,8 @@ impl<'a> Normaliser<'a> {
         let indexes = case.indexes.or(group.indexes).unwrap_or(Indexes::Rank);
         let texts = rules.text.iter().map(|(from, to)| (regex(from), to.as_str())).collect();
         let uuids = Uuids::new(&sent);
-        Self { rules, facts, texts, indexes, uuids, last_index: BTreeMap::new() }
+        let words = dns_shape::words(&sent);
+        Self { rules, facts, texts, indexes, uuids, words, last_index: BTreeMap::new() }
     }
 
     /// Each answer as it is compared with the recorded one.
@@ -96,6 +100,12 @@ impl<'a> Normaliser<'a> {
                 }
             }
             Got::Http(response) => self.response(step, response, &mut out),
+            Got::Dns(message) => {
+                let records = step.dns_norm.as_deref().unwrap_or("sets");
+                let text = |text: &str| self.text(text);
+                let (max_size, words) = (step.max_size, &self.words);
+                Mode { records, max_size, text: &text, words }.put(message, &mut out);
+            }
             Got::Command { exit, stdout, stderr, files } => {
                 put("exit", Shape::Plain(exit.clone()));
                 let (mut from, mut err) = (step.stdout.as_deref(), step.stderr.as_deref());

@@ -12,10 +12,13 @@ use serde_json::json;
 
 use crate::agent::Ports;
 use crate::cases::{Kind, Step, load};
+use crate::dns::{Message, Question, Record};
+use crate::dns_shape::{self, Mode};
 use crate::harness::Arguments;
 use crate::http::Request;
 use crate::known::{self, LEFT_OUT};
 use crate::processes::{self, meanwhile};
+use crate::recursor::Recursor;
 use crate::rules::{Rules, reduce};
 use crate::shape::Shape;
 use crate::streams;
@@ -37,6 +40,9 @@ pub const CHECKS: &[(&str, fn())] = checks![
     tables_and_keys_of_commands,
     bodies_in_chunks_and_cut_ones,
     targets_answer,
+    the_recursor_answers,
+    what_is_compared_of_records,
+    malformed_answers_are_errors,
     strays_are_found_by_their_folder,
 ];
 
@@ -260,6 +266,79 @@ fn targets_answer() {
         get("/header").1,
         format!("X-Probe=None Host=127.0.0.1:{} UA=None Accept=None", ports.get("web"))
     );
+}
+
+fn question(name: &str, over_tcp: bool) -> Question {
+    let (name, kind, class) = (name.to_owned(), "A".to_owned(), "IN".to_owned());
+    let (edns, subnet) = (Some(1232), Some("10.1.2.0/24".to_owned()));
+    let (recursion_desired, opcode) = (true, 0);
+    Question { name, kind, class, over_tcp, edns, subnet, recursion_desired, opcode }
+}
+
+fn the_recursor_answers() {
+    let ports = Ports::free().expect("ports");
+    let _recursor = Recursor::open(ports.get("rdns")).expect("its sockets");
+    let ask = |name: &str, over_tcp| {
+        let asked = question(name, over_tcp).ask(ports.get("rdns"), PATIENCE);
+        asked.expect("a question").expect("an answer")
+    };
+    for over_tcp in [false, true] {
+        let answer = ask("alias.example.test", over_tcp);
+        assert_eq!((answer.rcode.as_str(), answer.trailing_bytes), ("NOERROR", 0));
+        assert_eq!(answer.flags, ["qr", "aa", "rd", "ra"]);
+        let records: Vec<(&str, &str)> =
+            answer.answer.iter().map(|it| (it.name.as_str(), it.data.as_str())).collect();
+        let wanted = [
+            ("alias.example.test.", "target.example.test."),
+            ("target.example.test.", "192.0.2.98"),
+        ];
+        assert_eq!(records, wanted);
+        assert_eq!(ask("nx.a", over_tcp).rcode, "NXDOMAIN");
+        assert_eq!(ask("Refused.a", over_tcp).rcode, "REFUSED");
+    }
+}
+
+fn what_is_compared_of_records() {
+    let record = |name: &str, kind: &str, data: &str| Record {
+        name: name.to_owned(),
+        ttl_s: 0,
+        class: "IN".to_owned(),
+        kind: kind.to_owned(),
+        data: data.to_owned(),
+    };
+    let answer = vec![
+        record("web.service.consul.", "SRV", "1 1 8001 m1.node.dc1.consul."),
+        record("web.service.consul.", "SRV", "1 1 8002 m2.node.dc1.consul."),
+        record("m1.node.dc1.consul.", "A", "10.0.0.1"),
+    ];
+    let words = dns_shape::words("m1 m2 8001 8002 10.0.0.1");
+    let message = Message { answer, ..Message::default() };
+    let shaped = |records| {
+        let mut out = BTreeMap::new();
+        let mode = Mode { records, max_size: None, text: &str::to_owned, words: &words };
+        mode.put(&message, &mut out);
+        Shape::Object(out).ordered(&BTreeSet::new())["answer"].clone()
+    };
+    let kinds = json!([
+        "mN.node.dc1.consul. 0 IN A N.N.N.N",
+        "web.service.consul. 0 IN SRV 1 1 N mN.node.dc1.consul."
+    ]);
+    assert_eq!(shaped("kinds"), kinds);
+    assert_eq!(shaped("counts"), json!({"count": 3, "different": 3, "kinds": kinds}));
+    assert_eq!(shaped("ordered")[2], json!("m1.node.dc1.consul. 0 IN A 10.0.0.1"));
+}
+
+fn malformed_answers_are_errors() {
+    let head = [0, 1, 0x81, 0x80, 0, 0, 0, 1, 0, 0, 0, 0];
+    let with = |rest: &[u8]| Message::decode(&[&head[..], rest].concat()).map(|it| it.answer.len());
+    assert_eq!(with(&[0, 0, 1, 0, 1, 0, 0, 0, 9, 0, 4, 10, 0, 0, 1]), Ok(1));
+    assert_eq!(with(&[0, 0, 1, 0, 1, 0, 0, 0, 9, 0, 4, 10, 0, 0]), Err("IndexError".to_owned()));
+    // A pointer to itself.
+    assert_eq!(with(&[0xC0, 12, 0, 1]), Err("DnsError".to_owned()));
+    assert!(Message::decode(&[]).is_err());
+    for length in 0..head.len() {
+        assert!(Message::decode(&head[..length]).is_err(), "{length}");
+    }
 }
 
 /// What works below a folder is ended with it, whoever started it.

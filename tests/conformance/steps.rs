@@ -17,8 +17,10 @@ use serde_json::{Map, Value, json};
 
 use crate::agent::{Agent, BINARY, Failure, Ports, write};
 use crate::cases::{Kind, Spec, Step};
+use crate::dns::{Message, Question, Record};
 use crate::http::{Request, Response, send_raw};
 use crate::processes::{self, clean, meanwhile, now, sleep};
+use crate::recursor::Recursor;
 use crate::targets::Targets;
 use crate::tree::Tree;
 use crate::variables::{Variables, holds, lookup, plain};
@@ -39,6 +41,7 @@ pub enum Got {
     /// What the step says of itself: `started`, `slept`, `agent_exit` …
     Note(Map<String, Value>),
     Http(Response),
+    Dns(Message),
     Command {
         exit: Value,
         stdout: String,
@@ -87,6 +90,20 @@ impl Answer {
                 let body = serde_json::from_str(&text).unwrap_or_else(|_| json!(text));
                 json!({"status": response.status, "header": response.headers, "body": body, "text": text})
             }
+            Got::Dns(message) => {
+                let data = |records: &[Record]| -> Value {
+                    records
+                        .iter()
+                        .map(|record| {
+                            json!({"name": record.name, "ttl": record.ttl_s,
+                        "class": record.class, "type": record.kind, "data": record.data})
+                        })
+                        .collect()
+                };
+                json!({"rcode": message.rcode, "flags": message.flags, "question": message.questions,
+                    "answer": data(&message.answer), "authority": data(&message.authority),
+                    "additional": data(&message.additional), "size": message.size})
+            }
             Got::Command { exit, stdout, stderr, files } => {
                 json!({"exit": exit, "stdout": stdout, "stderr": stderr, "files": files})
             }
@@ -112,6 +129,7 @@ struct Running {
 pub struct CaseRun {
     pub agent: Agent,
     targets: Targets,
+    _recursor: Recursor,
     pub variables: Variables,
     waived: Vec<&'static str>,
     work: PathBuf,
@@ -140,16 +158,18 @@ impl CaseRun {
             let spec: Spec = serde_json::from_value(variables.fill(spec)?.value())
                 .map_err(|error| format!("agent: {error}"))?;
             let targets = Targets::open(ports.get("web"));
+            let recursor = Recursor::open(ports.get("rdns"));
             let mut agent = Agent::new(spec, &folder, ports);
             let started = agent.start(waived, None);
-            match (targets, started) {
-                (Ok(targets), Ok(())) => {
+            match (targets, recursor, started) {
+                (Ok(targets), Ok(recursor), Ok(())) => {
                     let node = agent.get("/v1/agent/self").unwrap_or_default();
                     let id = node["Config"]["NodeID"].as_str().unwrap_or_default();
                     variables.set("node_id", id.to_owned());
                     return Ok(Self {
                         agent,
                         targets,
+                        _recursor: recursor,
                         variables,
                         waived: waived.to_vec(),
                         work,
@@ -159,9 +179,9 @@ impl CaseRun {
                         impatient: false,
                     });
                 }
-                (Err(error), _) => last = error.to_string(),
-                (_, Err(Failure { why, .. })) if why.contains("in use") => last = why,
-                (_, Err(Failure { why, .. })) => return Err(why),
+                (Err(error), ..) | (_, Err(error), _) => last = error.to_string(),
+                (.., Err(Failure { why, .. })) if why.contains("in use") => last = why,
+                (.., Err(Failure { why, .. })) => return Err(why),
             }
         }
         Err(last)
@@ -240,7 +260,11 @@ impl CaseRun {
                 let got = send_raw(self.agent.ports.get("http"), &text);
                 Answer::since(started, got.map_or_else(Got::Error, Got::Http))
             }
-            Kind::Dns(_) => return Err("DNS steps are not supported yet".to_owned()),
+            Kind::Dns(name) => {
+                let time = seconds(step.dns_timeout_s.unwrap_or(5.0));
+                let got = question(step, name).ask(self.agent.ports.get("dns"), time)?;
+                Answer::since(started, got.map_or_else(Got::Error, Got::Dns))
+            }
             Kind::Cli(arguments) => {
                 let running = self.command(step, &arguments)?;
                 self.finish(running, step, seconds(step.timeout_s.unwrap_or(20.0)))
@@ -444,6 +468,19 @@ fn send(request: &Request) -> Answer {
     let started = now();
     let got = request.send();
     Answer::since(started, got.map_or_else(Got::Error, Got::Http))
+}
+
+fn question(step: &Step, name: String) -> Question {
+    Question {
+        name,
+        kind: step.record_type.clone().unwrap_or_else(|| "A".to_owned()),
+        class: step.class.clone().unwrap_or_else(|| "IN".to_owned()),
+        over_tcp: step.proto.as_deref() == Some("tcp"),
+        edns: step.edns,
+        subnet: step.subnet.clone(),
+        recursion_desired: step.rd.unwrap_or(true),
+        opcode: step.opcode.unwrap_or(0),
+    }
 }
 
 fn seconds(seconds: f64) -> Duration {

@@ -3,7 +3,6 @@
 //! `/ok` 200, `/created` 201, `/redirect` 302, `/notfound` 404, `/warn` 429, `/fail` 500, `/slow` after
 //! 3 s, `/long` with a long body; `/ok-then-fail`, `/fail-then-ok`: the first answer against all later;
 //! `/switch` as `/switch-on` and `/switch-off` said; `/method`, `/header`, `/body` tell what was sent.
-//! A DNS server that plays the upstream recursor is not part of it yet.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read, Write};
