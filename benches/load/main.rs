@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo bench -p proconsul --bench load [-- SECONDS] [--json]
+//! cargo bench -p proconsul --bench load -- --writers [SECONDS]   # what a put costs each server
 //! cargo test  -p proconsul --bench load             # everything once, small, in a few seconds
 //! ```
 //!
@@ -18,16 +19,16 @@
 //! Figures, not judgements: nothing here passes or fails by them.
 
 mod client;
+mod crowd;
 mod servers;
+mod writers;
 
 use std::io;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use client::Client;
+use crowd::{Ask, ask_for};
 use servers::{Servers, now, pause};
 
 /// How much of everything.
@@ -64,9 +65,6 @@ struct Row {
     p99_us: u64,
 }
 
-/// A request by the number of its connection and its own.
-type Ask = fn(usize, usize) -> (&'static str, String, String);
-
 const ASKS: &[(&str, Ask)] = &[
     ("KV put", |who, turn| {
         ("PUT", format!("/v1/kv/bench/{who}/{}", turn % 100), "0123456789abcdef".to_owned())
@@ -95,42 +93,6 @@ fn service(name: &str, number: usize) -> String {
     )
 }
 
-/// Asks from so many connections for a while: latencies in ns, sorted, and how long it took.
-fn ask_for(
-    at: SocketAddr,
-    connections: usize,
-    span: Duration,
-    from: usize,
-    ask: Ask,
-) -> (Vec<u64>, Duration) {
-    let stop = Arc::new(AtomicBool::new(false));
-    let begun = now();
-    let threads: Vec<_> = (0..connections)
-        .map(|who| {
-            let stop = stop.clone();
-            #[expect(clippy::disallowed_methods, reason = "real clients ask at the same time")]
-            thread::spawn(move || {
-                let mut client = Client::connect(at).expect("a connection");
-                let mut took = Vec::new();
-                while !stop.load(Ordering::Relaxed) {
-                    let (method, path, body) = ask(who, from + took.len());
-                    let asked = now();
-                    client.ok(method, &path, &body).expect("an answer");
-                    took.push(asked.elapsed().as_nanos() as u64);
-                }
-                took
-            })
-        })
-        .collect();
-    pause(span);
-    stop.store(true, Ordering::Relaxed);
-    let mut all: Vec<u64> =
-        threads.into_iter().flat_map(|thread| thread.join().expect("a client")).collect();
-    let wall = begun.elapsed();
-    all.sort_unstable();
-    (all, wall)
-}
-
 fn throughput(size: &Size) -> io::Result<Vec<Row>> {
     let servers = Servers::start(3)?;
     let at = servers.leader();
@@ -155,17 +117,15 @@ fn throughput(size: &Size) -> io::Result<Vec<Row>> {
         let mut from = 0;
         for &connections in size.connections {
             // Every second of three is measured after one that warms up; ids go on where it ended.
-            let (before, _) = ask_for(at, connections, size.span / 6, from, *ask);
-            from += before.len();
-            let (took, wall) = ask_for(at, connections, size.span, from, *ask);
-            from += took.len();
-            let at_share = |share: usize| took[(took.len() - 1) * share / 100] / 1000;
+            from += ask_for(at, connections, size.span / 6, from, *ask).each.len();
+            let took = ask_for(at, connections, size.span, from, *ask);
+            from += took.each.len();
             rows.push(Row {
                 what: (*what).to_owned(),
                 connections,
-                per_second: took.len() as f64 / wall.as_secs_f64(),
-                p50_us: at_share(50),
-                p99_us: at_share(99),
+                per_second: took.per_second(),
+                p50_us: took.percentile(50) / 1000,
+                p99_us: took.percentile(99) / 1000,
             });
         }
     }
@@ -231,6 +191,12 @@ fn main() -> io::Result<()> {
     let mut size = if has("--bench") { WHOLE } else { AS_TEST };
     if let Some(seconds) = arguments.iter().find_map(|argument| argument.parse().ok()) {
         size.span = Duration::from_secs(seconds);
+    }
+    if has("--writers") || !has("--bench") {
+        writers::measure(size.span)?;
+    }
+    if has("--writers") {
+        return Ok(());
     }
     let as_json = has("--json");
     let rows = throughput(&size)?;

@@ -100,6 +100,16 @@ impl Servers {
         Some(leader)
     }
 
+    /// The processes, in the order of their names.
+    pub fn pids(&self) -> Vec<u32> {
+        self.all.iter().map(|server| server.child.id()).collect()
+    }
+
+    /// Where one takes requests.
+    pub fn http(&self, at: usize) -> SocketAddr {
+        self.all[at].http
+    }
+
     /// Resident memory of one, in kB.
     pub fn resident_kb(&self, at: usize) -> u64 {
         let path = format!("/proc/{}/status", self.all[at].child.id());

@@ -103,6 +103,17 @@ fn row(node: String, coordinate: &Coordinate) -> NodeCoordinate {
     }
 }
 
+/// The coordinate that a row of the catalog tells.
+#[must_use]
+pub fn coordinate_of(row: &NodeCoordinate) -> Coordinate {
+    Coordinate {
+        vec: row.vec.iter().map(|part| part.get()).collect(),
+        error: row.error.get(),
+        adjustment: row.adjustment.get(),
+        height: row.height.get(),
+    }
+}
+
 /// What of an update's end is worth a line. Nobody waits for it; the next one follows.
 pub(super) fn sent(result: Result<Reply, Failure>) -> Option<Membership> {
     match result {

@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use crate::gossip::Coordinate;
 use crate::state::{CheckServiceNode, NodeCoordinate, NodeMeta, Query, QueryOutcome, Rows};
 
+use super::coordinates::coordinate_of;
 use super::core::Agent;
 
 /// The agent that was asked is looked for among so many.
@@ -82,20 +83,11 @@ impl Agent {
 /// and all of them if nobody knows where `from` is.
 fn sort_by_distance(nodes: &mut [CheckServiceNode], from: &str, rows: &[NodeCoordinate]) {
     let places: BTreeMap<String, Coordinate> =
-        rows.iter().map(|row| (row.node.to_lowercase(), coordinate(row))).collect();
+        rows.iter().map(|row| (row.node.to_lowercase(), coordinate_of(row))).collect();
     let Some(here) = places.get(&from.to_lowercase()) else { return };
     let distance = |it: &CheckServiceNode| {
         let there = places.get(&it.node.node.to_lowercase());
         there.map_or(f64::INFINITY, |there| here.distance_s(there))
     };
     nodes.sort_by(|one, other| distance(one).total_cmp(&distance(other)));
-}
-
-fn coordinate(row: &NodeCoordinate) -> Coordinate {
-    Coordinate {
-        vec: row.vec.iter().map(|part| part.get()).collect(),
-        error: row.error.get(),
-        adjustment: row.adjustment.get(),
-        height: row.height.get(),
-    }
 }

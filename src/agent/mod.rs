@@ -73,7 +73,7 @@ mod tests;
 
 pub use any::AnyAgent;
 pub use client::{Client, ClientConfig};
-pub use coordinates::CoordinateConfig;
+pub use coordinates::{CoordinateConfig, coordinate_of};
 pub use core::{Agent, AgentConfig};
 pub use event::{Event, Speaker};
 pub use io::{Input, Output};

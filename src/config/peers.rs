@@ -41,9 +41,10 @@ pub async fn resolve<R: Runtime>(
     let port = port.filter(|&port| port != 0 && !host.is_empty()).ok_or_else(|| {
         ConfigError::new(format!("Failed to resolve {join}: not of the form host or host:port"))
     })?;
-    let found = runtime.resolve(host).await.map_err(|error| {
-        ConfigError::new(format!("Failed to resolve {join}: lookup {host}: {error}"))
-    })?;
+    // The error says which name was looked up.
+    let found = runtime.resolve(host).await;
+    let found =
+        found.map_err(|error| ConfigError::new(format!("Failed to resolve {join}: {error}")))?;
     if found.is_empty() {
         let text = format!("Failed to resolve {join}: lookup {host}: no such host");
         return Err(ConfigError::new(text));

@@ -99,8 +99,9 @@ impl<R: Runtime> EventLoop<R> {
     pub async fn run(mut self, mut out: Vec<Output>) -> Result<bool, String> {
         let mut timer = self.runtime.timer();
         let mut end = self.execute(&mut out);
+        let mut deadline = self.agent.deadline();
         while end.is_none() {
-            timer.set(self.agent.deadline());
+            timer.set(deadline);
             let late = poll_fn(|cx| timer.poll_fired(cx));
             match first_of(self.inbox.recv(), late).await {
                 Either::First(None) => end = Some(End::Told),
@@ -115,9 +116,12 @@ impl<R: Runtime> EventLoop<R> {
                 end = self.take(message, &mut out);
             }
             let now = self.runtime.now();
-            if self.agent.deadline().is_some_and(|at| at <= now) {
+            deadline = self.agent.deadline();
+            if deadline.is_some_and(|at| at <= now) {
                 self.agent.step(now, Input::Wake, &mut out);
+                deadline = self.agent.deadline();
             }
+            // What is executed is no input: it moves no deadline.
             end = self.execute(&mut out).or(end);
         }
         self.agent.step(self.runtime.now(), Input::Stop, &mut out);

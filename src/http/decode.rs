@@ -7,7 +7,7 @@ use hyper::header::CONTENT_LENGTH;
 use serde_json::{Map, Value};
 
 use crate::base::{Duration, go_duration};
-use crate::http::body::{BodyError, read_limited};
+use crate::http::body::BodyError;
 use crate::http::endpoint::Call;
 use crate::http::kv::go_quote;
 use crate::http::options::{NumberError, parse_unsigned};
@@ -186,8 +186,7 @@ pub(super) fn has_body<B>(call: &Call<B>) -> bool {
 
 /// The body of a request, which is to be JSON of at most so many bytes.
 pub(super) async fn value_of_body<B>(call: &mut Call<B>, max_bytes: u64) -> Result<Value, String> {
-    let body = std::mem::take(&mut call.body);
-    let bytes = match read_limited(body, &call.headers, max_bytes).await {
+    let bytes = match call.read_body(max_bytes).await {
         Ok(bytes) => bytes,
         Err(BodyError::TooLarge(size)) => {
             return Err(format!("body of {size} bytes too large, max size: {max_bytes} bytes"));

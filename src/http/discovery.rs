@@ -15,7 +15,7 @@ use axum::Router;
 use axum::response::Response;
 use serde::Serialize;
 
-use crate::agent::{Failure, ReadMeta, ReadMode};
+use crate::agent::{Failure, ReadMeta, ReadMode, coordinate_of};
 use crate::base::Duration;
 use crate::gossip::Coordinate;
 use crate::http::answer_cache::AnswerCache;
@@ -222,11 +222,5 @@ impl Ord for Distance {
 
 /// Coordinates by names in lower case, as nodes are compared.
 fn by_node(rows: &[NodeCoordinate]) -> BTreeMap<String, Coordinate> {
-    let coordinate = |it: &NodeCoordinate| Coordinate {
-        vec: it.vec.iter().map(|part| part.get()).collect(),
-        error: it.error.get(),
-        adjustment: it.adjustment.get(),
-        height: it.height.get(),
-    };
-    rows.iter().map(|it| (it.node.to_lowercase(), coordinate(it))).collect()
+    rows.iter().map(|it| (it.node.to_lowercase(), coordinate_of(it))).collect()
 }

@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
@@ -15,6 +16,7 @@ use serde::Serialize;
 
 use crate::base::Instant;
 use crate::base::metrics::Labels;
+use crate::http::body::{BodyError, BodyRoom, NO_ROOM, Seat, read_limited};
 use crate::http::escape::{cleaned, escape_path, is_printable, unescape_text};
 use crate::http::options::Options;
 use crate::http::params::Params;
@@ -36,6 +38,8 @@ pub(super) struct Call<B> {
     pub(super) params: Params,
     pub(super) headers: HeaderMap,
     pub(super) body: Body,
+    /// Where its body is kept.
+    seat: Arc<Seat>,
     /// Who sent it, when that is known.
     pub(super) client: Option<IpAddr>,
 }
@@ -53,6 +57,14 @@ impl<B: Backend> Call<B> {
     /// The value as this request wants it: indented with `?pretty` and in dev mode.
     pub(super) fn json<T: Serialize + ?Sized>(&self, value: &T) -> Response {
         reply::json(json::encode(value, self.identity().dev || self.params.has("pretty")))
+    }
+}
+
+impl<B> Call<B> {
+    /// The whole body, of at most `limit` bytes. There is none after that.
+    pub(super) async fn read_body(&mut self, limit: u64) -> Result<Bytes, BodyError> {
+        let body = std::mem::take(&mut self.body);
+        read_limited(body, &self.headers, limit, &self.seat).await
     }
 }
 
@@ -123,8 +135,14 @@ where
     }
     let client = client.map(|it| it.0);
     let (method, headers) = (parts.method, parts.headers);
-    let call = Call { backend, method, path, params, headers, body, client };
-    handler(call).await.unwrap_or_else(Refusal::into_response)
+    let seat = parts.extensions.get::<BodyRoom>().map(BodyRoom::seat).unwrap_or_default();
+    let own = seat.clone();
+    let call = Call { backend, method, path, params, headers, body, seat, client };
+    let answered = handler(call).await;
+    if own.was_refused() {
+        return reply::text(StatusCode::SERVICE_UNAVAILABLE, NO_ROOM);
+    }
+    answered.unwrap_or_else(Refusal::into_response)
 }
 
 /// How long a request takes, under the names of Consul: `api.http` with labels, and that of before 1.9.

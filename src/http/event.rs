@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::agent::{FiredEvent, Reply, Request};
 use crate::base::Duration;
 use crate::http::Backend;
-use crate::http::body::{BodyError, read_limited};
+use crate::http::body::BodyError;
 use crate::http::endpoint::Call;
 use crate::http::options::{Options, mismatch, parse_index, parse_wait_time};
 use crate::http::reply::{Refusal, set_index};
@@ -57,8 +57,7 @@ pub(super) async fn fire<B: Backend>(mut call: Call<B>) -> Result<Response, Refu
     if name.is_empty() {
         return Err(Refusal::bad_request("Missing name"));
     }
-    let body = std::mem::take(&mut call.body);
-    let payload = match read_limited(body, &call.headers, PAYLOAD_BYTES_MAX).await {
+    let payload = match call.read_body(PAYLOAD_BYTES_MAX).await {
         Ok(payload) => payload,
         Err(BodyError::TooLarge(_)) => {
             let text = "user event exceeds configured limit of 512 bytes before encoding";

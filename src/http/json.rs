@@ -32,6 +32,11 @@ impl<F: Formatter> Formatter for GoFormatter<F> {
         writer: &mut W,
         fragment: &str,
     ) -> io::Result<()> {
+        // 0xe2 begins U+2028 and U+2029, and much else.
+        let special = |byte: &u8| matches!(byte, b'<' | b'>' | b'&' | 0xe2);
+        if !fragment.as_bytes().iter().any(special) {
+            return writer.write_all(fragment.as_bytes());
+        }
         let mut rest = fragment;
         while let Some(at) = rest.find(['<', '>', '&', '\u{2028}', '\u{2029}']) {
             writer.write_all(&rest.as_bytes()[..at])?;

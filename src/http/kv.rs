@@ -12,7 +12,7 @@ use serde::{Serialize, Serializer};
 
 use crate::agent::{Reply, Request};
 use crate::http::Backend;
-use crate::http::body::{BodyError, read_limited};
+use crate::http::body::BodyError;
 use crate::http::decode::parse_uint;
 use crate::http::endpoint::Call;
 use crate::http::options::{Options, mismatch, unexpected};
@@ -80,8 +80,7 @@ async fn put<B: Backend>(
     let flags = number(&call, "flags")?.unwrap_or(0);
     let cas = number(&call, "cas")?;
     let limit = call.identity().kv_max_value_size;
-    let body = std::mem::take(&mut call.body);
-    let value = match read_limited(body, &call.headers, limit).await {
+    let value = match call.read_body(limit).await {
         Ok(value) => value,
         Err(BodyError::TooLarge(size)) => return Err(too_large(size, limit)),
         Err(BodyError::Broken(text)) => return Err(Refusal::internal(text)),

@@ -57,10 +57,10 @@ mod views;
 
 use std::future::{Future, ready};
 
-use axum::Router;
 use axum::middleware::map_response;
 use axum::response::Response;
 use axum::routing::any;
+use axum::{Extension, Router};
 
 use crate::agent::{Failure, Reply, Request};
 use crate::base::log_tap::LogTaps;
@@ -224,6 +224,7 @@ pub fn router<B: Backend>(backend: &B) -> Router {
         .merge(txn::routes(backend))
         .merge(agent::routes(backend))
         .fallback(endpoint::unknown)
+        .layer(Extension(body::BodyRoom::default()))
         .layer(map_response(move |mut response: Response| {
             policy.add_headers(&mut response);
             ready(response)

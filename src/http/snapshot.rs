@@ -17,14 +17,12 @@ use hyper::{Method, StatusCode};
 
 use crate::agent::{Reply, Request, StateImage};
 use crate::http::Backend;
-use crate::http::body::{BodyError, read_limited};
+use crate::http::body::{ARCHIVES_BYTES, BodyError};
 use crate::http::endpoint::Call;
 use crate::http::options::{Options, mismatch};
 use crate::http::reply::{self, Refusal, set_read_meta};
 use crate::wire::archive;
 
-/// Archives are held in memory while they are verified, so there is a limit, though Consul has none.
-const MAX_ARCHIVE_BYTES: u64 = 4 << 30;
 /// What Consul's sniffing makes of an archive (recorded behaviour).
 const GZIP: HeaderValue = HeaderValue::from_static("application/x-gzip");
 
@@ -52,13 +50,11 @@ async fn restore<B: Backend>(
     options: &Options,
     stale: bool,
 ) -> Result<Response, Refusal> {
-    let body = std::mem::take(&mut call.body);
-    let archive = match read_limited(body, &call.headers, MAX_ARCHIVE_BYTES).await {
+    let archive = match call.read_body(ARCHIVES_BYTES).await {
         Ok(archive) => archive,
         Err(BodyError::TooLarge(size)) => {
-            let text = format!(
-                "Request body({size} bytes) too large, max size: {MAX_ARCHIVE_BYTES} bytes."
-            );
+            let text =
+                format!("Request body({size} bytes) too large, max size: {ARCHIVES_BYTES} bytes.");
             return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, text));
         }
         Err(BodyError::Broken(text)) => return Err(Refusal::internal(text)),

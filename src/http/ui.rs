@@ -136,7 +136,7 @@ fn summary<'a>(
     let tags = rows.iter().flat_map(|row| row.service.tags.iter().map(String::as_str));
     let sources = rows.iter().filter_map(|row| row.service.meta.get(EXTERNAL_SOURCE));
     // A node's check counts once, however many instances are there.
-    let each = |row: &&'a CheckServiceNode| row.checks.iter().map(HealthCheckKey::of);
+    let each = |row: &&'a CheckServiceNode| row.checks.iter().map(|it| HealthCheckKey::of(it));
     let checks: BTreeMap<_, _> = rows.iter().flat_map(each).collect();
     let count = |wanted: &str| checks.values().filter(|status| **status == wanted).count();
     SummaryView {

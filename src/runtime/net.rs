@@ -16,22 +16,47 @@ fn about(action: &str, at: SocketAddr) -> impl FnOnce(io::Error) -> io::Error {
     move |error| io::Error::new(error.kind(), format!("{action} {at}: {error}"))
 }
 
-/// Addresses of a host name, in the resolver's order, each once.
+/// Addresses of a host name, in the resolver's order, each once. Errors name the host, in Go's words.
 pub(super) async fn resolve(host: &str) -> io::Result<Vec<IpAddr>> {
     if let Ok(literal) = host.parse() {
         return Ok(vec![literal]);
     }
-    let unknown = |text: &dyn std::fmt::Display| {
-        io::Error::new(io::ErrorKind::NotFound, format!("lookup {host}: {text}"))
-    };
-    let found = lookup_host((host, 0)).await.map_err(|error| unknown(&error))?;
+    let unknown =
+        |text: &str| io::Error::new(io::ErrorKind::NotFound, format!("lookup {host}: {text}"));
+    if is_old_address(host) {
+        return Err(unknown(NO_SUCH_HOST));
+    }
+    let found = lookup_host((host, 0)).await.map_err(|error| match error.to_string() {
+        text if UNKNOWN_NAMES.iter().any(|known| text.ends_with(known)) => unknown(NO_SUCH_HOST),
+        text => unknown(&text),
+    })?;
     let mut addresses = Vec::new();
     for address in found.map(|socket| socket.ip()) {
         if !addresses.contains(&address) {
             addresses.push(address);
         }
     }
-    if addresses.is_empty() { Err(unknown(&"no such host")) } else { Ok(addresses) }
+    if addresses.is_empty() { Err(unknown(NO_SUCH_HOST)) } else { Ok(addresses) }
+}
+
+const NO_SUCH_HOST: &str = "no such host";
+
+/// How the C library says that.
+const UNKNOWN_NAMES: &[&str] =
+    &["Name or service not known", "No address associated with hostname", "Name does not resolve"];
+
+/// Whether the C library's resolver would read this name as an address that Go's does not: fewer than
+/// four numbers, octal or hexadecimal ones (`1.2.3` is 1.2.0.3 to it). For Go it is a name, and nobody
+/// bears it.
+fn is_old_address(host: &str) -> bool {
+    let is_number = |part: &str| {
+        let hex = part.strip_prefix("0x").or_else(|| part.strip_prefix("0X"));
+        match hex {
+            Some(digits) => digits.bytes().all(|it| it.is_ascii_hexdigit()),
+            None => !part.is_empty() && part.bytes().all(|it| it.is_ascii_digit()),
+        }
+    };
+    host.split('.').count() <= 4 && host.split('.').all(is_number)
 }
 
 /// A TCP connection.
@@ -174,5 +199,20 @@ impl Datagrams for TokioDatagrams {
 
     async fn recv_from(&self, into: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.socket.recv_from(into).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_what_go_takes_for_one() {
+        for old in ["1.2.3", "1", "2130706433", "0x7f.1", "0X7F000001", "0177.0.0.1", "1.2.3.256"] {
+            assert!(is_old_address(old), "{old}");
+        }
+        for name in ["a", "1.2.3.4.5", "1.2.3.x", "db1", "1.2.3.", "x0.1", "", "10-0-0-1.local"] {
+            assert!(!is_old_address(name), "{name}");
+        }
     }
 }

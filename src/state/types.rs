@@ -1,6 +1,7 @@
 //! What the replicated store takes and gives.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -233,7 +234,7 @@ pub enum Rows {
     /// To `HealthService` and `ServiceDump`, in that order too.
     CheckServiceNodes(Vec<CheckServiceNode>),
     /// To the other questions about health, in the order of nodes and ids.
-    Checks(Vec<HealthCheck>),
+    Checks(Vec<Arc<HealthCheck>>),
     /// To `AutopilotConfiguration`: none before the first write.
     Autopilot(Option<AutopilotConfiguration>),
     /// To `Coordinates`, in the order of nodes and segments.

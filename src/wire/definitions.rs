@@ -41,7 +41,9 @@ pub struct KeptState {
 /// The name of an item's file.
 #[must_use]
 pub fn file_name(id: &str) -> String {
-    sha2::Sha256::digest(id).iter().map(|byte| format!("{byte:02x}")).collect()
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = |byte: &u8| [byte >> 4, byte & 15].map(|at| char::from(DIGITS[usize::from(at)]));
+    sha2::Sha256::digest(id).iter().flat_map(digits).collect()
 }
 
 /// A service without its checks, which have files of their own.

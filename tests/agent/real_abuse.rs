@@ -140,6 +140,54 @@ fn bodies_that_are_no_json_or_far_too_large_are_refused_everywhere() {
 }
 
 #[test]
+fn bodies_that_stop_halfway_hold_bounded_memory() {
+    let unlimited = ", \"limits\": { \"http_max_conns_per_client\": 0 }";
+    let mut agent = Setup::new(1, free_port(), unlimited, &["-dev"]).serve();
+    let at = agent.at;
+    // Together 300 MB; each of them is no larger than a value may be.
+    let mut halves: Vec<TcpStream> = (0..600)
+        .map(|number| {
+            let mut stream = connect(at).expect("it listens");
+            let head = format!("PUT /v1/kv/half/{number} HTTP/1.1\r\nHost: x\r\n");
+            write!(stream, "{head}Content-Length: 524288\r\n\r\n").expect("written");
+            stream.write_all(&[b'x'; 500_000]).expect("written");
+            stream
+        })
+        .collect();
+    let large = vec![b'x'; 300_000];
+    let refused = eventually("there is no room for one more", || {
+        // A little more of each, since a body that stays silent is given up.
+        halves.iter_mut().for_each(|half| half.write_all(b"x").expect("written"));
+        let answer = call(at, "PUT", "/v1/kv/large", &large).ok()?;
+        (answer.status != 200).then_some(answer)
+    });
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    assert!(refused.text().contains("try again"), "{}", refused.text());
+    assert!(put(at, "small", "is served"));
+    let peak = peak_mb(agent.pid());
+    assert!(peak < 260, "{peak} MB for bodies that never ended");
+    drop(halves);
+    eventually("there is room again", || {
+        call(at, "PUT", "/v1/kv/large", &large).ok().filter(|answer| answer.status == 200)
+    });
+    assert!(agent.is_running());
+    assert!(!agent.log().contains("panicked"));
+}
+
+#[test]
+fn names_that_only_look_like_addresses_are_nobodys() {
+    let agent = dev().serve();
+    for name in ["1.2.3", "2130706433", "0x7f.1"] {
+        let answer = call(agent.at, "PUT", &format!("/v1/agent/join/{name}"), b"");
+        let answer = answer.expect("an answer");
+        let text = format!(
+            "1 error occurred:\n\t* Failed to resolve {name}: lookup {name}: no such host\n\n"
+        );
+        assert_eq!((answer.status, answer.text()), (500, text.as_str().into()), "{name}");
+    }
+}
+
+#[test]
 fn garbage_on_the_server_port_harms_nobody() {
     let setup = dev();
     let mut agent = setup.serve();

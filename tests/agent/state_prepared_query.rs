@@ -67,7 +67,7 @@ impl Store {
     fn found(&self, name: &str) -> Result<Vec<String>, String> {
         let asked = QueryExecution { name: name.to_owned(), ..QueryExecution::default() };
         match self.0.query(&Query::ExecuteQuery(Box::new(asked))).rows {
-            Rows::Executed(it) => Ok(it.nodes.into_iter().map(|it| it.node.node).collect()),
+            Rows::Executed(it) => Ok(it.nodes.iter().map(|it| it.node.node.clone()).collect()),
             Rows::Refused(text) => Err(text),
             other => panic!("{other:?}"),
         }

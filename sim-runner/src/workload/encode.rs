@@ -5,11 +5,14 @@
 //! that the application of the log raises (`invalid session`, `Check 'serfHealth' is in critical state`) is
 //! an answer like any other; every other error of the server may come after the log has taken the entry.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use hyper::Method;
 use proconsul::http::client::{Answer, ClientError};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::cluster::operations::Answered;
@@ -132,7 +135,10 @@ pub fn judge(request: &Request, result: &Result<Answer, ClientError>) -> Answere
             return Answered::without(Outcome::Unknown, error.clone());
         }
     };
-    let text = String::from_utf8_lossy(&answer.body).into_owned();
+    let text = match std::str::from_utf8(&answer.body) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(&answer.body),
+    };
     if let Some(reply) = reply(request, answer.status, &text) {
         let index = answer.header("x-consul-index").and_then(|text| text.parse().ok());
         let output = Some(Output::Of(reply));
@@ -146,7 +152,7 @@ pub fn judge(request: &Request, result: &Result<Answer, ClientError>) -> Answere
         _ if REFUSED.iter().any(|refusal| text.contains(refusal)) => Outcome::Fail,
         _ => Outcome::Unknown,
     };
-    Answered::without(outcome, text)
+    Answered::without(outcome, text.into_owned())
 }
 
 /// Refusals of sessions, and of an agent that has no such check or service.
@@ -179,10 +185,10 @@ fn reply(request: &Request, status: u16, text: &str) -> Option<Reply> {
             found => Some(Reply::Exists(!found.as_array()?.is_empty())),
         },
         (Request::Watch { on: Watched::Kv, .. }, 404) => Some(Reply::Rows(Vec::new())),
+        (Request::Watch { on: Watched::Service, .. }, 200) => instances(text).map(Reply::Rows),
         (Request::Watch { on, .. }, 200) => {
             let row = match on {
-                Watched::Kv => entry,
-                Watched::Service => instance,
+                Watched::Kv | Watched::Service => entry,
                 Watched::Nodes => node,
                 Watched::Checks => check,
                 Watched::Event => event,
@@ -202,10 +208,8 @@ fn reply(request: &Request, status: u16, text: &str) -> Option<Reply> {
             let errors = parsed.get("Errors")?.as_array()?.iter().map(error);
             errors.collect::<Option<Vec<_>>>().map(Reply::RolledBack)
         }
-        (Request::Instances { passing, .. }, 200) => {
-            let row = if *passing { instance } else { catalogued };
-            rows(&parsed(text)?, row).map(Reply::Rows)
-        }
+        (Request::Instances { passing: true, .. }, 200) => instances(text).map(Reply::Rows),
+        (Request::Instances { passing: false, .. }, 200) => catalogued(text).map(Reply::Rows),
         (
             Request::DestroySession
             | Request::Register { .. }
@@ -255,18 +259,65 @@ fn lock(list: &Value) -> Option<Reply> {
     })))
 }
 
-/// A row of `health/service`.
-fn instance(row: &Value) -> Option<Listed> {
-    let (node, service) = (text_of(row.get("Node")?, "Node")?, row.get("Service")?);
-    let value = service.get("Port")?.to_string();
-    let key = format!("{node}/{}", text_of(service, "ID")?);
-    Some(Listed { key, value: Some(value), index: index_of(service)? })
+/// What of a row of `health/service` is looked at. Users ask for these rows more than for all others, so
+/// they are read without a tree of what is not looked at.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Instance<'a> {
+    #[serde(borrow)]
+    node: OnNode<'a>,
+    #[serde(borrow)]
+    service: OfService<'a>,
 }
 
-/// A row of `catalog/service`.
-fn catalogued(row: &Value) -> Option<Listed> {
-    let key = format!("{}/{}", text_of(row, "Node")?, text_of(row, "ServiceID")?);
-    Some(Listed { key, value: Some(row.get("ServicePort")?.to_string()), index: index_of(row)? })
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct OnNode<'a> {
+    #[serde(borrow)]
+    node: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct OfService<'a> {
+    #[serde(rename = "ID", borrow)]
+    id: Cow<'a, str>,
+    port: i64,
+    modify_index: u64,
+}
+
+/// The rows of `health/service`.
+fn instances(text: &str) -> Option<Vec<Listed>> {
+    let rows: Option<Vec<Instance<'_>>> = serde_json::from_str(text).ok()?;
+    let listed = |Instance { node, service }: Instance<'_>| Listed {
+        key: format!("{}/{}", node.node, service.id),
+        value: Some(service.port.to_string()),
+        index: service.modify_index,
+    };
+    Some(rows.unwrap_or_default().into_iter().map(listed).collect())
+}
+
+/// What of a row of `catalog/service` is looked at.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Catalogued<'a> {
+    #[serde(borrow)]
+    node: Cow<'a, str>,
+    #[serde(rename = "ServiceID", borrow)]
+    service_id: Cow<'a, str>,
+    service_port: i64,
+    modify_index: u64,
+}
+
+/// The rows of `catalog/service`.
+fn catalogued(text: &str) -> Option<Vec<Listed>> {
+    let rows: Option<Vec<Catalogued<'_>>> = serde_json::from_str(text).ok()?;
+    let listed = |row: Catalogued<'_>| Listed {
+        key: format!("{}/{}", row.node, row.service_id),
+        value: Some(row.service_port.to_string()),
+        index: row.modify_index,
+    };
+    Some(rows.unwrap_or_default().into_iter().map(listed).collect())
 }
 
 fn node(row: &Value) -> Option<Listed> {
@@ -337,6 +388,16 @@ mod tests {
         assert_eq!(reply(&txn, 200, text), Some(Reply::Committed(vec![row])));
         let text = r#"{"Results":null,"Errors":[{"OpIndex":1,"What":"no"}]}"#;
         assert_eq!(reply(&txn, 409, text), Some(Reply::RolledBack(vec![(1, "no".to_owned())])));
+        let asked = Request::Instances { mode: Mode::Default, passing: true };
+        let text = r#"[{"Node":{"ID":"","Node":"n\u0031"},"Checks":[{}],
+            "Service":{"ID":"web-1","Meta":null,"Port":80,"ModifyIndex":7}}]"#;
+        let row = Listed { key: "n1/web-1".to_owned(), value: Some("80".to_owned()), index: 7 };
+        assert_eq!(reply(&asked, 200, text), Some(Reply::Rows(vec![row.clone()])));
+        assert_eq!(reply(&asked, 200, "null"), Some(Reply::Rows(Vec::new())));
+        assert_eq!(reply(&asked, 200, r#"[{"Node":{"Node":"n1"}}]"#), None);
+        let asked = Request::Instances { mode: Mode::Default, passing: false };
+        let text = r#"[{"Node":"n1","ServiceID":"web-1","ServicePort":80,"ModifyIndex":7}]"#;
+        assert_eq!(reply(&asked, 200, text), Some(Reply::Rows(vec![row])));
         let info = Request::SessionInfo { mode: Mode::Consistent };
         assert_eq!(reply(&info, 200, "[]"), Some(Reply::Exists(false)));
         let holder = Request::Holder { mode: Mode::Consistent };

@@ -5,6 +5,8 @@
 //!        ▲ failed: critical from the second time on; from the fourth on after 2, 4, 8 … 60 s
 //! ```
 
+use std::sync::Arc;
+
 use crate::agent::types::{Failure, ReadMode, ReadOptions, Reply, Request};
 use crate::base::Duration;
 use crate::state::{Answer, CRITICAL, CheckDefinition, HealthCheck, PASSING, Query, Rows};
@@ -73,7 +75,7 @@ pub(super) struct RemoteAlias {
 /// Whether a service without checks is there at all.
 #[derive(Debug)]
 struct LookUp {
-    checks: Vec<HealthCheck>,
+    checks: Vec<Arc<HealthCheck>>,
     tries: u32,
 }
 
@@ -126,7 +128,7 @@ impl RemoteAlias {
                 self.index = index.max(1);
                 let mut in_doubt = false;
                 let place = (self.node.as_str(), self.service.as_str());
-                let stand = stand(checks.iter(), place, || {
+                let stand = stand(checks.iter().map(|it| &**it), place, || {
                     in_doubt = true;
                     true
                 });
@@ -166,7 +168,7 @@ impl RemoteAlias {
             _ => true,
         };
         let place = (self.node.as_str(), self.service.as_str());
-        let stand = stand(look_up.checks.iter(), place, || exists);
+        let stand = stand(look_up.checks.iter().map(|it| &**it), place, || exists);
         Next { stand: Some(stand), after: Duration::ZERO }
     }
 }

@@ -2,6 +2,7 @@
 //! (spec cluster 8.3).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::planted;
 use crate::state::{HealthCheck, Node, NodeService, SERF_HEALTH};
@@ -21,7 +22,7 @@ impl Local {
         &mut self,
         node: Option<&Node>,
         services: Vec<NodeService>,
-        checks: Vec<HealthCheck>,
+        checks: Vec<Arc<HealthCheck>>,
     ) {
         let config = &self.config;
         self.entries.node_in_sync &= node.is_some_and(|node| {
@@ -39,12 +40,14 @@ impl Local {
         remote.into_values().for_each(|service| self.compare_service(service));
         let own = &self.config.node_name;
         let checks = checks.into_iter().filter(|it| it.node.eq_ignore_ascii_case(own));
-        let remote: BTreeMap<String, HealthCheck> =
+        let remote: BTreeMap<String, Arc<HealthCheck>> =
             checks.map(|it| (it.check_id.clone(), it)).collect();
         for (id, entry) in &mut self.entries.checks {
             entry.in_sync &= remote.contains_key(id);
         }
-        remote.into_values().for_each(|check| self.compare_check(check));
+        for check in remote.into_values() {
+            self.compare_check(Arc::unwrap_or_clone(check));
+        }
     }
 
     fn compare_service(&mut self, remote: NodeService) {

@@ -249,7 +249,7 @@ fn remote(bench: &Bench) -> Vec<String> {
         lines.extend(services.iter().map(service_line));
     }
     if let Rows::Checks(checks) = checks {
-        lines.extend(checks.iter().map(check_line));
+        lines.extend(checks.iter().map(|it| check_line(it)));
     }
     lines
 }

@@ -141,7 +141,7 @@ fn agrees(bench: &Bench) {
         (it.check_id.clone(), it.status.clone(), it.service_id.clone(), it.notes.clone())
     };
     let remote: Vec<_> =
-        checks.iter().filter(|it| it.check_id != "serfHealth").map(brief).collect();
+        checks.iter().filter(|it| it.check_id != "serfHealth").map(|it| brief(it)).collect();
     let own: Vec<_> = entries.checks.values().map(|it| brief(&it.check)).collect();
     assert_eq!(own, remote);
 }

@@ -16,7 +16,8 @@ fn row() -> CheckServiceNode {
             address: text("10.0.0.1"),
             meta: [(text("rack"), text("r1")), (text("a b"), text("x"))].into(),
             ..Node::default()
-        },
+        }
+        .into(),
         service: NodeService {
             id: text("web1"),
             service: text("web"),
@@ -28,8 +29,9 @@ fn row() -> CheckServiceNode {
             )]
             .into(),
             ..NodeService::default()
-        },
-        checks: vec![check("c1", "passing"), check("c2", "warning")],
+        }
+        .into(),
+        checks: vec![check("c1", "passing").into(), check("c2", "warning").into()],
     }
 }
 

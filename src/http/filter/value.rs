@@ -1,6 +1,7 @@
 //! What filters look at: rows as trees of named values, and schemas, which say what rows of a kind have.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The fields of an object, by name.
 pub type Schema = &'static [(&'static str, Field)];
@@ -48,4 +49,11 @@ pub enum Value<'a> {
 pub trait Selectable {
     /// The field of this name; none: the schema does not have it either.
     fn field(&self, name: &str) -> Option<Value<'_>>;
+}
+
+/// A row that is shared with the store is a row.
+impl<T: Selectable> Selectable for Arc<T> {
+    fn field(&self, name: &str) -> Option<Value<'_>> {
+        T::field(self, name)
+    }
 }

@@ -156,7 +156,7 @@ impl<'a> From<&'a CheckServiceNode> for InstanceView<'a> {
     fn from(it: &'a CheckServiceNode) -> Self {
         let checks = it.checks.iter().map(|check| HealthCheckView::new(check, Empty::Null));
         Self {
-            node: (&it.node).into(),
+            node: (&*it.node).into(),
             service: NodeServiceView::new(&it.service, Empty::Null),
             checks: (!it.checks.is_empty()).then(|| checks.collect()),
         }

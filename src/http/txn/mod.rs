@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use crate::agent::{ReadMeta, Reply, Request};
 use crate::http::Backend;
-use crate::http::body::{BodyError, read_limited};
+use crate::http::body::BodyError;
 use crate::http::endpoint::{self, Call};
 use crate::http::kv::EntryJson;
 use crate::http::options::{Options, mismatch, unexpected};
@@ -65,8 +65,7 @@ fn with_status(mut answer: Response, response: &TxnResponse) -> Response {
 async fn operations<B: Backend>(call: &mut Call<B>) -> Result<Vec<TxnOp>, Refusal> {
     let too_large = |text| Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, text);
     let limit = call.identity().txn_max_req_len;
-    let body = std::mem::take(&mut call.body);
-    let bytes = match read_limited(body, &call.headers, limit).await {
+    let bytes = match call.read_body(limit).await {
         Ok(bytes) => bytes,
         Err(BodyError::TooLarge(size)) => {
             let said = call.headers.contains_key(CONTENT_LENGTH);

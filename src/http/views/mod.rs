@@ -240,7 +240,7 @@ impl<'a> From<&'a CheckServiceNode> for CheckServiceNodeView<'a> {
     fn from(it: &'a CheckServiceNode) -> Self {
         let checks = it.checks.iter().map(|check| HealthCheckView::new(check, Empty::List));
         Self {
-            node: (&it.node).into(),
+            node: (&*it.node).into(),
             service: NodeServiceView::new(&it.service, Empty::List),
             checks: checks.collect(),
         }

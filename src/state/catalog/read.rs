@@ -37,7 +37,7 @@ impl Catalog {
                 (tables(names), Rows::Services(self.all_services(meta)))
             }
             Query::CatalogService { service, tags, meta } => {
-                let found = self.selected(service, tags, meta);
+                let found = self.selected(service, tags, meta).map(|(_, node, it)| (node, it));
                 // Consul's struct for this has room for the indexes of the instance only.
                 let bare = |node: &Node| Node { create_index: 0, modify_index: 0, ..node.clone() };
                 let rows = found.map(|(node, it)| (bare(node), NodeService::clone(it)));
@@ -45,21 +45,21 @@ impl Catalog {
                 (self.service_index(service, &[NODES, SERVICES]), rows)
             }
             Query::HealthService { service, tags, meta } => {
+                let mut checks = ChecksOf::default();
                 let found = self.selected(service, tags, meta);
-                let rows = found.map(|(node, it)| self.with_checks(node, it)).collect();
+                let rows = found.map(|(at, node, it)| checks.with(self, at, node, it)).collect();
                 let index = self.service_index(service, &[NODES, SERVICES, CHECKS]);
                 (index, Rows::CheckServiceNodes(rows))
             }
             Query::HealthNode { node } => {
                 let node = folded(node);
-                let found =
-                    on_node(&self.checks, &node).map(|(_, check)| HealthCheck::clone(check));
+                let found = on_node(&self.checks, &node).map(|(_, check)| check.clone());
                 (tables(&[CHECKS]), Rows::Checks(found.collect()))
             }
             Query::HealthChecks { service, meta } => {
                 let found = self.checks_of(service).filter(|(_, node, _)| self.has(node, meta));
                 let found = found.filter_map(|(_, node, id)| {
-                    self.checks.get(&(node.clone(), id.clone())).map(|it| HealthCheck::clone(it))
+                    self.checks.get(&(node.clone(), id.clone())).cloned()
                 });
                 (self.checks_index(meta), Rows::Checks(found.collect()))
             }
@@ -67,7 +67,7 @@ impl Catalog {
                 let found = self.checks.iter().filter(|((node, _), check)| {
                     (state == "any" || check.status == *state) && self.has(node, meta)
                 });
-                let found = found.map(|(_, check)| HealthCheck::clone(check));
+                let found = found.map(|(_, check)| check.clone());
                 (self.checks_index(meta), Rows::Checks(found.collect()))
             }
             Query::NodeDump => {
@@ -79,8 +79,9 @@ impl Catalog {
                 (tables(&[NODES, SERVICES, CHECKS]), Rows::NodeInfos(found.into_iter().collect()))
             }
             Query::ServiceDump => {
-                let found = self.services.iter().filter_map(|((node, _), service)| {
-                    self.nodes.get(node).map(|node| self.with_checks(node, service))
+                let mut checks = ChecksOf::default();
+                let found = self.services.iter().filter_map(|((at, _), service)| {
+                    self.nodes.get(at).map(|node| checks.with(self, at, node, service))
                 });
                 let rows = Rows::CheckServiceNodes(found.collect());
                 (tables(&[NODES, SERVICES, CHECKS]), rows)
@@ -181,31 +182,58 @@ impl Catalog {
         found.into_iter().map(|(name, tags)| (name, tags.into_iter().collect())).collect()
     }
 
-    /// The instances of a service that have all these tags, on nodes with this meta.
+    /// The instances of a service that have all these tags, on nodes with this meta; first the node's name in
+    /// lower case.
     fn selected<'a>(
         &'a self,
         service: &str,
         tags: &'a [String],
         meta: &'a NodeMeta,
-    ) -> impl Iterator<Item = (&'a Arc<Node>, &'a Arc<NodeService>)> {
-        let places: Vec<_> = self.instances(service).cloned().collect();
-        places.into_iter().filter_map(move |(_, node, id)| {
-            let instance = self.services.get(&(node.clone(), id))?;
-            let node = self.nodes.get(&node)?;
-            (instance.has_tags(tags) && node.has_meta(meta)).then_some((node, instance))
+    ) -> impl Iterator<Item = (&'a Arc<str>, &'a Arc<Node>, &'a Arc<NodeService>)> {
+        self.instances(service).filter_map(move |(_, at, id)| {
+            let instance = self.services.get(&(at.clone(), id.clone()))?;
+            let node = self.nodes.get(at)?;
+            (instance.has_tags(tags) && node.has_meta(meta)).then_some((at, node, instance))
         })
     }
+}
 
-    fn with_checks(&self, node: &Node, service: &NodeService) -> CheckServiceNode {
-        let key = folded(&node.node);
-        let of = |id: &str| {
-            let id = id.to_owned();
-            on_node(&self.checks, &key)
-                .filter(move |(_, check)| check.service_id == id)
-                .map(|(_, check)| HealthCheck::clone(check))
-        };
-        let checks = of("").chain(of(&service.id)).collect();
+/// The checks of the node that was asked for last, by the ids of their instances: those of many instances
+/// on one node are found by looking through it once.
+#[derive(Default)]
+struct ChecksOf<'a> {
+    node: Option<&'a Arc<str>>,
+    sorted: Vec<&'a Arc<HealthCheck>>,
+}
+
+impl<'a> ChecksOf<'a> {
+    /// An instance with the checks that decide on its health. `at`: its node's name in lower case.
+    fn with(
+        &mut self,
+        catalog: &'a Catalog,
+        at: &'a Arc<str>,
+        node: &Arc<Node>,
+        service: &Arc<NodeService>,
+    ) -> CheckServiceNode {
+        if self.node != Some(at) {
+            self.node = Some(at);
+            self.sorted.clear();
+            self.sorted.extend(on_node(&catalog.checks, at).map(|(_, check)| check));
+            // Stable: those of one instance stay in the order of their own ids.
+            self.sorted.sort_by(|one, other| one.service_id.cmp(&other.service_id));
+        }
+        let mut checks = self.of("").to_vec();
+        if !service.id.is_empty() {
+            checks.extend_from_slice(self.of(&service.id));
+        }
+        let checks = checks.into_iter().cloned().collect();
         CheckServiceNode { node: node.clone(), service: service.clone(), checks }
+    }
+
+    fn of(&self, id: &str) -> &[&'a Arc<HealthCheck>] {
+        let from = self.sorted.partition_point(|check| *check.service_id < *id);
+        let count = self.sorted[from..].partition_point(|check| check.service_id == id);
+        &self.sorted[from..from + count]
     }
 }
 

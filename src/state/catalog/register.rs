@@ -197,16 +197,66 @@ impl Node {
 impl NodeService {
     /// Equal but for the indexes.
     fn has_content_of(&self, other: &NodeService) -> bool {
-        let (create_index, modify_index) = (self.create_index, self.modify_index);
-        *self == NodeService { create_index, modify_index, ..other.clone() }
+        let NodeService {
+            kind,
+            id,
+            service,
+            tags,
+            address,
+            tagged_addresses,
+            meta,
+            port,
+            weights,
+            enable_tag_override,
+            proxy,
+            connect,
+            locally_registered_as_sidecar,
+            create_index: _,
+            modify_index: _,
+        } = other;
+        self.id == *id
+            && self.service == *service
+            && self.kind == *kind
+            && self.tags == *tags
+            && self.address == *address
+            && self.tagged_addresses == *tagged_addresses
+            && self.meta == *meta
+            && self.port == *port
+            && self.weights == *weights
+            && self.enable_tag_override == *enable_tag_override
+            && self.proxy == *proxy
+            && self.connect == *connect
+            && self.locally_registered_as_sidecar == *locally_registered_as_sidecar
     }
 }
 
 impl HealthCheck {
     /// Equal but for the indexes and, as in Consul, the type.
     fn has_content_of(&self, other: &HealthCheck) -> bool {
-        let (create_index, modify_index) = (self.create_index, self.modify_index);
-        let kind = self.kind.clone();
-        *self == HealthCheck { create_index, modify_index, kind, ..other.clone() }
+        let HealthCheck {
+            node,
+            check_id,
+            name,
+            status,
+            notes,
+            output,
+            service_id,
+            service_name,
+            service_tags,
+            kind: _,
+            definition,
+            create_index: _,
+            modify_index: _,
+        } = other;
+        self.status == *status
+            && self.output == *output
+            && self.node == *node
+            && self.check_id == *check_id
+            && self.name == *name
+            && self.notes == *notes
+            && self.service_id == *service_id
+            && self.service_name == *service_name
+            && self.service_tags == *service_tags
+            && self.definition == *definition
     }
 }

@@ -67,7 +67,7 @@ impl Catalog {
     }
 
     /// The places of a service's instances, by node and id.
-    pub(super) fn instances(&self, service: &str) -> impl Iterator<Item = &ByService> {
+    pub(super) fn instances(&self, service: &str) -> impl Iterator<Item = &ByService> + use<'_> {
         of_service(&self.by_name, folded(service))
     }
 

@@ -1,6 +1,7 @@
 //! The catalog's structs, with the fields of Consul 1.9.8 (spec api 2.1, spec cluster 10.2).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -168,15 +169,16 @@ pub struct HealthCheck {
     pub modify_index: u64,
 }
 
-/// An instance with its node and the checks that decide on its health: the node's, then its own.
+/// An instance with its node and the checks that decide on its health: the node's, then its own. The rows
+/// are the store's, not copies of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckServiceNode {
     /// Where it runs.
-    pub node: Node,
+    pub node: Arc<Node>,
     /// The instance.
-    pub service: NodeService,
+    pub service: Arc<NodeService>,
     /// Its checks.
-    pub checks: Vec<HealthCheck>,
+    pub checks: Vec<Arc<HealthCheck>>,
 }
 
 /// A node with all that is on it.

@@ -15,11 +15,13 @@
 //! `TagFilter` says that `ServiceTags` count. Before Consul 1.3 there was one `ServiceTag`; it is taken
 //! when there are no others.
 
+use std::sync::Arc;
+
 use super::Method;
 use super::body::QueryOptions;
 use crate::agent::{ReadMeta, ReadOptions};
 use crate::base::Duration;
-use crate::state::{Answer, CheckServiceNode, NodeInfo, NodeMeta, Query, Rows};
+use crate::state::{Answer, CheckServiceNode, HealthCheck, NodeInfo, NodeMeta, Query, Rows};
 use crate::wire::catalog::{self as form, nanos, write_list};
 use crate::wire::coordinate;
 use crate::wire::msgpack::{DecodeError, Reader, Writer};
@@ -224,7 +226,9 @@ fn write_rows(rows: &Rows, writer: &mut Writer<'_>) {
         }),
         Rows::ServiceNodes(rows) => write_list(writer, rows, form::write_service_node),
         Rows::CheckServiceNodes(rows) => write_list(writer, rows, write_check_service_node),
-        Rows::Checks(rows) => write_list(writer, rows, form::write_check),
+        Rows::Checks(rows) => {
+            write_list(writer, rows, |row, writer| form::write_check(row, writer))
+        }
         Rows::Coordinates(rows) => coordinate::write_batch(rows, writer),
         Rows::Sessions(rows) => write_list(writer, rows, session_form::write_session),
         Rows::NodeServices(None)
@@ -290,7 +294,7 @@ fn read_rows(rows: &mut Rows, reader: &mut Reader<'_>) -> Result<(), DecodeError
         }
         Rows::ServiceNodes(rows) => *rows = form::read_list(reader, form::read_service_node)?,
         Rows::CheckServiceNodes(rows) => *rows = form::read_list(reader, read_check_service_node)?,
-        Rows::Checks(rows) => *rows = form::read_list(reader, form::read_check)?,
+        Rows::Checks(rows) => *rows = form::read_list(reader, shared_check)?,
         Rows::Coordinates(rows) => *rows = coordinate::read_batch(reader)?,
         Rows::Sessions(rows) => *rows = form::read_list(reader, session_form::read_session)?,
         Rows::Entries(_)
@@ -326,7 +330,7 @@ fn read_node_services(
 /// Writes an instance with its node and checks.
 pub(super) fn write_check_service_node(row: &CheckServiceNode, writer: &mut Writer<'_>) {
     writer.map(3);
-    write_list(writer.key("Checks"), &row.checks, form::write_check);
+    write_list(writer.key("Checks"), &row.checks, |row, writer| form::write_check(row, writer));
     form::write_node(&row.node, writer.key("Node"));
     form::write_service(&row.service, writer.key("Service"));
 }
@@ -369,14 +373,18 @@ pub(super) fn read_check_service_node(
     let mut row = CheckServiceNode { node, service, checks: Vec::new() };
     reader.map(|reader, key| {
         match key {
-            b"Checks" => row.checks = form::read_list(reader, form::read_check)?,
-            b"Node" => row.node = form::read_node(reader)?,
-            b"Service" => row.service = form::read_service(reader)?,
+            b"Checks" => row.checks = form::read_list(reader, shared_check)?,
+            b"Node" => row.node = form::read_node(reader)?.into(),
+            b"Service" => row.service = form::read_service(reader)?.into(),
             _ => reader.skip()?,
         }
         Ok(())
     })?;
     Ok(row)
+}
+
+fn shared_check(reader: &mut Reader<'_>) -> Result<Arc<HealthCheck>, DecodeError> {
+    form::read_check(reader).map(Arc::new)
 }
 
 /// Whether these rows are an answer to this method.

@@ -33,7 +33,8 @@ fn rows() -> Vec<CheckServiceNode> {
             ..NodeService::default()
         };
         let node = Node { node: text("n"), meta: meta.into(), ..Node::default() };
-        CheckServiceNode { node, service, checks: if n < 2 { vec![check] } else { Vec::new() } }
+        let checks = if n < 2 { vec![check.into()] } else { Vec::new() };
+        CheckServiceNode { node: node.into(), service: service.into(), checks }
     };
     (0..3).map(row).collect()
 }
@@ -61,13 +62,13 @@ fn filter(bytes: &[u8]) -> String {
     let opposite = Filter::parse(&format!("not ({text})"), schema);
     let mut kept = String::new();
     for row in rows() {
-        let pair = (row.node.clone(), row.service.clone());
+        let pair = (Node::clone(&row.node), NodeService::clone(&row.service));
         let no_check = HealthCheck::default();
         let about: &dyn Selectable = match kind % 5 {
             0 => &row.node,
             1 => &row.service,
             2 => &pair,
-            3 => row.checks.first().unwrap_or(&no_check),
+            3 => row.checks.first().map_or(&no_check, |it| &**it),
             _ => &row,
         };
         let keeps = parsed.keeps(about);
