@@ -25,7 +25,7 @@ use crate::trace::services::{difference, reaches};
 use crate::trace::view::View;
 
 use super::evidence::Evidence;
-use super::findings::{Findings, skipped};
+use super::findings::Findings;
 use super::gossip_times::{Calm, SLACK_NS};
 use super::oracle::{Oracle, Seen};
 
@@ -81,12 +81,12 @@ impl CatalogMatchesAgents {
             }
             What::Member { about, .. } => {
                 let (host, leader) = (seen.event.host, self.leader);
-                let of = if Some(host) == leader { seen.view.host(about) } else { Some(host) };
+                let of = if Some(host) == leader { seen.view.agent(about) } else { Some(host) };
                 of.map(|host| self.changed.insert(host, now));
             }
             What::Catalog { rows, .. } if Some(seen.event.host) == self.leader => {
                 for row in rows {
-                    let host = seen.view.host(node_of(row));
+                    let host = seen.view.agent(node_of(row));
                     host.map(|host| self.changed.insert(host, now));
                 }
             }
@@ -158,12 +158,11 @@ impl Oracle for CatalogMatchesAgents {
     }
 
     fn finish(self: Box<Self>, _: &Evidence, _: &View) -> Judgement {
-        match self.told {
-            true => self.findings.finish(),
-            false => {
-                skipped("catalog-matches-agents", "no agent had services or checks of its own")
-            }
-        }
+        let because = match self.told {
+            true => "things were never calm for as long as two full syncs may be apart",
+            false => "no agent had services or checks of its own",
+        };
+        self.findings.finish_or_skip(because)
     }
 }
 

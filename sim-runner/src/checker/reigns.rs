@@ -14,7 +14,7 @@
 use std::collections::BTreeMap;
 
 use crate::scenario::model::Plan;
-use crate::trace::event::{Change, Header, Host, HostKind, Role, What};
+use crate::trace::event::{Change, Header, Host, HostKind, Pool, Role, What};
 
 use super::evidence::Evidence;
 use super::gossip_times::Calm;
@@ -99,10 +99,14 @@ impl Reigns {
             }
             What::Booted => self.booted = true,
             What::Clock { drift_ppm, .. } => self.drift_ppm = self.drift_ppm.max(drift_ppm.abs()),
-            What::Member { about, change, .. } => {
+            What::Member { pool, about, change, .. } => {
                 if matches!(change, Change::Failed | Change::Left | Change::Reaped) {
-                    // In the WAN pool names end with the datacenter.
-                    self.trouble(about.split('.').next().unwrap_or(about), at);
+                    // In the WAN pool names end with the datacenter; a node's own may have dots too.
+                    let node = match pool {
+                        Pool::Lan => about,
+                        Pool::Wan => about.rsplit_once('.').map_or(&**about, |(node, _)| node),
+                    };
+                    self.trouble(node, at);
                 }
             }
             What::SnapshotInstalled { operator: true, .. } => self.restored = true,
@@ -125,6 +129,18 @@ impl Reigns {
     #[must_use]
     pub fn restored(&self) -> bool {
         self.restored
+    }
+
+    /// Whoever took itself for leader at some moment of this time.
+    #[must_use]
+    pub fn claimants(&self, from: i64, to: i64) -> Vec<Host> {
+        let open = self.open.iter().map(|(host, from)| (*host, Span { from: *from, to: i64::MAX }));
+        let claims = self.claims.iter().copied().chain(open);
+        let meeting = claims.filter(|(_, span)| span.from <= to && span.to >= from);
+        let mut hosts: Vec<Host> = meeting.map(|(host, _)| host).collect();
+        hosts.sort_unstable();
+        hosts.dedup();
+        hosts
     }
 
     /// The reign (its beginning, which names it) that covers all of this time while nobody else claimed

@@ -22,7 +22,7 @@ use crate::trace::members::MemberStatus;
 use crate::trace::view::View;
 
 use super::evidence::Evidence;
-use super::findings::{Findings, skipped};
+use super::findings::Findings;
 use super::gossip_times::{Calm, SLACK_NS};
 use super::oracle::{Oracle, Seen};
 
@@ -142,10 +142,11 @@ impl Oracle for SerfHealth {
     }
 
     fn finish(self: Box<Self>, _: &Evidence, _: &View) -> Judgement {
-        match self.told {
-            true => self.findings.finish(),
-            false => skipped("serf-health", "no server told of its catalog"),
-        }
+        let because = match self.told {
+            true => "things were never calm for as long as a leader's full pass may take",
+            false => "no server told of its catalog",
+        };
+        self.findings.finish_or_skip(because)
     }
 }
 

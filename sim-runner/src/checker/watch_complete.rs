@@ -1,6 +1,6 @@
-//! **watch-complete**: whoever watches keys by long polls sees every change or a later one, sees none
-//! that nobody made, and is woken by a change within a moment (spec cluster 11.5, 54 and 55; Consul's
-//! page on blocking queries).
+//! **watch-complete**: whoever watches keys, services, nodes or checks by long polls sees every change or a
+//! later one, sees none that nobody made, and is woken by a change within a moment (spec cluster 11.5, 54
+//! and 55; Consul's page on blocking queries).
 //!
 //! ```text
 //!   poll, index 7  ├────────────────────────┤ index 7, k1 = "a"   ✗ it slept through the write
@@ -17,8 +17,8 @@
 //! acknowledged; that is judged with a slack of a second, and only while nothing was ill. All of it,
 //! but inventions, inside the time in which one server alone led: a deposed leader keeps its pollers
 //! waiting and may show what is old (spec cluster 9.4), which is the excuse of `linearizable` too.
-//! Watched services and checks reach the catalog in their agents' own time; of those this property says
-//! nothing, their indexes are judged by `index-monotonic`.
+//! Watched services, nodes and checks are held against the catalog that the trace tells
+//! (`watched_catalog.rs`).
 
 use std::collections::BTreeMap;
 
@@ -34,6 +34,7 @@ use super::findings::{Findings, skipped};
 use super::oracle::{Oracle, Seen, time};
 use super::reigns::Reigns;
 use super::sessions::returned;
+use super::watched_catalog;
 
 const PROPERTY: &str = "watch-complete";
 /// For the ways of the change to the poller.
@@ -151,11 +152,12 @@ impl Oracle for WatchComplete {
             return skipped(PROPERTY, "an operator's snapshot took the place of every key");
         }
         let polls: Vec<Poll<'_>> = evidence.history.iter().filter_map(poll).collect();
-        if polls.is_empty() {
-            return skipped(PROPERTY, "nobody watches keys");
+        let mut findings = Findings::new(PROPERTY);
+        let of_catalog = watched_catalog::judge(evidence, &self.reigns, &mut findings);
+        if polls.is_empty() && !of_catalog {
+            return skipped(PROPERTY, "nobody watches keys, services, nodes or checks");
         }
         let changes = Changes::of(&evidence.history);
-        let mut findings = Findings::new(PROPERTY);
         for poll in &polls {
             findings.judge(1);
             invented(poll, &changes, &mut findings);
