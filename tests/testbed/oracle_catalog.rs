@@ -347,6 +347,32 @@ fn what_was_deregistered_at_its_agent_stays_away() {
 }
 
 #[test]
+fn what_else_an_agent_brings_back_and_who_asked_for_it() {
+    let mut restarted = registered();
+    deregisters(&mut restarted, 100);
+    restarted.at(310 * SECOND).kill(N2);
+    restarted.at(320 * SECOND).start(N2, 1, None, &[]);
+    let asked = |story: &Story| {
+        let mut story = story.clone();
+        story.at(330 * SECOND).step(0, "register", &[N2]);
+        has(&mut story, N2, vec![service("n2", "web", 1)]);
+        story.judgement("no-resurrection").verdict
+    };
+    assert_eq!(asked(&restarted), Verdict::Holds, "a step registered it anew");
+    // It need not be the first that the agent tells of.
+    has(&mut restarted, N2, vec![service("n2", "db", 1)]);
+    has(&mut restarted, N2, vec![service("n2", "web", 1)]);
+    restarted.assert_caught("no-resurrection: a deregistered service is back after a restart");
+    // The catalog names nodes in lower case, whatever their agents' names are.
+    let mut cased = registered();
+    cased.header.hosts[usize::from(N2.0)].name = "N2".to_owned();
+    deregisters(&mut cased, 100);
+    tick(&mut cased, 300);
+    tells(&mut cased, N1, 300, vec![service("n2", "web", 1)]);
+    cased.assert_caught("no-resurrection: a deregistered service is back in the catalog");
+}
+
+#[test]
 fn what_may_have_been_on_its_way_is_not_judged() {
     // In trouble …
     let mut story = registered();

@@ -17,7 +17,7 @@ use crate::scenario::model::Plan;
 use crate::trace::event::{Change, Header, Host, HostKind, Pool, Role, What};
 
 use super::evidence::Evidence;
-use super::gossip_times::Calm;
+use super::gossip_times::{Calm, SLACK_NS};
 use super::oracle::Seen;
 
 /// A stretch of time, ns; the end belongs to it.
@@ -161,6 +161,13 @@ impl Reigns {
     pub fn calm(&self, at: i64, to: i64) -> Option<i64> {
         let calm = self.calms.iter().rev().find(|calm| calm.from <= at)?;
         (at <= calm.to && to <= calm.to).then_some(calm.from)
+    }
+
+    /// Whether it is calm from `at` to `to`, and has been long enough before that every agent knows whom to
+    /// ask: one that has just come holds what it is asked until it does (`rpc_hold_timeout`, 7 s).
+    #[must_use]
+    pub fn well_calm(&self, at: i64, to: i64) -> bool {
+        self.calm(at, to).is_some_and(|since| since.saturating_add(SLACK_NS) <= at)
     }
 
     /// The shortest time in which a clock of the run may say that `span` has passed.

@@ -14,7 +14,7 @@
 //! delete. Users write unique values; a value that a script writes twice proves less. One that nobody wrote, that was surely not written, or that
 //! nobody had yet asked to be written, is invented. Of a wake-up: a change that was called after the
 //! index of the poll had been learnt is newer than it, so the poll is owed an answer once the write is
-//! acknowledged; that is judged with a slack of a second, and only while nothing was ill. All of it,
+//! acknowledged; that is judged with a slack of a second, and only while nothing has been ill for a while. All of it,
 //! but inventions, inside the time in which one server alone led: a deposed leader keeps its pollers
 //! waiting and may show what is old (spec cluster 9.4), which is the excuse of `linearizable` too.
 //! Watched services, nodes and checks are held against the catalog that the trace tells
@@ -290,10 +290,7 @@ impl WatchComplete {
         let Some(write) = newer.min_by_key(|write| (returned(write), write.id)) else { return };
         let due = returned(write).max(called).saturating_add(SLACK_NS);
         let from = since.min(write.called_at);
-        if at <= due
-            || self.reigns.sole(from, at).is_none()
-            || self.reigns.calm(called, at).is_none()
-        {
+        if at <= due || self.reigns.sole(from, at).is_none() || !self.reigns.well_calm(called, at) {
             return;
         }
         let summary = format!(

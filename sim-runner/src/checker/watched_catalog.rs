@@ -16,7 +16,8 @@
 //! server had between call and return, be it deposed or fresh, and where nobody claimed to lead nothing
 //! is judged. A row is invented only if no server ever told it by then. A poll is owed an answer when
 //! what its index stood for is no longer what the catalog says (then the entry that changed it is newer
-//! than the index); that is judged with a slack, in calm, and inside one reign.
+//! than the index); that is judged with a slack, where it has been calm for a while, and inside one
+//! reign.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -294,7 +295,7 @@ impl Judge<'_> {
         // The index was learnt from the same leader, whose catalog only goes on.
         if at <= called.saturating_add(SLACK_NS)
             || self.reigns.sole(before.operation.called_at, at).is_none()
-            || self.reigns.calm(called, at).is_none()
+            || !self.reigns.well_calm(called, at)
         {
             return;
         }
