@@ -74,7 +74,7 @@ impl Oracle for LockExclusion {
                 one_order(key, lock, &mut findings);
             }
         }
-        findings.finish()
+        findings.finish_or_skip("nobody was surely given a lock")
     }
 }
 
