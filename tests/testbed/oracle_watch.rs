@@ -156,7 +156,7 @@ fn an_index_is_never_zero() {
 
 /// Rows of n1's catalog, which leads: an instance of `web` on each of these nodes, at this index.
 fn instances(story: &mut Story, ms: i64, index: u64, nodes: &[&str]) {
-    let row = |name: &&str| [node(name, ""), service(name, "web", index)];
+    let row = |name: &&str| [node(name, ""), service(&name.to_lowercase(), "web", index)];
     let rows = nodes.iter().flat_map(row).collect();
     story.at(ms).push(N1, What::Catalog { index, rows });
 }

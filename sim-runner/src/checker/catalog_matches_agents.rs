@@ -25,7 +25,7 @@ use crate::trace::services::{difference, reaches};
 use crate::trace::view::View;
 
 use super::evidence::Evidence;
-use super::findings::Findings;
+use super::findings::{Findings, skipped};
 use super::gossip_times::{Calm, SLACK_NS};
 use super::oracle::{Oracle, Seen};
 
@@ -158,10 +158,11 @@ impl Oracle for CatalogMatchesAgents {
     }
 
     fn finish(self: Box<Self>, _: &Evidence, _: &View) -> Judgement {
-        let because = match self.told {
-            true => "things were never calm for as long as two full syncs may be apart",
-            false => "no agent had services or checks of its own",
-        };
+        if !self.told {
+            let because = "no agent had services or checks of its own";
+            return skipped("catalog-matches-agents", because);
+        }
+        let because = "things were never calm for as long as two full syncs may be apart";
         self.findings.finish_or_skip(because)
     }
 }

@@ -22,7 +22,7 @@ use crate::trace::members::MemberStatus;
 use crate::trace::view::View;
 
 use super::evidence::Evidence;
-use super::findings::Findings;
+use super::findings::{Findings, skipped};
 use super::gossip_times::{Calm, SLACK_NS};
 use super::oracle::{Oracle, Seen};
 
@@ -142,10 +142,10 @@ impl Oracle for SerfHealth {
     }
 
     fn finish(self: Box<Self>, _: &Evidence, _: &View) -> Judgement {
-        let because = match self.told {
-            true => "things were never calm for as long as a leader's full pass may take",
-            false => "no server told of its catalog",
-        };
+        if !self.told {
+            return skipped("serf-health", "no server told of its catalog");
+        }
+        let because = "things were never calm for as long as a leader's full pass may take";
         self.findings.finish_or_skip(because)
     }
 }
