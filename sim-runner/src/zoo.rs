@@ -210,8 +210,8 @@ pub const PLANTS: &[Plant] = &[
         name: "lone-leader-acks-unsynced",
         property: "durability",
         scenario: "scenarios/zoo/alone.toml",
-        story: "a leader without followers commits what its own disk does not have yet (etcd- \
-                io/etcd#14370)",
+        story: "a leader without followers commits what its own disk does not have yet (\
+                etcd-io/etcd#14370)",
     },
     Plant {
         name: "folder-not-synced",
@@ -243,8 +243,8 @@ pub const PLANTS: &[Plant] = &[
         name: "snapshot-progress-stuck",
         property: "liveness",
         scenario: "scenarios/zoo/snapshots.toml",
-        story: "a leader whose snapshot did not arrive waits for its end for ever (etcd- \
-                io/etcd#10225, dgraph-io/dgraph#2707)",
+        story: "a leader whose snapshot did not arrive waits for its end for ever (\
+                etcd-io/etcd#10225, dgraph-io/dgraph#2707)",
     },
     Plant {
         name: "snapshot-loses-configuration",
@@ -355,91 +355,106 @@ pub const PLANTS: &[Plant] = &[
         property: "catalog-unique",
         scenario: "scenarios/zoo/catalog.toml",
         story: "a node that comes with a known UUID under another name is written beside \
-                the old one, which keeps the UUID",
+                the old one, which keeps the UUID (review found a kin of it in the change that brought \
+                renaming, hashicorp/consul#3983)",
     },
     Plant {
         name: "lost-services-count-as-synced",
         property: "catalog-matches-agents",
         scenario: "scenarios/zoo/catalog.toml",
         story: "a full sync takes what the catalog has lost for synced, so that a service \
-                removed from the catalog never comes back (akin to Consul before 1.9, \
-                whose busy agents never came to a full sync)",
+                removed from the catalog never comes back (hashicorp/consul#839)",
     },
     Plant {
         name: "strangers-stay",
         property: "catalog-matches-agents",
         scenario: "scenarios/zoo/catalog.toml",
-        story: "a full sync leaves what the agent does not know in the catalog",
+        story: "a full sync leaves what the agent does not know in the catalog, where it passes \
+                for healthy (as where the agent was not allowed to remove it, \
+                hashicorp/consul#5209)",
     },
     Plant {
         name: "definitions-stay-on-disk",
         property: "no-resurrection",
         scenario: "scenarios/zoo/catalog.toml",
         story: "the file of a deregistered service stays, and a restart brings the service \
-                back",
+                back (of a check: hashicorp/consul#5456)",
     },
     Plant {
         name: "failed-members-pass",
         property: "serf-health",
         scenario: "scenarios/zoo/catalog.toml",
         story: "the leader does not mark a failed member, so that dead nodes are handed \
-                out as healthy",
+                out as healthy (the passing node without a route to it in hashicorp/consul#371)",
     },
     Plant {
         name: "left-members-stay",
         property: "serf-health",
         scenario: "scenarios/zoo/catalog.toml",
-        story: "the leader does not deregister who has left",
+        story: "the leader does not deregister who has left (of those who were forgotten while \
+                nobody led: hashicorp/consul#15)",
     },
     Plant {
         name: "checks-outlive-their-service",
         property: "no-orphan-checks",
         scenario: "scenarios/zoo/catalog.toml",
-        story: "a service is removed without its checks",
+        story: "a service is removed without its checks (hashicorp/consul#913, hashicorp/consul#3297)",
     },
     Plant {
         name: "lock-given-though-held",
         property: "lock-exclusion",
         scenario: "scenarios/zoo/locks.toml",
-        story: "a lock is given to whoever asks, whoever holds it",
+        story: "a lock is given to whoever asks, whoever holds it (as in \
+                hazelcast/hazelcast#168)",
     },
     Plant {
         name: "lock-delay-forgotten",
         property: "lock-exclusion",
         scenario: "scenarios/zoo/locks.toml",
-        story: "a lock is given at once when its holder has ended, who may still act on it",
+        story: "a lock is given at once when its holder has ended, who may still act on it (\
+                etcd-io/etcd#10811, whose locks have no such delay)",
     },
     Plant {
         name: "session-expires-early",
         property: "session-lifetime",
         scenario: "scenarios/zoo/locks.toml",
-        story: "a session's time counts from half its TTL",
+        story: "a session's time counts from half its TTL (keys that were kept alive and expired \
+                before their time: etcd-io/etcd#2508)",
     },
     Plant {
         name: "absence-forgets-its-index",
         property: "index-monotonic",
         scenario: "scenarios/zoo/watches.toml",
         story: "a key that is gone answers with the index of nothing, so the index goes \
-                back (Consul before it had tombstones)",
+                back (hashicorp/consul#577, which brought tombstones)",
     },
     Plant {
         name: "prefix-watchers-sleep",
         property: "watch-complete",
         scenario: "scenarios/zoo/watches.toml",
         story: "a change of a key wakes who waits for it, and not who waits for a prefix \
-                of it",
+                of it (of deletes: hashicorp/consul#195)",
+    },
+    Plant {
+        name: "node-check-goes-unseen",
+        property: "watch-complete",
+        scenario: "scenarios/zoo/service_watches.toml",
+        story: "a check of a node is removed and the indexes of the services on it stay, so that who \
+                waits for one of them sleeps on (hashicorp/consul#3970)",
     },
     Plant {
         name: "txn-keeps-what-succeeded",
         property: "transactions",
         scenario: "scenarios/zoo/transactions.toml",
-        story: "a transaction that fails keeps what its first operations wrote",
+        story: "a transaction that fails keeps what its first operations wrote \
+                (etcd-io/etcd#18679)",
     },
     Plant {
         name: "txn-ignores-versions",
         property: "transactions",
         scenario: "scenarios/zoo/transactions.toml",
-        story: "a check-and-set inside a transaction writes whatever the version is",
+        story: "a check-and-set inside a transaction writes whatever the version is (of \
+                services: hashicorp/consul#5971)",
     },
 ];
 

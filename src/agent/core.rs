@@ -408,6 +408,7 @@ impl Agent {
             );
             let mut done = None;
             let mut changes = Vec::new();
+            let held = self.state.holdings();
             if entry.kind == EntryKind::Command {
                 // Every server must apply the same commands: one that cannot be read stops the server,
                 // as Consul's does, rather than let its state differ.
@@ -425,7 +426,7 @@ impl Agent {
             let result = done.as_ref().map(|(_, result)| result.clone());
             let index = entry.index;
             out.push(Output::Event(Event::Applied { entry, done }));
-            if changes.iter().any(Change::is_of_catalog) {
+            if changes.iter().any(Change::is_of_catalog) || self.state.holds_otherwise(&held) {
                 let state = StateImage(Box::new(self.state.clone()));
                 out.push(Output::Event(Event::CatalogChanged { index, state }));
             }

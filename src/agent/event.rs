@@ -65,7 +65,7 @@ pub enum Event {
         /// Its content.
         state: StateImage,
     },
-    /// An entry changed the catalog; follows its [`Event::Applied`].
+    /// An entry changed the catalog, or who holds a lock; follows its [`Event::Applied`].
     CatalogChanged {
         /// The entry.
         index: LogIndex,

@@ -22,6 +22,7 @@ mod coordinate;
 mod graveyard;
 mod index;
 mod kv;
+mod locks;
 mod prepared_query;
 mod rows;
 mod session;
@@ -33,6 +34,7 @@ pub use autopilot::{AutopilotCommand, AutopilotConfiguration};
 pub use catalog::*;
 pub use change::Change;
 pub use coordinate::{FloatBits, NodeCoordinate};
+pub use locks::{Holdings, LockRow};
 pub use prepared_query::*;
 pub use rows::{Grave, Rebuild, RebuildError};
 pub use session::{

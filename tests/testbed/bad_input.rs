@@ -106,6 +106,16 @@ fn scenarios_that_mean_nothing() {
     refuse_text(&step("do = \"kill\"\ntarget = \"client:any\""), &["s.toml:7:", "no clients"]);
     refuse_text(&step("do = \"kill\"\ntarget = \"same-as:x\""), &["s.toml:7:", "\"x\""]);
     refuse_text(&step("do = \"kill\"\ntarget = \"users\""), &["s.toml:7:", "partition"]);
+    for (target, why) in [
+        ("holder:", "the key of a lock"),
+        ("not(service:)", "the name of a service"),
+        ("holder:a(b)", "no parentheses"),
+        ("holdr:a", "\"holder:\""),
+        ("dc:dc2", "not built"),
+    ] {
+        refuse_text(&step(&format!("do = \"kill\"\ntarget = \"{target}\"")), &["s.toml:7:", why]);
+    }
+    refuse_text(&step("do = \"wait\"\nuntil = \"locked\""), &["s.toml:7:", "the key of a lock"]);
     refuse_text(&step("do = \"kill\""), &["s.toml:6:", "needs `target`"]);
     refuse_text(&step("do = \"note\"\ntext = \"x\"\nfor = \"2s\""), &["s.toml:8:", "undo"]);
     refuse_text(&step("do = \"upgrade\"\ntarget = \"n1\""), &["s.toml:6:", "not built"]);

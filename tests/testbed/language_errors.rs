@@ -108,12 +108,13 @@ fn words_that_are_not_built_say_so() {
     let verbs = "upgrade dns";
     let kinds = "dns";
     let properties = "dns-sound";
-    let conditions = "locked(a)";
+    let targets = "dc:dc2";
     let mut texts = Vec::new();
     texts.extend(verbs.split_whitespace().map(|w| format!("[[step]]\ndo = '{w}'")));
     texts.extend(kinds.split_whitespace().map(|w| format!("[[workload]]\nkind = '{w}'")));
     texts.extend(properties.split_whitespace().map(|w| format!("[[expect]]\nviolates = '{w}'")));
-    texts.extend(conditions.split_whitespace().map(|w| format!("[[expect]]\nat_end = '{w}'")));
+    let kill = |w| format!("[[step]]\ndo = 'kill'\ntarget = '{w}'");
+    texts.extend(targets.split_whitespace().map(kill));
     for text in texts {
         let errors = answer(&format!("title = 't'\n{text}\n"));
         assert!(errors.contains("part of the language, but not built"), "{text}\n{errors}");

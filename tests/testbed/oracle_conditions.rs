@@ -5,7 +5,10 @@ use sim_runner::trace::View;
 use sim_runner::trace::conditions::{holds, patterns_of};
 use sim_runner::trace::event::{Role, What};
 use sim_runner::trace::happened::{Happened, Tally, matches};
+use sim_runner::trace::locks::{Holder, LockRow};
+use sim_runner::trace::resolve::resolve;
 
+use crate::oracle_catalog::service;
 use crate::oracle_story::{MS, N1, N2, N3, Story, TESTBED, and, entry, not};
 
 fn state(state: State) -> Condition {
@@ -60,6 +63,49 @@ fn with_a_leader_that_all_follow() {
         (and(state(State::OneLeader), state(State::Writable)), true),
     ];
     check(&view, &table);
+}
+
+#[test]
+fn locks_and_services_are_what_the_servers_tables_say() {
+    let (locked, free) = (state(State::Locked("lock/0".to_owned())), State::Locked("l".to_owned()));
+    let holder = || Target::Holder("lock/0".to_owned());
+    let web = || Target::Service("Web".to_owned());
+    let mut story = Story::led();
+    let row = |holder: Option<&str>| LockRow {
+        key: "lock/0".to_owned(),
+        holder: holder.map(|node| Holder { session: "s".to_owned(), node: node.to_owned() }),
+    };
+    let held = |node| What::Locks { index: 2, rows: vec![row(node)] };
+    story.push(N1, held(Some("N2"))).push(N2, held(Some("N2")));
+    check(&story.view(), &[(locked.clone(), false), (not(locked.clone()), false)]);
+    story.push(N3, held(Some("N2")));
+    story.push(
+        N1,
+        What::Catalog {
+            index: 3,
+            rows: ["n1", "n3", "elsewhere"].map(|node| service(node, "web", 1)).to_vec(),
+        },
+    );
+    let view = story.view();
+    assert_eq!(resolve(&holder(), &view).hosts, [N2]);
+    assert_eq!(resolve(&web(), &view).hosts, [N1, N3]);
+    assert_eq!(resolve(&Target::Not(Box::new(web())), &view).hosts, [N2]);
+    let table = [
+        (locked.clone(), true),
+        (state(free), false),
+        (at(locked.clone(), "n3"), true),
+        (state(State::Up(holder())), true),
+        (state(State::Up(Target::Holder("other".to_owned()))), false),
+    ];
+    check(&view, &table);
+    // While nobody leads, the server that has applied most is asked; a process that is gone forgets.
+    story.applies(N3, entry(2, 1));
+    story.kill(N1);
+    story.push(N3, held(None));
+    let view = story.view();
+    assert_eq!(resolve(&holder(), &view).hosts, []);
+    story.push(N2, held(None));
+    check(&story.view(), &[(not(locked), true)]);
 }
 
 #[test]

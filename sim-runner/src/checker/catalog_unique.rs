@@ -11,49 +11,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::property::Judgement;
 use crate::trace::catalog::{Catalog, CatalogRow};
-use crate::trace::event::What;
-use crate::trace::view::View;
 
-use super::evidence::Evidence;
-use super::findings::{Findings, skipped};
-use super::oracle::{Oracle, Seen};
+use super::catalog_changes::Contradiction;
 
-pub struct CatalogUnique {
-    told: bool,
-    findings: Findings,
+/// What is there twice, of the rows that changed: the first.
+pub fn twice(catalog: &Catalog, rows: &[CatalogRow]) -> Vec<Contradiction> {
+    first(catalog, rows).into_iter().collect()
 }
 
-impl CatalogUnique {
-    pub fn new() -> Self {
-        Self { told: false, findings: Findings::new("catalog-unique") }
-    }
-}
-
-impl Oracle for CatalogUnique {
-    fn observe(&mut self, seen: Seen<'_>) {
-        let What::Catalog { index, rows } = &seen.event.what else { return };
-        self.told = true;
-        self.findings.judge(rows.len() as u64);
-        let catalog = &seen.view.node(seen.event.host).catalog;
-        if let Some((fact, what)) = contradiction(catalog, rows) {
-            let at = format!("at index {index} ({})", seen.time());
-            let summary = format!("in the catalog of {} {at} {what}", seen.name());
-            self.findings.violation(seen.event.at, fact, summary, Some(seen.index));
-        }
-    }
-
-    fn finish(self: Box<Self>, _: &Evidence, _: &View) -> Judgement {
-        match self.told {
-            true => self.findings.finish(),
-            false => skipped("catalog-unique", "no server told of its catalog"),
-        }
-    }
-}
-
-/// What is there twice, of the rows that changed: the fact, and the sentence.
-fn contradiction(catalog: &Catalog, rows: &[CatalogRow]) -> Option<(&'static str, String)> {
+fn first(catalog: &Catalog, rows: &[CatalogRow]) -> Option<Contradiction> {
     let mut names: BTreeMap<String, &str> = BTreeMap::new();
     let mut ids: BTreeMap<&str, &str> = BTreeMap::new();
     if rows.iter().any(|row| matches!(row, CatalogRow::Node { .. })) {

@@ -15,8 +15,9 @@ use crate::trace::record::Recording;
 use crate::trace::view::View;
 
 use super::boot::BootOracle;
+use super::catalog_changes::CatalogChanges;
 use super::catalog_matches_agents::CatalogMatchesAgents;
-use super::catalog_unique::CatalogUnique;
+use super::catalog_unique::twice;
 use super::commit_monotonic::CommitMonotonic;
 use super::durability::Durability;
 use super::election_safety::ElectionSafety;
@@ -30,7 +31,7 @@ use super::leader_completeness::LeaderCompleteness;
 use super::liveness::Liveness;
 use super::lock_exclusion::LockExclusion;
 use super::log_matching::LogMatching;
-use super::no_orphan_checks::NoOrphanChecks;
+use super::no_orphan_checks::orphans;
 use super::no_panic::NoPanic;
 use super::no_resurrection::NoResurrection;
 use super::no_stale_resurrection::NoStaleResurrection;
@@ -127,11 +128,11 @@ fn oracles(plan: &Plan, header: &Header) -> Vec<Box<dyn Oracle>> {
         Box::new(NoStaleResurrection::new(plan, header)),
         Box::new(ViewsConverge::new(plan, header)),
         Box::new(UserEvents),
-        Box::new(CatalogUnique::new()),
+        Box::new(CatalogChanges::new("catalog-unique", twice)),
         Box::new(CatalogMatchesAgents::new(plan, header)),
         Box::new(NoResurrection::new(plan, header)),
         Box::new(SerfHealth::new(plan, header)),
-        Box::new(NoOrphanChecks::new()),
+        Box::new(CatalogChanges::new("no-orphan-checks", orphans)),
         Box::new(LockExclusion::new(plan, header)),
         Box::new(SessionLifetime::new(plan, header)),
         Box::new(IndexMonotonic::new(plan, header)),

@@ -69,6 +69,16 @@ impl Findings {
         !self.violations.is_empty()
     }
 
+    /// The judgement; skipped for this reason where nothing was judged: what was never looked at does
+    /// not hold.
+    #[must_use]
+    pub fn finish_or_skip(self, because: &str) -> Judgement {
+        match self.judged == 0 && self.violations.is_empty() && self.undecided.is_none() {
+            true => skipped(self.property, because),
+            false => self.finish(),
+        }
+    }
+
     /// The judgement.
     #[must_use]
     pub fn finish(self) -> Judgement {

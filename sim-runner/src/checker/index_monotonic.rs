@@ -99,7 +99,7 @@ impl Oracle for IndexMonotonic {
         for ((query, _), answers) in &answers {
             went_back(*query, answers, &mut findings);
         }
-        findings.finish()
+        findings.finish_or_skip("no answer of a query has an index")
     }
 }
 

@@ -16,7 +16,7 @@
 //! call of a destruction, by the slowest clock that the run has, and only where one server led from
 //! before the hold to after the second acquisition: it is the memory of that leader (spec cluster
 //! 6.8). After a release there is no delay. The order of acquisitions is judged by consistent reads,
-//! for keys that nobody deletes: a new key counts anew. An operator's snapshot ends all knowledge.
+//! for keys that nobody deletes or writes plainly: then the count begins anew. An operator's snapshot ends all knowledge.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -70,11 +70,11 @@ impl Oracle for LockExclusion {
                 let session = acquired_for(hold).and_then(|id| sessions.get(id));
                 session.is_none_or(|session| session.behavior == Behavior::Delete)
             };
-            if lock.deleted.is_empty() && !lock.asked.iter().any(deletes) {
+            if lock.deleted.is_empty() && !lock.written && !lock.asked.iter().any(deletes) {
                 one_order(key, lock, &mut findings);
             }
         }
-        findings.finish()
+        findings.finish_or_skip("nobody was surely given a lock")
     }
 }
 
@@ -91,6 +91,8 @@ struct Lock<'a> {
     released: Vec<&'a Operation>,
     /// That may have removed the key.
     deleted: Vec<&'a Operation>,
+    /// Whether a plain write may have happened: it begins the count anew (recorded of Consul 1.9.8).
+    written: bool,
     /// Consistent reads.
     read: Vec<&'a Operation>,
 }
@@ -108,6 +110,7 @@ impl<'a> Locks<'a> {
             let answer = operation.answered().map(|(_, reply)| reply);
             match (&operation.call, answer) {
                 (Call::Delete, _) => lock.deleted.push(operation),
+                (Call::Put { .. } | Call::CasIndex { .. }, _) => lock.written = true,
                 (Call::Of(Request::Acquire { .. }), Some(Reply::Granted(false))) => {}
                 (Call::Of(Request::Acquire { .. }), Some(Reply::NoSession)) => {}
                 (Call::Of(Request::Acquire { .. }), answer) => {

@@ -12,6 +12,7 @@
 
 mod applied_state;
 mod boot;
+mod catalog_changes;
 mod catalog_matches_agents;
 mod catalog_unique;
 mod commit_monotonic;
@@ -52,6 +53,7 @@ mod user_events;
 mod views_converge;
 mod vote_durability;
 mod watch_complete;
+mod watched_catalog;
 pub mod windows;
 
 pub use evidence::{Evidence, Outcome, judge};

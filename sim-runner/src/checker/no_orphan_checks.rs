@@ -8,50 +8,16 @@
 //! No stricter than the truth: what is removed together goes in one step, which the trace tells whole. The
 //! name that a check remembers is judged only while the check or its instance changes.
 
-use crate::property::Judgement;
 use crate::trace::catalog::{Catalog, CatalogRow};
-use crate::trace::event::What;
-use crate::trace::view::View;
 
-use super::evidence::Evidence;
-use super::findings::{Findings, skipped};
-use super::oracle::{Oracle, Seen};
+use super::catalog_changes::Contradiction;
 
-pub struct NoOrphanChecks {
-    told: bool,
-    findings: Findings,
+/// What the rows that changed leave alone, or are left alone by.
+pub fn orphans(catalog: &Catalog, rows: &[CatalogRow]) -> Vec<Contradiction> {
+    rows.iter().filter_map(|row| orphan(catalog, row)).collect()
 }
 
-impl NoOrphanChecks {
-    pub fn new() -> Self {
-        Self { told: false, findings: Findings::new("no-orphan-checks") }
-    }
-}
-
-impl Oracle for NoOrphanChecks {
-    fn observe(&mut self, seen: Seen<'_>) {
-        let What::Catalog { index, rows } = &seen.event.what else { return };
-        self.told = true;
-        self.findings.judge(rows.len() as u64);
-        let catalog = &seen.view.node(seen.event.host).catalog;
-        for row in rows {
-            let Some((fact, what)) = orphan(catalog, row) else { continue };
-            let at = format!("at index {index} ({})", seen.time());
-            let summary = format!("in the catalog of {} {at} {what}", seen.name());
-            self.findings.violation(seen.event.at, fact, summary, Some(seen.index));
-        }
-    }
-
-    fn finish(self: Box<Self>, _: &Evidence, _: &View) -> Judgement {
-        match self.told {
-            true => self.findings.finish(),
-            false => skipped("no-orphan-checks", "no server told of its catalog"),
-        }
-    }
-}
-
-/// What a row leaves alone, or is left alone by: the fact, and the sentence.
-fn orphan(catalog: &Catalog, row: &CatalogRow) -> Option<(&'static str, String)> {
+fn orphan(catalog: &Catalog, row: &CatalogRow) -> Option<Contradiction> {
     match row {
         CatalogRow::Node { .. } | CatalogRow::NoCheck { .. } => None,
         CatalogRow::NoNode { node } => {

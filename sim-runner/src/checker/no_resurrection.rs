@@ -13,9 +13,9 @@
 //! No stricter than the truth: a registration on its way when the service was removed may arrive later, and
 //! a process that dies right after may not have written the removal down. So only removals that were made in
 //! calm, and that nothing has disturbed for a while, are judged, and what a user has asked for since, be it that
-//! nobody knows what came of it, is no resurrection. Who writes an agent's service into the
+//! nobody knows what came of it, is no resurrection, nor what a step registered at that agent. Who writes an agent's service into the
 //! catalog by hand gets what was asked for until the next full sync: services that a script's catalog
-//! writes name are left out.
+//! writes name are left out, and so are those that stand in a configuration: a start brings them back.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,7 +28,7 @@ use crate::trace::event::{Header, Host, What};
 use crate::trace::view::View;
 
 use super::evidence::Evidence;
-use super::findings::{Findings, skipped};
+use super::findings::Findings;
 use super::gossip_times::{Calm, SLACK_NS};
 use super::oracle::{Oracle, Seen, time};
 
@@ -59,12 +59,13 @@ pub struct NoResurrection {
     calm: Calm,
     /// What each agent had, over its process lives, and what it removed.
     removed: BTreeMap<(Host, String), Removal>,
-    /// Agents whose process has started and not told of anything since.
-    starting: BTreeSet<Host>,
-    /// What scripts write into the catalog by hand.
+    /// What each agent has had since its process started.
+    had: BTreeMap<Host, BTreeSet<String>>,
+    /// When a step last registered something at an agent.
+    registered: BTreeMap<Host, i64>,
+    /// What scripts write into the catalog by hand, and what agents are configured with.
     by_hand: Vec<String>,
     suspects: Vec<Suspect>,
-    told: bool,
     findings: Findings,
 }
 
@@ -73,10 +74,10 @@ impl NoResurrection {
         Self {
             calm: Calm::new(plan, header),
             removed: BTreeMap::new(),
-            starting: BTreeSet::new(),
+            had: BTreeMap::new(),
+            registered: BTreeMap::new(),
             by_hand: catalog_writes(plan),
             suspects: Vec::new(),
-            told: false,
             findings: Findings::new("no-resurrection"),
         }
     }
@@ -112,9 +113,7 @@ impl NoResurrection {
     }
 
     fn own(&mut self, seen: Seen<'_>, rows: &[CatalogRow]) {
-        self.told = true;
         let (host, now) = (seen.event.host, seen.event.at);
-        let starts = self.starting.remove(&host);
         for row in rows {
             match row {
                 CatalogRow::NoService { id, .. } => {
@@ -123,7 +122,9 @@ impl NoResurrection {
                     self.removed.insert((host, id.clone()), removal);
                 }
                 CatalogRow::Service { id, .. } => {
-                    if starts && !self.is_by_hand(id) {
+                    // Of a service that this life had before, somebody asked for it again.
+                    let first = self.had.entry(host).or_default().insert(id.clone());
+                    if first && !self.is_by_hand(id) {
                         self.findings.judge(1);
                         if let Some(at) = self.counts(host, id, now) {
                             let summary = format!(
@@ -134,7 +135,9 @@ impl NoResurrection {
                                 time(at)
                             );
                             let fact = "a deregistered service is back after a restart";
-                            self.suspect(seen, (host, id), at, fact, summary);
+                            if self.registered.get(&host).is_none_or(|step| *step < at) {
+                                self.suspect(seen, (host, id), at, fact, summary);
+                            }
                         }
                     }
                     self.removed.remove(&(host, id.clone()));
@@ -147,7 +150,7 @@ impl NoResurrection {
     fn catalog(&mut self, seen: Seen<'_>, rows: &[CatalogRow]) {
         for row in rows {
             let CatalogRow::Service { node, id, .. } = row else { continue };
-            let Some(agent) = seen.view.host(node) else { continue };
+            let Some(agent) = seen.view.agent(node) else { continue };
             if self.is_by_hand(id) {
                 continue;
             }
@@ -173,7 +176,10 @@ impl NoResurrection {
 impl Oracle for NoResurrection {
     fn observe(&mut self, seen: Seen<'_>) {
         match &seen.event.what {
-            What::Started => drop(self.starting.insert(seen.event.host)),
+            What::Started => drop(self.had.remove(&seen.event.host)),
+            What::StepStarted { verb, targets, .. } if verb == "register" => {
+                self.registered.extend(targets.iter().map(|host| (*host, seen.event.at)));
+            }
             What::Local { rows } => self.own(seen, rows),
             // A follower applies what the leader has applied before, be it much later.
             What::Catalog { rows, .. } if seen.view.leader() == Some(seen.event.host) => {
@@ -191,10 +197,7 @@ impl Oracle for NoResurrection {
                 self.findings.violation(at, fact, summary, Some(event));
             }
         }
-        match self.told {
-            true => self.findings.finish(),
-            false => skipped("no-resurrection", "no agent had services of its own"),
-        }
+        self.findings.finish_or_skip("no agent had services of its own")
     }
 }
 
@@ -208,9 +211,17 @@ impl Suspect {
     }
 }
 
-/// What the script's requests write into the catalog, as it stands in the plan.
+/// What the script's requests write into the catalog, as it stands in the plan, and all configurations: a
+/// service that is defined there is back with every start.
 fn catalog_writes(plan: &Plan) -> Vec<String> {
     let steps = plan.steps.iter().map(|step| format!("{:?}", step.action));
-    let writes = ["/v1/catalog/register", "/v1/agent/service/register", "/v1/txn"];
-    steps.filter(|text| writes.iter().any(|path| text.contains(path))).collect()
+    let writes = [
+        "/v1/catalog/register",
+        "/v1/agent/service/register",
+        "/v1/txn",
+        "services register",
+        "config: Some(",
+    ];
+    let steps = steps.filter(|text| writes.iter().any(|path| text.contains(path)));
+    steps.chain(plan.cluster.nodes.iter().map(|node| node.config.to_string())).collect()
 }

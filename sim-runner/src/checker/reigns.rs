@@ -14,10 +14,10 @@
 use std::collections::BTreeMap;
 
 use crate::scenario::model::Plan;
-use crate::trace::event::{Change, Header, Host, HostKind, Role, What};
+use crate::trace::event::{Change, Header, Host, HostKind, Pool, Role, What};
 
 use super::evidence::Evidence;
-use super::gossip_times::Calm;
+use super::gossip_times::{Calm, SLACK_NS};
 use super::oracle::Seen;
 
 /// A stretch of time, ns; the end belongs to it.
@@ -99,10 +99,14 @@ impl Reigns {
             }
             What::Booted => self.booted = true,
             What::Clock { drift_ppm, .. } => self.drift_ppm = self.drift_ppm.max(drift_ppm.abs()),
-            What::Member { about, change, .. } => {
+            What::Member { pool, about, change, .. } => {
                 if matches!(change, Change::Failed | Change::Left | Change::Reaped) {
-                    // In the WAN pool names end with the datacenter.
-                    self.trouble(about.split('.').next().unwrap_or(about), at);
+                    // In the WAN pool names end with the datacenter; a node's own may have dots too.
+                    let node = match pool {
+                        Pool::Lan => about,
+                        Pool::Wan => about.rsplit_once('.').map_or(&**about, |(node, _)| node),
+                    };
+                    self.trouble(node, at);
                 }
             }
             What::SnapshotInstalled { operator: true, .. } => self.restored = true,
@@ -127,6 +131,18 @@ impl Reigns {
         self.restored
     }
 
+    /// Whoever took itself for leader at some moment of this time.
+    #[must_use]
+    pub fn claimants(&self, from: i64, to: i64) -> Vec<Host> {
+        let open = self.open.iter().map(|(host, from)| (*host, Span { from: *from, to: i64::MAX }));
+        let claims = self.claims.iter().copied().chain(open);
+        let meeting = claims.filter(|(_, span)| span.from <= to && span.to >= from);
+        let mut hosts: Vec<Host> = meeting.map(|(host, _)| host).collect();
+        hosts.sort_unstable();
+        hosts.dedup();
+        hosts
+    }
+
     /// The reign (its beginning, which names it) that covers all of this time while nobody else claimed
     /// to lead; none when there is no such.
     #[must_use]
@@ -145,6 +161,13 @@ impl Reigns {
     pub fn calm(&self, at: i64, to: i64) -> Option<i64> {
         let calm = self.calms.iter().rev().find(|calm| calm.from <= at)?;
         (at <= calm.to && to <= calm.to).then_some(calm.from)
+    }
+
+    /// Whether it is calm from `at` to `to`, and has been long enough before that every agent knows whom to
+    /// ask: one that has just come holds what it is asked until it does (`rpc_hold_timeout`, 7 s).
+    #[must_use]
+    pub fn well_calm(&self, at: i64, to: i64) -> bool {
+        self.calm(at, to).is_some_and(|since| since.saturating_add(SLACK_NS) <= at)
     }
 
     /// The shortest time in which a clock of the run may say that `span` has passed.

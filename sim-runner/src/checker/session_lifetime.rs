@@ -148,6 +148,6 @@ impl Oracle for SessionLifetime {
                 findings.report(returned(operation), fact, summary, None, &operations);
             }
         }
-        findings.finish()
+        findings.finish_or_skip("nothing certain was learnt of any session")
     }
 }

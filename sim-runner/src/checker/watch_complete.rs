@@ -1,6 +1,6 @@
-//! **watch-complete**: whoever watches keys by long polls sees every change or a later one, sees none
-//! that nobody made, and is woken by a change within a moment (spec cluster 11.5, 54 and 55; Consul's
-//! page on blocking queries).
+//! **watch-complete**: whoever watches keys, services, nodes or checks by long polls sees every change or a
+//! later one, sees none that nobody made, and is woken by a change within a moment (spec cluster 11.5, 54
+//! and 55; Consul's page on blocking queries).
 //!
 //! ```text
 //!   poll, index 7  ├────────────────────────┤ index 7, k1 = "a"   ✗ it slept through the write
@@ -14,11 +14,11 @@
 //! delete. Users write unique values; a value that a script writes twice proves less. One that nobody wrote, that was surely not written, or that
 //! nobody had yet asked to be written, is invented. Of a wake-up: a change that was called after the
 //! index of the poll had been learnt is newer than it, so the poll is owed an answer once the write is
-//! acknowledged; that is judged with a slack of a second, and only while nothing was ill. All of it,
+//! acknowledged; that is judged with a slack of a second, and only while nothing has been ill for a while. All of it,
 //! but inventions, inside the time in which one server alone led: a deposed leader keeps its pollers
 //! waiting and may show what is old (spec cluster 9.4), which is the excuse of `linearizable` too.
-//! Watched services and checks reach the catalog in their agents' own time; of those this property says
-//! nothing, their indexes are judged by `index-monotonic`.
+//! Watched services, nodes and checks are held against the catalog that the trace tells
+//! (`watched_catalog.rs`).
 
 use std::collections::BTreeMap;
 
@@ -34,6 +34,7 @@ use super::findings::{Findings, skipped};
 use super::oracle::{Oracle, Seen, time};
 use super::reigns::Reigns;
 use super::sessions::returned;
+use super::watched_catalog;
 
 const PROPERTY: &str = "watch-complete";
 /// For the ways of the change to the poller.
@@ -151,18 +152,19 @@ impl Oracle for WatchComplete {
             return skipped(PROPERTY, "an operator's snapshot took the place of every key");
         }
         let polls: Vec<Poll<'_>> = evidence.history.iter().filter_map(poll).collect();
-        if polls.is_empty() {
-            return skipped(PROPERTY, "nobody watches keys");
+        let mut findings = Findings::new(PROPERTY);
+        let of_catalog = watched_catalog::judge(evidence, &self.reigns, &mut findings);
+        if polls.is_empty() && !of_catalog {
+            return skipped(PROPERTY, "nobody watches keys, services, nodes or checks");
         }
         let changes = Changes::of(&evidence.history);
-        let mut findings = Findings::new(PROPERTY);
         for poll in &polls {
             findings.judge(1);
             invented(poll, &changes, &mut findings);
             self.missed(poll, &changes, &mut findings);
         }
         self.slept_through(&evidence.history, (&polls, &changes), &mut findings);
-        findings.finish()
+        findings.finish_or_skip("no poll was answered while somebody led")
     }
 }
 
@@ -288,10 +290,7 @@ impl WatchComplete {
         let Some(write) = newer.min_by_key(|write| (returned(write), write.id)) else { return };
         let due = returned(write).max(called).saturating_add(SLACK_NS);
         let from = since.min(write.called_at);
-        if at <= due
-            || self.reigns.sole(from, at).is_none()
-            || self.reigns.calm(called, at).is_none()
-        {
+        if at <= due || self.reigns.sole(from, at).is_none() || !self.reigns.well_calm(called, at) {
             return;
         }
         let summary = format!(

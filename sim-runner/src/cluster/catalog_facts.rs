@@ -1,4 +1,4 @@
-//! From a server's catalog to the rows of the trace.
+//! From a server's catalog, and its locks, to the rows of the trace.
 
 use std::fmt::Write as _;
 
@@ -7,11 +7,24 @@ use proconsul::state::{self, HealthCheck, NodeService, StateStore};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::trace::event::CatalogRow;
+use crate::trace::locks::{Holder, LockRow};
 
 /// The rows of a catalog that are not as they were.
 #[must_use]
 pub fn catalog_rows(now: &StateStore, before: &StateStore) -> Vec<CatalogRow> {
     now.catalog_since(before).into_iter().map(catalog_row).collect()
+}
+
+/// The keys that are held otherwise than they were.
+#[must_use]
+pub fn lock_rows(now: &StateStore, before: &StateStore) -> Vec<LockRow> {
+    let row = |row: state::LockRow<'_>| LockRow {
+        key: row.key.to_owned(),
+        holder: row
+            .holder
+            .map(|(session, node)| Holder { session: session.to_owned(), node: node.to_owned() }),
+    };
+    now.locks_since(before).into_iter().map(row).collect()
 }
 
 /// A row of an agent's own services and checks; none for other facts. The node is in lower case.

@@ -17,7 +17,7 @@ use crate::trace::event::{
     Ending, EntryRef, Host, Pool, REMOVED, REMOVED_TREE, Role, SnapshotRef, What, state_digest,
 };
 
-use super::catalog_facts::{catalog_rows, local_row};
+use super::catalog_facts::{catalog_rows, local_row, lock_rows};
 use super::gossip_facts::{gossip_fact, user_event_fact};
 use super::recorder::Recorder;
 
@@ -32,7 +32,7 @@ pub struct NodeObserver {
     /// The node's, in lower case.
     name: String,
     term: AtomicU64,
-    /// The state whose catalog was told last.
+    /// The state whose tables were told last.
     told: Mutex<StateStore>,
 }
 
@@ -153,13 +153,16 @@ impl NodeObserver {
 }
 
 impl NodeObserver {
-    /// Tells what has changed in the catalog since it was told last.
-    fn catalog(&self, index: LogIndex, state: &StateStore) {
+    /// Tells what has changed in the catalog, and in who holds what, since it was told last.
+    fn tables(&self, index: LogIndex, state: &StateStore) {
         let mut told = self.told.lock().expect("nothing panics while it holds the state");
-        let rows = catalog_rows(state, &told);
+        let (rows, locks) = (catalog_rows(state, &told), lock_rows(state, &told));
         *told = state.clone();
         if !rows.is_empty() {
             self.push(What::Catalog { index: index.0, rows });
+        }
+        if !locks.is_empty() {
+            self.push(What::Locks { index: index.0, rows: locks });
         }
     }
 }
@@ -184,7 +187,7 @@ impl driver::Observer for NodeObserver {
         });
         *self.told.lock().expect("nothing panics while it holds the state") = StateStore::new();
         if let Some(meta) = &restored.snapshot {
-            self.catalog(meta.index, state);
+            self.tables(meta.index, state);
         }
     }
 
@@ -223,9 +226,9 @@ impl driver::Observer for NodeObserver {
             agent::Event::StateReplaced { meta, operator, state } => {
                 let (snapshot, operator) = (snapshot_ref(meta, &state.0), *operator);
                 self.push(What::SnapshotInstalled { snapshot, operator });
-                self.catalog(meta.index, &state.0);
+                self.tables(meta.index, &state.0);
             }
-            agent::Event::CatalogChanged { index, state } => self.catalog(*index, &state.0),
+            agent::Event::CatalogChanged { index, state } => self.tables(*index, &state.0),
             agent::Event::Forwarded { to } => self.push(What::Forwarded { to: to.to_string() }),
             agent::Event::Membership(fact) => self.membership(fact),
             agent::Event::LeadershipAcquired

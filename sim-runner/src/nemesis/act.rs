@@ -24,7 +24,7 @@ impl Script {
     pub(super) async fn act(&self, index: usize, step: &Step) {
         let act = match &step.action {
             Action::Note { text } => {
-                self.announce(index, step, text.clone(), &[]);
+                self.announce(index, step, self.legible(text), &[]);
                 match self.fill(text) {
                     Ok(text) => self.push(What::Note { text }),
                     Err(why) => self.fail(index, why),

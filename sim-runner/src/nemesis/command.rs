@@ -35,7 +35,8 @@ struct Asked {
 impl Script {
     pub(super) async fn cli(&self, index: usize, step: &Step, cli: &CliStep) {
         let Some(via) = self.via(index, step, &cli.via) else { return };
-        let detail = format!("{} on {}", cli.run, self.cluster.name(via));
+        let run = self.legible(&cli.run);
+        let detail = format!("{run} on {}", self.cluster.name(via));
         self.announce(index, step, detail, &[via]);
         let deadline = self.cluster.now() + if cli.retry { step.within } else { PATIENCE };
         loop {

@@ -24,7 +24,8 @@ impl Script {
     pub(super) async fn http(&self, index: usize, step: &Step, http: &HttpStep) {
         // Groups and draws mean agents that are up; one that is down gives no answer, which says it.
         let Some(via) = self.via(index, step, &http.via) else { return };
-        let detail = format!("{} {} on {}", http.method, http.path, self.cluster.name(via));
+        let path = self.legible(&http.path);
+        let detail = format!("{} {path} on {}", http.method, self.cluster.name(via));
         self.announce(index, step, detail, &[via]);
         let mut user = User::new(self.runtime.clone());
         let deadline = self.cluster.now() + if http.retry { step.within } else { PATIENCE };

@@ -298,6 +298,11 @@ impl Script {
         self.cluster.recorder().until(more).await;
     }
 
+    /// A text for the timeline: filled in, or as it is written where it cannot be.
+    pub(super) fn legible(&self, text: &str) -> String {
+        self.fill(text).unwrap_or_else(|_| text.to_owned())
+    }
+
     /// Announces what a step does, and to whom.
     pub(super) fn announce(&self, index: usize, step: &Step, detail: String, targets: &[Host]) {
         self.push(What::StepStarted {

@@ -77,9 +77,11 @@ pub fn choose(target: &Target, needs: Needs, view: &View, prng: &mut Prng) -> Ve
         Target::Majority => draw(servers(), majority(all)),
         Target::Half => draw(servers(), all / 2),
         Target::Random(count) => draw(servers(), *count as usize),
-        Target::Followers | Target::Servers | Target::Clients | Target::All => {
-            fit(resolve(target, view).hosts)
-        }
+        Target::Followers
+        | Target::Servers
+        | Target::Clients
+        | Target::All
+        | Target::Service(_) => fit(resolve(target, view).hosts),
         Target::Not(inner) => {
             let excluded = choose(inner, Needs::Nothing, view, prng);
             fit(view.servers().filter(|host| !excluded.contains(host)).collect())
@@ -98,6 +100,7 @@ pub fn choose(target: &Target, needs: Needs, view: &View, prng: &mut Prng) -> Ve
         | Target::OldLeader
         | Target::LastKilled
         | Target::SameAs(_)
+        | Target::Holder(_)
         | Target::Users
         | Target::Rest => resolve(target, view).hosts,
     }

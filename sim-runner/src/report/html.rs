@@ -26,8 +26,9 @@ use crate::trace::event::{Header, TraceEvent};
 const SKELETON: &str = include_str!("assets/report.html");
 const STYLE: &str = include_str!("assets/report.css");
 /// In the order in which they build on each other.
-const SCRIPTS: [&str; 11] = [
+const SCRIPTS: [&str; 12] = [
     include_str!("assets/members.js"),
+    include_str!("assets/services.js"),
     include_str!("assets/data.js"),
     include_str!("assets/axis.js"),
     include_str!("assets/paint.js"),

@@ -5,6 +5,7 @@
 //!                             nodes    life and role as spans; commit, applied, leader as steps;
 //!                                      moments (elections, votes, lost writes); drops per 100 ms
 //!                             seen     what others think of a node as a member (members.rs)
+//!                             services  counts of instances that pass, warn, are critical (services.rs)
 //!                             marks    boot, settle, notes
 //!   1,200 operations ──────►  columns  (operations.rs)
 //! ```
@@ -19,10 +20,12 @@
 mod members;
 mod node;
 mod operations;
+mod services;
 
 pub use members::{Opinion, Thought};
 pub use node::{Life, LifeSpan, Moment, NodeLane, RoleSpan, Series};
 pub use operations::Operations;
+pub use services::{Health, ServiceLane};
 
 use std::collections::BTreeMap;
 
@@ -33,6 +36,7 @@ use super::words;
 use crate::trace::event::{HostKind, TraceEvent, What};
 use members::MembersFold;
 use node::NodeFold;
+use services::ServicesFold;
 
 /// Most steps of one series; beyond that only the last of each slice of time is kept.
 const STEPS: usize = 4_000;
@@ -56,6 +60,8 @@ pub struct Lanes {
     pub marks: Vec<Mark>,
     /// Agents, servers first.
     pub nodes: Vec<NodeLane>,
+    /// How the instances of services fare.
+    pub services: Vec<ServiceLane>,
     /// What the users did.
     pub operations: Operations,
 }
@@ -117,11 +123,13 @@ impl Lanes {
         }
         let mut steps = Steps::default();
         let mut members = MembersFold::new(header);
+        let mut services = ServicesFold::default();
         let mut marks = Vec::new();
         for event in evidence.events {
             let at = micros(event.at);
             steps.take(evidence, event);
             members.take(event);
+            services.take(at, &event.what);
             if let Some(node) = nodes.get_mut(&event.host.0) {
                 node.take(header, at, &event.what);
             }
@@ -140,6 +148,7 @@ impl Lanes {
                 .zip(members.finish(end))
                 .map(|(node, seen)| node.finish(end, seen))
                 .collect(),
+            services: services.finish(),
             operations: Operations::of(evidence.history),
         }
     }

@@ -4,8 +4,9 @@
 //! by themselves; what comes by the thousand (appends, commits, messages) has none, because it is
 //! drawn as lines and counts.
 
+use crate::history::request::short;
 use crate::trace::event::{
-    CatalogRow, Change, Ending, EntryRef, Header, Host, Role, SwimState, What,
+    CatalogRow, Change, Ending, EntryRef, Header, Host, LockRow, Role, SwimState, What,
 };
 
 /// The kind of an event that is drawn on its node's lane, as the page's legend knows it.
@@ -49,6 +50,7 @@ pub(super) fn kind(what: &What) -> Option<&'static str> {
         What::UserEvent { .. } => "user-event",
         What::Catalog { .. } => "catalog",
         What::Local { .. } => "local",
+        What::Locks { .. } => "locks",
         _ => return None,
     })
 }
@@ -246,6 +248,10 @@ fn gossip(header: &Header, what: &What) -> Option<String> {
             let rows: Vec<String> = rows.iter().map(catalog_row).collect();
             format!("has itself: {}", rows.join("; "))
         }
+        What::Locks { rows, .. } => {
+            let rows: Vec<String> = rows.iter().map(lock_row).collect();
+            format!("has its locks so: {}", rows.join("; "))
+        }
         What::LookupsFail { on: true } => "cannot look names up".to_owned(),
         What::LookupsFail { on: false } => "can look names up again".to_owned(),
         _ => return None,
@@ -331,6 +337,15 @@ fn entries(log: &[EntryRef]) -> String {
 
 fn with_detail(text: &str, detail: &str) -> String {
     if detail.is_empty() { text.to_owned() } else { format!("{text}: {detail}") }
+}
+
+fn lock_row(row: &LockRow) -> String {
+    match &row.holder {
+        Some(holder) => {
+            format!("{} held by {} of {}", row.key, short(&holder.session), holder.node)
+        }
+        None => format!("{} held by nobody", row.key),
+    }
 }
 
 fn catalog_row(row: &CatalogRow) -> String {

@@ -47,6 +47,7 @@ pub enum State {
     Passing(String),
     /// One of its instances is critical.
     Critical(String),
+    Locked(String),
 }
 
 /// Numbers that the built part knows.

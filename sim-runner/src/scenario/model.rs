@@ -521,6 +521,10 @@ pub enum Target {
     LastKilled,
     /// Index of the step.
     SameAs(usize),
+    /// The agent of the session that holds this key.
+    Holder(String),
+    /// Agents that have an instance of this service.
+    Service(String),
     Not(Box<Target>),
     /// In groups: all others.
     Rest,

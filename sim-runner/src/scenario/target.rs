@@ -114,6 +114,12 @@ fn nested(text: &str, names: &Names, setting: Setting, depth: usize) -> Result<T
     if let Some(id) = text.strip_prefix("same-as:") {
         return same_as(id, names).map_err(|fault| fault.shifted("same-as:".len()));
     }
+    if let Some(key) = text.strip_prefix("holder:") {
+        return named(text, key, "the key of a lock").map(Target::Holder);
+    }
+    if let Some(service) = text.strip_prefix("service:") {
+        return named(text, service, "the name of a service").map(Target::Service);
+    }
     if let Some(target) = simple(text) {
         return possible(target, text, names, setting);
     }
@@ -185,6 +191,22 @@ fn random(text: &str, count: &str, names: &Names) -> Result<Target, Fault> {
     }
 }
 
+/// What stands behind the colon of `holder:KEY` and `service:NAME`.
+fn named(text: &str, name: &str, what: &str) -> Result<String, Fault> {
+    let range = text.len() - name.len()..text.len();
+    if name.is_empty() {
+        let prefix = text.trim_end_matches(':');
+        let example = if prefix == "holder" { "holder:lock/0" } else { "service:web" };
+        return Err(Fault::new(0..text.len(), format!("{text:?} needs {what}"))
+            .help(format!("for example {example:?}")));
+    }
+    // They have a meaning around targets, so a condition could not be written with such a name in it.
+    match name.contains(['(', ')', '\'', '"']) {
+        true => Err(Fault::new(range, "a target takes no parentheses and no quotes in a name")),
+        false => Ok(name.to_owned()),
+    }
+}
+
 fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
 }
@@ -248,6 +270,8 @@ pub fn show(target: &Target, names: &Names) -> String {
             Some((id, _)) => format!("same-as:{id}"),
             None => format!("same-as:step-{}", step + 1),
         },
+        Target::Holder(key) => format!("holder:{key}"),
+        Target::Service(name) => format!("service:{name}"),
         Target::Not(inner) => format!("not({})", show(inner, names)),
         Target::List(list) => {
             list.iter().map(|one| show(one, names)).collect::<Vec<_>>().join(", ")

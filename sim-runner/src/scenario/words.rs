@@ -359,7 +359,7 @@ pub const TARGETS: Words = words(
 );
 /// Beginnings of targets with an argument.
 pub const TARGET_PREFIXES: Words =
-    words("target", &["random:", "same-as:"], &["holder:", "service:", "dc:"]);
+    words("target", &["random:", "same-as:", "holder:", "service:"], &["dc:"]);
 
 /// `[[expect]]`: rules, of which there is one, and modifiers.
 pub const EXPECT: Words = words("key", RULES, MODIFIERS);
@@ -399,8 +399,9 @@ pub const STATES: Words = words(
         "registered",
         "passing",
         "critical",
+        "locked",
     ],
-    &["locked"],
+    &[],
 );
 /// Numbers.
 pub const NUMBERS: Words = words(

@@ -190,6 +190,9 @@ impl Eyes<'_> {
                 statuses.peek().is_some() && statuses.all(|status| status == "passing")
             }
             State::Critical(service) => self.statuses(service).any(|status| status == "critical"),
+            State::Locked(key) => {
+                self.of.is_some_and(|host| view.node(host).locks.holder(key).is_some())
+            }
             State::Writable => *self.facts.writable.get_or_init(|| writable(view)),
             State::LogsConverged => *self.facts.logs_converged.get_or_init(|| logs_converged(view)),
         }
@@ -286,7 +289,9 @@ enum Topic {
 fn topic(state: &State) -> Topic {
     match state {
         State::OneLeader | State::NoLeader | State::Leader(_) | State::Voter(_) => Topic::Raft,
-        State::Registered(_) | State::Passing(_) | State::Critical(_) => Topic::Raft,
+        State::Registered(_) | State::Passing(_) | State::Critical(_) | State::Locked(_) => {
+            Topic::Raft
+        }
         State::Alive(_) | State::Failed(_) | State::Left(_) | State::Member(_) => Topic::Members,
         State::Up(_)
         | State::Down(_)

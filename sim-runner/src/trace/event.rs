@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 pub use super::catalog::CatalogRow;
+pub use super::locks::LockRow;
 
 /// Index into [`Header::hosts`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -525,6 +526,12 @@ pub enum What {
     /// What changed among the services and checks of this host's agent itself, and how it is now.
     Local {
         rows: Vec<CatalogRow>,
+    },
+    /// Which keys of this server's state machine are held otherwise than before.
+    Locks {
+        /// As in [`What::Catalog`].
+        index: u64,
+        rows: Vec<LockRow>,
     },
 }
 

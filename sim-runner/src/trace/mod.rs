@@ -13,6 +13,7 @@ pub mod event;
 pub mod file;
 pub mod happened;
 pub mod json;
+pub mod locks;
 pub mod log;
 pub mod members;
 pub mod node;

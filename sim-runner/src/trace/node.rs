@@ -2,6 +2,7 @@
 
 use super::catalog::Catalog;
 use super::event::{Host, HostInfo, HostKind, Role, What};
+use super::locks::Locks;
 use super::log::NodeLog;
 use super::members::Members;
 use std::collections::BTreeSet;
@@ -49,6 +50,8 @@ pub struct NodeView {
     pub members: Members,
     /// The catalog in its state machine, as it was told in this process life.
     pub catalog: Catalog,
+    /// The locks that are held in its state machine, likewise.
+    pub locks: Locks,
     /// The agent's own services and checks, as it told of them in this process life.
     pub own: Catalog,
     /// It lost what it may have acknowledged, and neither votes nor stands.
@@ -91,6 +94,7 @@ impl NodeView {
             configuration: None,
             members: Members::default(),
             catalog: Catalog::default(),
+            locks: Locks::default(),
             own: Catalog::default(),
             abstains: false,
         }
@@ -98,9 +102,11 @@ impl NodeView {
 
     /// Takes in what concerns the process; whether it did.
     pub(super) fn process(&mut self, what: &What) -> bool {
-        if self.members.take(what) | self.catalog.take(what) | self.own.take_own(what)
-            && !matches!(what, What::Started)
-        {
+        let taken = self.members.take(what)
+            | self.catalog.take(what)
+            | self.locks.take(what)
+            | self.own.take_own(what);
+        if taken && !matches!(what, What::Started) {
             return true;
         }
         match what {

@@ -60,6 +60,16 @@ fn members(target: &Target, view: &View) -> Vec<Host> {
             let step = u32::try_from(*step).ok().and_then(|step| view.step(step));
             step.map(|step| step.targets.clone()).unwrap_or_default()
         }
+        Target::Holder(key) => {
+            let tables = view.authority().map(|server| &view.node(server).locks);
+            let holder = tables.and_then(|locks| locks.holder(key));
+            holder.and_then(|holder| view.agent(&holder.node)).into_iter().collect()
+        }
+        Target::Service(name) => {
+            let catalog = view.authority().map(|server| &view.node(server).catalog);
+            let instances = catalog.into_iter().flat_map(|catalog| catalog.instances(name));
+            instances.filter_map(|(node, _)| view.agent(node)).collect()
+        }
         Target::Not(inner) => {
             let excluded = members(inner, view);
             servers().into_iter().filter(|host| !excluded.contains(host)).collect()

@@ -44,6 +44,8 @@ pub struct View {
     nodes: Vec<NodeView>,
     addresses: BTreeMap<String, Host>,
     names: BTreeMap<String, Host>,
+    /// By their names in lower case, as the catalog has them.
+    agents: BTreeMap<String, Host>,
     now: i64,
     revision: u64,
     /// Who was elected, in order.
@@ -69,6 +71,7 @@ impl View {
             nodes: header.hosts.iter().map(NodeView::new).collect(),
             addresses: addresses(header),
             names: names(header),
+            agents: agents(header),
             now: i64::MIN,
             revision: 0,
             elected: Vec::new(),
@@ -332,6 +335,23 @@ impl View {
         self.names.get(name).copied()
     }
 
+    /// The agent whose node this is, whatever the case of the name.
+    #[must_use]
+    pub fn agent(&self, node: &str) -> Option<Host> {
+        self.agents.get(&node.to_lowercase()).copied()
+    }
+
+    /// The server whose tables are the cluster's: the leader, or, while there is none, the live server
+    /// that has applied most.
+    #[must_use]
+    pub fn authority(&self) -> Option<Host> {
+        let foremost = || {
+            let members = self.live_members();
+            members.max_by_key(|host| (self.node(*host).applied, std::cmp::Reverse(*host)))
+        };
+        self.leader().or_else(foremost)
+    }
+
     /// The server that leads: of several that think so, the one with the highest term; a paused one
     /// only when there is no other.
     #[must_use]
@@ -384,6 +404,18 @@ fn names(header: &Header) -> BTreeMap<String, Host> {
         names.entry(info.name.clone()).or_insert(host);
     }
     names
+}
+
+/// All agents by their names in lower case; of two of one name the first.
+fn agents(header: &Header) -> BTreeMap<String, Host> {
+    let mut agents = BTreeMap::new();
+    let hosts = (0..).map(Host).zip(&header.hosts);
+    for (host, info) in hosts {
+        if matches!(info.kind, HostKind::Server | HostKind::Client) {
+            agents.entry(info.name.to_lowercase()).or_insert(host);
+        }
+    }
+    agents
 }
 
 /// Raft addresses of all hosts.

@@ -173,6 +173,7 @@ const violations = page.violations.map((violation, i) => ({
 }));
 
 for (const node of nodes) node.opinions = opinionsOf(node);
+const services = servicesOf(lanes.services);
 
 /** Everything that can be found, selected and stepped through, in order of time. */
 const items = [
@@ -181,6 +182,7 @@ const items = [
   ...violations,
   ...nodes.flatMap((node) => node.moments),
   ...nodes.flatMap((node) => node.opinions),
+  ...services.flatMap((service) => service.spans),
   ...operations,
 ].sort((a, b) => a.at - b.at);
 const itemByKey = new Map(items.map((item) => [item.key, item]));

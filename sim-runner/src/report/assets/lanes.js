@@ -45,6 +45,8 @@ function placeLanes() {
     place("node", height, { label: node.name, node }, seen ? 2 : 7);
     if (seen) place("opinions", BAND, { label: "seen as", node });
   }
+  if (services.length) y += 3;
+  for (const service of services) place("health", HEALTH, { label: service.name, service }, 4);
   if (users.length) y += 3;
   for (const user of users) place("user", user.rows * OP_ROW + 5, { label: user.label, user }, 5);
   if (operations.length) {
@@ -83,7 +85,7 @@ function draw() {
 }
 
 const drawBand = (lane) => drawOpinions(lane.node, lane.y);
-const DRAW = { opinions: drawBand, faults: drawFaults, node: drawNode, user: drawUser, rate: drawRate, latency: drawLatency };
+const DRAW = { opinions: drawBand, health: drawHealth, faults: drawFaults, node: drawNode, user: drawUser, rate: drawRate, latency: drawLatency };
 
 function clipped(y, height, body) {
   ctx.save();

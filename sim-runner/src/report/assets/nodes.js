@@ -142,6 +142,9 @@ const MINOR = new Set([
   "member-joined",
   "member-reaped",
   "user-event",
+  "catalog",
+  "local",
+  "locks",
 ]);
 
 /** Where marks would cover each other, these win, first to last. */

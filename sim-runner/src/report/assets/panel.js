@@ -153,6 +153,7 @@ function showDetails() {
     moment: "Event",
     mark: "Run",
     opinion: "As others see it",
+    health: "Service in the catalog",
     violation: "Violation",
   }[item.type];
   fill(

@@ -302,8 +302,17 @@ impl NodeFold {
 
 /// Keeps every n-th of the minor moments when there are too many; returns how many are gone.
 fn thin_minor(moments: &mut Vec<Moment>) -> usize {
-    const MINOR: [&str; 6] =
-        ["log", "mark", "append-rejected", "vote-refused", "leader-view", "disk-struck"];
+    const MINOR: [&str; 9] = [
+        "log",
+        "mark",
+        "append-rejected",
+        "vote-refused",
+        "leader-view",
+        "disk-struck",
+        "catalog",
+        "local",
+        "locks",
+    ];
     let minor = moments.iter().filter(|moment| MINOR.contains(&moment.kind)).count();
     let every = minor.div_ceil(MINOR_MOMENTS).max(1);
     let (before, mut seen) = (moments.len(), 0);

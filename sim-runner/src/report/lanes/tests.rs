@@ -231,3 +231,41 @@ fn operations_become_columns_with_one_table_of_strings() {
     );
     assert_eq!(rows.outcome, [2, 0]);
 }
+
+#[test]
+fn services_are_counted_once_by_how_well_they_are() {
+    use crate::trace::event::CatalogRow;
+    let service = |node: &str| CatalogRow::Service {
+        node: node.into(),
+        id: "web".into(),
+        service: "web".into(),
+        content: 1,
+    };
+    let check = |node: &str, status: &str| CatalogRow::Check {
+        node: node.into(),
+        id: "c".into(),
+        status: status.into(),
+        service_id: "web".into(),
+        service: "web".into(),
+        content: 1,
+    };
+    let catalog = |index, rows: &[CatalogRow]| What::Catalog { index, rows: rows.to_vec() };
+    let gone = CatalogRow::NoService { node: "a".into(), id: "web".into() };
+    let lanes = lanes(
+        vec![
+            (1, 0, catalog(5, &[service("a"), service("b")])),
+            (2, 1, catalog(5, &[service("a"), service("b")])),
+            (3, 1, catalog(6, &[check("b", "critical")])),
+            (4, 0, catalog(6, &[check("b", "critical")])),
+            (5, 0, catalog(7, &[check("b", "critical"), check("a", "warning")])),
+            (6, 0, catalog(8, &[gone])),
+        ],
+        &[],
+    );
+    let [web] = &lanes.services[..] else { panic!("{:?}", lanes.services) };
+    let rows = web.rows.iter().map(|it| (it.at, it.passing, it.warning, it.critical));
+    assert_eq!(
+        rows.collect::<Vec<_>>(),
+        [(1_000, 2, 0, 0), (3_000, 1, 0, 1), (5_000, 0, 1, 1), (6_000, 0, 0, 1)]
+    );
+}

@@ -215,6 +215,15 @@ impl<'a> Parser<'a> {
             "catalog-converged" => Some(State::CatalogConverged),
             _ => None,
         };
+        if name == "locked" {
+            return match argument {
+                Some(argument) if !argument.text.is_empty() => {
+                    Ok(State::Locked(argument.text.clone()))
+                }
+                _ => Err(Fault::new(token.range.clone(), "\"locked\" needs the key of a lock")
+                    .help("for example \"locked('lock/0')\"")),
+            };
+        }
         if matches!(name, "registered" | "passing" | "critical") {
             let service = service_of(token, name, argument)?;
             return Ok(match name {

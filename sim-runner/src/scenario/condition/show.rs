@@ -50,6 +50,7 @@ fn show_state(state: &State, names: &Names) -> String {
         State::Registered(service) => of("registered", service),
         State::Passing(service) => of("passing", service),
         State::Critical(service) => of("critical", service),
+        State::Locked(key) => of("locked", key),
     }
 }
 
