@@ -134,6 +134,8 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     fn entropy(&self, bytes: &mut [u8]);
     /// Takes one rendered log line. `module` is Consul's logger name (`agent.server.raft`).
     fn log(&self, level: Level, module: &str, message: fmt::Arguments<'_>);
+    /// The least grave line that is shown from now on. A system that keeps every line has nothing to do.
+    fn set_log_level(&self, _level: Level) {}
     /// Where the lines that this process logs can be listened to.
     fn log_taps(&self) -> &LogTaps;
     /// What this process takes of its machine.

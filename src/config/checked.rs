@@ -11,7 +11,8 @@ use crate::config::error::ConfigError;
 use crate::config::mode::{self, Mode};
 use crate::config::settings::Settings;
 use crate::config::{
-    AgentConfig, CheckSettings, Join, Ports, RaftTimers, autopilot, definitions, gossip, node,
+    AgentConfig, CheckSettings, Join, Ports, RaftTimers, Source, autopilot, definitions, gossip,
+    node,
 };
 use crate::raft::Profile;
 use crate::raft::config::{SNAPSHOT_INTERVAL, SNAPSHOT_THRESHOLD, TRAILING_LOGS};
@@ -91,6 +92,7 @@ pub(super) fn check(
         checks: check_settings(&said, is_legacy)?,
         definitions: Definitions { services: said.services, checks: said.checks, ..<_>::default() },
         warnings,
+        source: Source::default(),
     })
 }
 

@@ -8,7 +8,9 @@
 //! Every error names its file and line, or the flag, and a remedy. A documented key that is not built
 //! yet is refused, in other words than a misspelt one: nobody should rely on what is not done.
 //!
-//! Deliberately not here yet: HCL, reload, `-hcl`.
+//! An [`AgentConfig`] knows its [`Source`], from which it is read again.
+//!
+//! Deliberately not here yet: HCL, `-hcl`.
 
 mod agent_flags;
 mod autopilot;
@@ -24,6 +26,7 @@ mod mode;
 mod node;
 mod peers;
 mod settings;
+mod source;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -42,6 +45,7 @@ pub use error::ConfigError;
 pub use gossip::{Gossip, GossipTiming, Pool};
 pub use http::Http;
 pub use peers::resolve;
+pub use source::Source;
 
 /// An agent's configuration: complete, consistent, and fixed for a process life.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,6 +119,8 @@ pub struct AgentConfig {
     pub checks: CheckSettings,
     /// For the user to read at start.
     pub warnings: Vec<String>,
+    /// Where all of this was read.
+    pub source: Source,
 }
 
 /// What holds of all checks of an agent (spec api 6.2).
@@ -209,7 +215,8 @@ impl AgentConfig {
                 return Err(ConfigError::new(text).in_file(path));
             }
         }
-        Self::finish(merged, flags, host_name, warnings)
+        let config = Self::finish(merged, flags, host_name, warnings)?;
+        Ok(Self { source: Source::of_files(flags, host_name), ..config })
     }
 
     /// From the text of configuration files and flags alone, without reading anything: for tests and
@@ -226,7 +233,8 @@ impl AgentConfig {
         for (name, text) in files {
             merged.merge(read_text(name, text)?);
         }
-        Self::finish(merged, flags, host_name, Vec::new())
+        let config = Self::finish(merged, flags, host_name, Vec::new())?;
+        Ok(Self { source: Source::of_parts(files, flags, host_name), ..config })
     }
 
     /// Lays the flags over the files: their scalars win, their list values come first.

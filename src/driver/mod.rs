@@ -34,6 +34,7 @@ mod peers_json;
 pub mod persist;
 pub mod probes;
 pub mod recovery;
+mod reload;
 mod server_port;
 mod snapshot_stream;
 mod snapshots;

@@ -94,13 +94,6 @@ fn monotonic() -> std::time::Instant {
     std::time::Instant::now()
 }
 
-impl TokioRuntime {
-    /// Changes which log lines are dropped: the configuration is known only after the start.
-    pub fn set_level(&self, level: Level) {
-        self.shared.level.store(level as u8, Ordering::Relaxed);
-    }
-}
-
 impl Runtime for TokioRuntime {
     type Stream = TokioStream;
     type Listener = TokioListener;
@@ -171,6 +164,10 @@ impl Runtime for TokioRuntime {
             log::write_line(&line);
         }
         self.shared.taps.publish(&line);
+    }
+
+    fn set_log_level(&self, level: Level) {
+        self.shared.level.store(level as u8, Ordering::Relaxed);
     }
 
     fn log_taps(&self) -> &LogTaps {

@@ -57,6 +57,7 @@ mod real_operator;
 mod real_process;
 mod real_recovery;
 mod real_refusals;
+mod real_reload;
 mod real_serf;
 mod real_single;
 mod real_six_agents;
