@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use proconsul::base::Faults;
-use proconsul::base::runtime::{Level, Runtime};
+use proconsul::base::runtime::Level;
 use proconsul::cli::{self, NodeRunner, Terminal};
 use proconsul::config::AgentConfig;
 use proconsul::driver::{Exit, Node, Unobserved};
@@ -15,7 +15,6 @@ struct Shipped;
 
 impl NodeRunner<TokioRuntime> for Shipped {
     async fn run(&self, runtime: TokioRuntime, config: AgentConfig) -> i32 {
-        runtime.set_log_level(config.log_level);
         let observer = Arc::new(Unobserved);
         match Node::run(runtime, config, observer, Faults::none()).await {
             Exit::Left => 0,

@@ -11,7 +11,7 @@ use crate::config::error::ConfigError;
 use crate::config::mode::{self, Mode};
 use crate::config::settings::Settings;
 use crate::config::{
-    AgentConfig, CheckSettings, Join, Ports, RaftTimers, Source, autopilot, definitions, gossip,
+    AgentConfig, CheckSettings, Join, Ports, RaftTimers, ReadFrom, autopilot, definitions, gossip,
     node,
 };
 use crate::raft::Profile;
@@ -79,6 +79,8 @@ pub(super) fn check(
         leave_drain_time: said.leave_drain_time.unwrap_or(drain),
         session_ttl_min: session_ttl_min(&said),
         log_level: log_level(said.log_level.as_deref(), dev)?,
+        log: said.log.check()?,
+        telemetry: said.telemetry.check(&mut warnings)?,
         leave_on_terminate: said.leave_on_terminate.unwrap_or(!server && !is_legacy),
         skip_leave_on_interrupt: said.skip_leave_on_interrupt.unwrap_or(server && !is_legacy),
         rejoin_after_leave: said.rejoin_after_leave.unwrap_or(false),
@@ -92,7 +94,7 @@ pub(super) fn check(
         checks: check_settings(&said, is_legacy)?,
         definitions: Definitions { services: said.services, checks: said.checks, ..<_>::default() },
         warnings,
-        source: Source::default(),
+        read_from: ReadFrom::default(),
     })
 }
 

@@ -8,7 +8,7 @@
 //! Every error names its file and line, or the flag, and a remedy. A documented key that is not built
 //! yet is refused, in other words than a misspelt one: nobody should rely on what is not done.
 //!
-//! An [`AgentConfig`] knows its [`Source`], from which it is read again.
+//! An [`AgentConfig`] knows its [`ReadFrom`], by which it is read again.
 //!
 //! Deliberately not here yet: HCL, `-hcl`.
 
@@ -22,11 +22,13 @@ mod gossip;
 mod http;
 mod keys;
 mod located_json;
+mod log;
 mod mode;
 mod node;
 mod peers;
+mod read_from;
 mod settings;
-mod source;
+mod telemetry;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -34,6 +36,7 @@ use std::path::{Path, PathBuf};
 
 use crate::agent::Definitions;
 use crate::base::Duration;
+use crate::base::log_settings::LogSettings;
 use crate::base::runtime::{Disk, Level, Runtime};
 use crate::config::flags::Parsed;
 use crate::config::settings::Settings;
@@ -45,7 +48,8 @@ pub use error::ConfigError;
 pub use gossip::{Gossip, GossipTiming, Pool};
 pub use http::Http;
 pub use peers::resolve;
-pub use source::Source;
+pub use read_from::ReadFrom;
+pub use telemetry::Telemetry;
 
 /// An agent's configuration: complete, consistent, and fixed for a process life.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +103,10 @@ pub struct AgentConfig {
     pub session_ttl_min: Duration,
     /// The least grave log line that is shown.
     pub log_level: Level,
+    /// In which form lines are shown, and in which file they are kept.
+    pub log: LogSettings,
+    /// What figures are called, and who gets them.
+    pub telemetry: Telemetry,
     /// SIGTERM leaves the cluster first.
     pub leave_on_terminate: bool,
     /// SIGINT does not.
@@ -120,7 +128,7 @@ pub struct AgentConfig {
     /// For the user to read at start.
     pub warnings: Vec<String>,
     /// Where all of this was read.
-    pub source: Source,
+    pub read_from: ReadFrom,
 }
 
 /// What holds of all checks of an agent (spec api 6.2).
@@ -216,7 +224,7 @@ impl AgentConfig {
             }
         }
         let config = Self::finish(merged, flags, host_name, warnings)?;
-        Ok(Self { source: Source::of_files(flags, host_name), ..config })
+        Ok(Self { read_from: ReadFrom::of_files(flags, host_name), ..config })
     }
 
     /// From the text of configuration files and flags alone, without reading anything: for tests and
@@ -234,7 +242,7 @@ impl AgentConfig {
             merged.merge(read_text(name, text)?);
         }
         let config = Self::finish(merged, flags, host_name, Vec::new())?;
-        Ok(Self { source: Source::of_parts(files, flags, host_name), ..config })
+        Ok(Self { read_from: ReadFrom::of_parts(files, flags, host_name), ..config })
     }
 
     /// Lays the flags over the files: their scalars win, their list values come first.

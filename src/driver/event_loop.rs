@@ -119,6 +119,7 @@ impl<R: Runtime> EventLoop<R> {
                 self.agent.step(now, Input::Wake, &mut out);
             }
             end = self.execute(&mut out).or(end);
+            self.figures.look(now, || self.runtime.wall_clock(), &self.agent);
         }
         self.agent.step(self.runtime.now(), Input::Stop, &mut out);
         self.execute(&mut out);

@@ -17,6 +17,7 @@ pub mod definitions;
 mod disk_task;
 mod event_loop;
 mod figures;
+mod foreign_data;
 mod frames;
 mod front;
 mod gossip;
@@ -39,6 +40,7 @@ mod server_port;
 mod snapshot_stream;
 mod snapshots;
 mod start_gossip;
+mod statsd;
 mod storage;
 mod substreams;
 

@@ -32,7 +32,7 @@ use super::probes::Probes;
 use super::reload::{Reloader, Reloads};
 use super::snapshots::Incoming;
 use super::start_gossip::{BoundPool, members_config};
-use super::{bootstrap, disk_task, local, server_port, storage};
+use super::{bootstrap, disk_task, foreign_data, local, server_port, statsd, storage};
 
 /// Entries in one AppendEntries (spec cluster 4.2).
 const MAX_APPEND_ENTRIES: usize = 64;
@@ -149,6 +149,7 @@ async fn start<R: Runtime>(
     faults: Faults,
 ) -> Result<Started<R>, String> {
     let lock = lock_data_folder(runtime, &config).await?;
+    foreign_data::refuse(runtime, &config).await?;
     let settled = config.settle_node_id(runtime).await;
     settled.map_err(|error| format!("Failed to setup node ID: {error}"))?;
     let mut seed = [0; 32];
@@ -177,7 +178,7 @@ async fn start<R: Runtime>(
         let OpenServer { storage, restored, kept, state, first, me } = found;
         snapshots = kept;
         let server_at = SocketAddr::new(config.bind_addr, config.ports.server);
-        let port = runtime.listen(server_at).await.map_err(named_port)?;
+        let port = runtime.listen(server_at).await.map_err(named_port_of("ports.server"))?;
         runtime.spawn("disk", disk_task::run(storage, persists, handle.clone()));
         let (datacenter, own) = (config.datacenter.clone(), handle.clone());
         let incoming = snapshots.clone().map(|store| Incoming { store, disk: disk.clone() });
@@ -201,15 +202,19 @@ async fn start<R: Runtime>(
         let now = runtime.now();
         AnyAgent::Client(Box::new(Client::new(client, &prng, &faults, now, &mut out)))
     };
-    let metrics = Metrics::default();
+    let metrics = Metrics::new(config.telemetry.metrics(config.read_from.host_name()));
+    if let Some(address) = config.telemetry.statsd_address.clone() {
+        runtime.spawn("statsd", statsd::send(runtime.clone(), address, metrics.clone()));
+    }
     let seats = Seats::new(config.http.max_conns_per_client);
-    let parts: Vec<Box<dyn Reloads>> = vec![Box::new(seats.clone())];
+    let parts: Vec<Box<dyn Reloads>> = vec![Box::new(seats.clone()), Box::new(metrics.clone())];
     let reloader = Reloader::new(runtime, &handle, &config, parts);
     let (own, kept) = (handle.clone(), (metrics.clone(), reloader.clone()));
     let front = Front::new(runtime.clone(), own, &config, &prng, kept.0, kept.1);
     for (ip, port) in config.client_addrs.iter().zip(std::iter::repeat(config.ports.http)) {
         if let Some(port) = port {
-            let port = runtime.listen(SocketAddr::new(*ip, port)).await.map_err(named_port)?;
+            let port = runtime.listen(SocketAddr::new(*ip, port)).await;
+            let port = port.map_err(named_port_of("ports.http"))?;
             let (router, seats) = (http::router(&front), seats.clone());
             runtime.spawn("http port", http::serve_all(runtime.clone(), port, router, seats));
         }
@@ -351,6 +356,11 @@ async fn lock_data_folder<R: Runtime>(
         ),
         _ => format!("cannot use data_dir {}: {error}", folder.display()),
     })
+}
+
+/// Likewise, with the configuration key that says which port it is.
+pub(super) fn named_port_of(key: &'static str) -> impl FnOnce(io::Error) -> String {
+    move |error| format!("{key}: {}", named_port(error))
 }
 
 /// Why a port cannot be had, and what to do about it.

@@ -2,7 +2,7 @@
 //! /v1/agent/reload` (spec api 6.6).
 //!
 //! ```text
-//!   Source::read ─ error ─► told, logged; everything is as it was
+//!   ReadFrom::again ─ error ─► told, logged; everything is as it was
 //!       │ checked as a whole
 //!       ▼
 //!   the core (services, checks, node meta, …) ─ refused ─► likewise
@@ -22,8 +22,9 @@ use tokio::sync::Mutex;
 
 use crate::agent::{Input, LocalReload, LocalReply, LocalRequest, Reply, Request};
 use crate::base::Seats;
+use crate::base::metrics::{Metrics, PrefixFilter};
 use crate::base::runtime::{Level, Runtime};
-use crate::config::AgentConfig;
+use crate::config::{AgentConfig, Telemetry};
 use crate::raft::SnapshotTuning;
 
 use super::local::node_meta;
@@ -42,6 +43,14 @@ pub(super) trait Reloads: Send + Sync {
 impl Reloads for Seats {
     fn reload(&self, config: &AgentConfig) -> Result<(), String> {
         self.set_per_client(config.http.max_conns_per_client);
+        Ok(())
+    }
+}
+
+/// `telemetry.prefix_filter`, `telemetry.filter_default`.
+impl Reloads for Metrics {
+    fn reload(&self, config: &AgentConfig) -> Result<(), String> {
+        self.set_filter(config.telemetry.filter.clone());
         Ok(())
     }
 }
@@ -89,7 +98,7 @@ impl<R: Runtime> Reloader<R> {
 
     async fn read_and_apply(&self) -> Result<(), String> {
         let running = &self.shared.running;
-        let read = running.source.read(&self.runtime).await;
+        let read = running.read_from.again(&self.runtime).await;
         let new = read.map_err(|error| error.to_string())?;
         let local = LocalReload {
             services: new.definitions.services.clone(),
@@ -121,6 +130,11 @@ impl<R: Runtime> Reloader<R> {
         self.runtime.log(Level::Info, "agent", format_args!("Configuration reloaded"));
         Ok(())
     }
+}
+
+/// A telemetry's part that stays as it is.
+fn sinks(it: &Telemetry) -> Telemetry {
+    Telemetry { filter: PrefixFilter::new(true), ..it.clone() }
 }
 
 /// The keys that are said otherwise now and that a running agent does not change.
@@ -175,6 +189,8 @@ fn needs_restart(running: &AgentConfig, new: &AgentConfig) -> Vec<&'static str> 
             (old_checks.update_interval, old_checks.output_max_size)
                 != (new_checks.update_interval, new_checks.output_max_size),
         ),
+        ("log_json, log_file or log_rotate_*", running.log != new.log),
+        ("telemetry", sinks(&running.telemetry) != sinks(&new.telemetry)),
         ("http_config", old_http != new_http),
         ("ui_config", running.http.ui != new.http.ui),
     ]

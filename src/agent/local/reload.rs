@@ -14,7 +14,7 @@
 //!
 //! Invariants: a refused reload changes nothing; a check keeps status and output over it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::agent::io::Output;
 use crate::agent::types::Failure;
@@ -45,6 +45,7 @@ impl Local {
             self.entries.node_in_sync = false;
         }
         self.config.discard_check_output = discard_check_output;
+        let stood = self.standing();
         let mut keeps = self.unload(&services, &checks, out);
         for service in services {
             keeps.extend(self.take_over(&service));
@@ -61,10 +62,31 @@ impl Local {
                 note(LocalFact::NotLoaded(Item::Check(id), text(why)), out);
             }
         }
+        self.stand_again(stood);
         self.changed();
         let operation = Operation::new(Some(id), None);
         if let Some(operation) = self.keeping.begin(operation, keeps, out) {
             self.kept_all(now, operation, Ok(()), out);
+        }
+    }
+
+    /// How each check stands, and its output.
+    fn standing(&self) -> BTreeMap<String, (String, String)> {
+        let checks = self.entries.checks.iter();
+        checks
+            .map(|(id, it)| (id.clone(), (it.check.status.clone(), it.check.output.clone())))
+            .collect()
+    }
+
+    /// Lets a file's check stand as the one of its id stood, be it of another service now.
+    fn stand_again(&mut self, stood: BTreeMap<String, (String, String)>) {
+        let discards = self.config.discard_check_output;
+        for (id, (status, output)) in stood {
+            let entry = self.entries.checks.get_mut(&id);
+            if let Some(entry) = entry.filter(|it| it.origin == Origin::Config) {
+                entry.check.status = status;
+                entry.check.output = if discards { String::new() } else { output };
+            }
         }
     }
 

@@ -7,14 +7,14 @@ use crate::config::{AgentConfig, ConfigError};
 
 /// The command line, and what stood in for files where none were read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Source {
+pub struct ReadFrom {
     flags: Parsed,
     host_name: String,
     /// Name and text of each; none: the flags name the files.
     parts: Option<Vec<(String, String)>>,
 }
 
-impl Source {
+impl ReadFrom {
     pub(super) fn of_files(flags: &Parsed, host_name: &str) -> Self {
         Self { flags: flags.clone(), host_name: host_name.to_owned(), parts: None }
     }
@@ -35,7 +35,7 @@ impl Source {
     ///
     /// # Errors
     /// As [`AgentConfig::load`].
-    pub async fn read<R: Runtime>(&self, runtime: &R) -> Result<AgentConfig, ConfigError> {
+    pub async fn again<R: Runtime>(&self, runtime: &R) -> Result<AgentConfig, ConfigError> {
         match &self.parts {
             None => AgentConfig::load(runtime, &self.flags, &self.host_name).await,
             Some(parts) => {
