@@ -15,7 +15,6 @@ struct Shipped;
 
 impl NodeRunner<TokioRuntime> for Shipped {
     async fn run(&self, runtime: TokioRuntime, config: AgentConfig) -> i32 {
-        runtime.set_level(config.log_level);
         let observer = Arc::new(Unobserved);
         match Node::run(runtime, config, observer, Faults::none()).await {
             Exit::Left => 0,

@@ -1,6 +1,6 @@
 //! An agent of either kind, for the shell that runs both alike.
 
-use crate::base::Instant;
+use crate::base::{Duration, Instant};
 
 use super::client::Client;
 use super::core::Agent;
@@ -30,6 +30,15 @@ impl AnyAgent {
         match self {
             AnyAgent::Server(agent) => agent.deadline(),
             AnyAgent::Client(client) => client.deadline(),
+        }
+    }
+
+    /// Of a server that leads: for how long each of the other voters has said nothing to it.
+    #[must_use]
+    pub fn silences(&self, now: Instant) -> Vec<Duration> {
+        match self {
+            AnyAgent::Server(agent) => agent.raft().silences(now),
+            AnyAgent::Client(_) => Vec::new(),
         }
     }
 

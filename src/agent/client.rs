@@ -147,7 +147,8 @@ impl Client {
             | Input::SnapshotFailed(_)
             | Input::RaftReply(..)
             | Input::Persisted(_)
-            | Input::PersistFailed(_) => {}
+            | Input::PersistFailed(_)
+            | Input::TuneSnapshots(_) => {}
         }
         self.settle(now, out);
     }

@@ -239,6 +239,7 @@ impl Agent {
             Input::Forwarded(call, result) => self.on_forwarded(now, call, result, out),
             Input::Bootstrap(servers) => self.bootstrap(now, servers, out),
             Input::Stop => self.on_stop(out),
+            Input::TuneSnapshots(tuning) => self.raft.tune_snapshots(tuning),
             Input::Probed(id, result) => {
                 if let Some(local) = &mut self.local {
                     local.probed(now, id, result, out);

@@ -46,6 +46,8 @@ pub enum Input {
     Bootstrap(Vec<raft::Server>),
     /// The process is about to stop: everything that waits is refused.
     Stop,
+    /// The configuration was read again: other limits for Raft's snapshots.
+    TuneSnapshots(raft::SnapshotTuning),
 }
 
 /// Everything an agent asks for.

@@ -81,8 +81,8 @@ pub use keyring::{KeyringOperation, PoolKeys};
 pub use local::validate;
 pub use local::{
     CheckRegistration, CheckType, Definitions, Health, Item, Keep, KeepId, LocalCheck, LocalConfig,
-    LocalFact, LocalReply, LocalRequest, Origin, Probe, ProbeId, ProbeResult, ServiceRegistration,
-    TtlState,
+    LocalFact, LocalReload, LocalReply, LocalRequest, Origin, Probe, ProbeId, ProbeResult,
+    ServiceRegistration, TtlState,
 };
 pub use members::{
     Directory, Identity, LEGACY_BUILD, LanAdmission, Members, MembersConfig, PoolId, Role,

@@ -36,6 +36,13 @@ impl Utc {
         format!("{date}T{time}.{:03}Z", self.nanos / 1_000_000)
     }
 
+    /// RFC 3339 with microseconds: `2024-01-02T15:04:05.678901Z`, as log lines in JSON have it.
+    #[must_use]
+    pub fn micros(self) -> impl fmt::Display {
+        let (date, time) = (self.date(), self.time());
+        format!("{date}T{time}.{:06}Z", self.nanos / 1_000)
+    }
+
     /// RFC 3339 to the second: `2024-01-02T15:04:05Z`.
     #[must_use]
     pub fn seconds(self) -> impl fmt::Display {

@@ -23,6 +23,7 @@ use std::path::Path;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
+use crate::base::log_settings::LogSettings;
 use crate::base::log_tap::LogTaps;
 use crate::base::machine::{Machine, Usage};
 use crate::base::time::{Duration, Instant, WallTime};
@@ -134,6 +135,16 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     fn entropy(&self, bytes: &mut [u8]);
     /// Takes one rendered log line. `module` is Consul's logger name (`agent.server.raft`).
     fn log(&self, level: Level, module: &str, message: fmt::Arguments<'_>);
+    /// The least grave line that is shown from now on. A system that keeps every line has nothing to do.
+    fn set_log_level(&self, _level: Level) {}
+    /// In which form lines are shown and where they are kept from now on. A system that keeps every line
+    /// in its own way has nothing to do.
+    ///
+    /// # Errors
+    /// The file cannot be written; the error names it.
+    fn open_log(&self, _settings: &LogSettings) -> io::Result<()> {
+        Ok(())
+    }
     /// Where the lines that this process logs can be listened to.
     fn log_taps(&self) -> &LogTaps;
     /// What this process takes of its machine.

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The seats of one port. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Seats {
-    per_client: usize,
+    per_client: Arc<AtomicUsize>,
     taken: Arc<Mutex<BTreeMap<IpAddr, usize>>>,
 }
 
@@ -19,10 +20,18 @@ pub struct Seat {
 }
 
 impl Seats {
-    /// So many for each address.
+    /// So many for each address; 0: any number.
     #[must_use]
     pub fn new(per_client: usize) -> Self {
-        Self { per_client, taken: Arc::default() }
+        let seats = Self { per_client: Arc::default(), taken: Arc::default() };
+        seats.set_per_client(per_client);
+        seats
+    }
+
+    /// So many from now on. Who sits stays.
+    pub fn set_per_client(&self, per_client: usize) {
+        let per_client = if per_client == 0 { usize::MAX } else { per_client };
+        self.per_client.store(per_client, Ordering::Relaxed);
     }
 
     /// A seat for a connection from there; none when all of its seats are taken.
@@ -30,7 +39,7 @@ impl Seats {
     pub fn take(&self, of: IpAddr) -> Option<Seat> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let count = taken.entry(of).or_default();
-        if *count >= self.per_client {
+        if *count >= self.per_client.load(Ordering::Relaxed) {
             return None;
         }
         *count += 1;

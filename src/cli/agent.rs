@@ -27,7 +27,14 @@ pub(super) async fn run<R: Runtime, N: NodeRunner<R>>(
         let text = format!("==> Error starting agent: Failed to setup node ID: {error}");
         return terminal.fail(text);
     }
-    terminal.out(banner(&config));
+    runtime.set_log_level(config.log_level);
+    if let Err(error) = runtime.open_log(&config.log) {
+        return terminal.fail(format!("==> Failed to setup logging: {error}"));
+    }
+    // Whoever reads JSON gets nothing else.
+    if !config.log.json {
+        terminal.out(banner(&config));
+    }
     for warning in &config.warnings {
         runtime.log(Level::Warn, "agent", format_args!("{warning}"));
     }

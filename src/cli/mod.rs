@@ -15,6 +15,7 @@ mod kv_get;
 mod members;
 mod monitor;
 mod operator;
+mod reload;
 mod rtt;
 mod snapshot;
 mod snapshot_inspect;
@@ -78,6 +79,7 @@ const COMMANDS: &str = "Usage: consul [--version] [--help] <command> [<args>]\n\
     members        Lists the members of a Consul cluster\n    \
     monitor        Stream logs from a Consul agent\n    \
     operator       Provides cluster-level tools for Consul operators\n    \
+    reload         Triggers the agent to reload configuration files\n    \
     rtt            Estimates network round trip time between nodes\n    \
     snapshot       Saves, restores and inspects snapshots of Consul server state\n    \
     version        Prints the Consul version\n";
@@ -106,6 +108,7 @@ pub async fn run<R: Runtime, N: NodeRunner<R>>(
         "members" => code(members::members(&runtime, args, terminal).await),
         "monitor" => code(monitor::monitor(&runtime, args, terminal).await),
         "operator" => operator::run(&runtime, args, terminal).await,
+        "reload" => code(reload::run(&runtime, args, terminal).await),
         "rtt" => code(rtt::rtt(&runtime, args, terminal).await),
         "snapshot" => snapshot::run(&runtime, args, terminal).await,
         "version" | "-v" | "-version" | "--version" => {

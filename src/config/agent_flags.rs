@@ -3,6 +3,7 @@
 use crate::base::{Duration, go_duration};
 use crate::config::error::ConfigError;
 use crate::config::flags::{Flag, Parsed, Takes};
+use crate::config::log::SaidLog;
 use crate::config::settings::Settings;
 
 /// The flags of `agent`. `-dev`, `-config-file` and `-config-dir` choose sources; the others set.
@@ -43,6 +44,24 @@ pub const AGENT_FLAGS: &[Flag] = &[
         Takes::Text,
         "Address of a server to join -wan at start time, once. Can be given many times.",
     ),
+    flag("log-file", Takes::Text, "Path to the file the logs get written to."),
+    flag("log-json", Takes::Bool, "Output logs in JSON format."),
+    flag(
+        "log-rotate-bytes",
+        Takes::Text,
+        "Maximum number of bytes that should be written to a log file.",
+    ),
+    flag(
+        "log-rotate-duration",
+        Takes::Text,
+        "Time after which log rotation needs to be performed.",
+    ),
+    flag(
+        "log-rotate-max-files",
+        Takes::Text,
+        "Maximum number of log file archives to keep; 0: all, -1: none.",
+    ),
+    flag("syslog", Takes::Bool, "Enables logging to syslog (refused: not built)."),
     flag("log-level", Takes::Text, "Log level of the agent."),
     flag("node", Takes::Text, "Name of this node. Must be unique in the cluster."),
     flag("node-id", Takes::Text, "A unique ID for this node across space and time."),
@@ -104,6 +123,14 @@ impl Settings {
             (key.to_owned(), value.to_owned())
         };
         Ok(Settings {
+            log: SaidLog {
+                enable_syslog: flags.switch("syslog"),
+                file: text("log-file"),
+                json: flags.switch("log-json"),
+                rotate_bytes: number("log-rotate-bytes")?,
+                rotate_duration: span("log-rotate-duration")?,
+                rotate_max_files: number("log-rotate-max-files")?,
+            },
             advertise_addr: text("advertise"),
             advertise_addr_wan: text("advertise-wan"),
             bind_addr: text("bind"),

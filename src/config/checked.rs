@@ -11,7 +11,8 @@ use crate::config::error::ConfigError;
 use crate::config::mode::{self, Mode};
 use crate::config::settings::Settings;
 use crate::config::{
-    AgentConfig, CheckSettings, Join, Ports, RaftTimers, autopilot, definitions, gossip, node,
+    AgentConfig, CheckSettings, Join, Ports, RaftTimers, ReadFrom, autopilot, definitions, gossip,
+    node,
 };
 use crate::raft::Profile;
 use crate::raft::config::{SNAPSHOT_INTERVAL, SNAPSHOT_THRESHOLD, TRAILING_LOGS};
@@ -78,6 +79,8 @@ pub(super) fn check(
         leave_drain_time: said.leave_drain_time.unwrap_or(drain),
         session_ttl_min: session_ttl_min(&said),
         log_level: log_level(said.log_level.as_deref(), dev)?,
+        log: said.log.check()?,
+        telemetry: said.telemetry.check(&mut warnings)?,
         leave_on_terminate: said.leave_on_terminate.unwrap_or(!server && !is_legacy),
         skip_leave_on_interrupt: said.skip_leave_on_interrupt.unwrap_or(server && !is_legacy),
         rejoin_after_leave: said.rejoin_after_leave.unwrap_or(false),
@@ -91,6 +94,7 @@ pub(super) fn check(
         checks: check_settings(&said, is_legacy)?,
         definitions: Definitions { services: said.services, checks: said.checks, ..<_>::default() },
         warnings,
+        read_from: ReadFrom::default(),
     })
 }
 

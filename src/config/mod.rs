@@ -8,7 +8,9 @@
 //! Every error names its file and line, or the flag, and a remedy. A documented key that is not built
 //! yet is refused, in other words than a misspelt one: nobody should rely on what is not done.
 //!
-//! Deliberately not here yet: HCL, reload, `-hcl`.
+//! An [`AgentConfig`] knows its [`ReadFrom`], by which it is read again.
+//!
+//! Deliberately not here yet: HCL, `-hcl`.
 
 mod agent_flags;
 mod autopilot;
@@ -20,10 +22,13 @@ mod gossip;
 mod http;
 mod keys;
 mod located_json;
+mod log;
 mod mode;
 mod node;
 mod peers;
+mod read_from;
 mod settings;
+mod telemetry;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -31,6 +36,7 @@ use std::path::{Path, PathBuf};
 
 use crate::agent::Definitions;
 use crate::base::Duration;
+use crate::base::log_settings::LogSettings;
 use crate::base::runtime::{Disk, Level, Runtime};
 use crate::config::flags::Parsed;
 use crate::config::settings::Settings;
@@ -42,6 +48,8 @@ pub use error::ConfigError;
 pub use gossip::{Gossip, GossipTiming, Pool};
 pub use http::Http;
 pub use peers::resolve;
+pub use read_from::ReadFrom;
+pub use telemetry::Telemetry;
 
 /// An agent's configuration: complete, consistent, and fixed for a process life.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +103,10 @@ pub struct AgentConfig {
     pub session_ttl_min: Duration,
     /// The least grave log line that is shown.
     pub log_level: Level,
+    /// In which form lines are shown, and in which file they are kept.
+    pub log: LogSettings,
+    /// What figures are called, and who gets them.
+    pub telemetry: Telemetry,
     /// SIGTERM leaves the cluster first.
     pub leave_on_terminate: bool,
     /// SIGINT does not.
@@ -115,6 +127,8 @@ pub struct AgentConfig {
     pub checks: CheckSettings,
     /// For the user to read at start.
     pub warnings: Vec<String>,
+    /// Where all of this was read.
+    pub read_from: ReadFrom,
 }
 
 /// What holds of all checks of an agent (spec api 6.2).
@@ -209,7 +223,8 @@ impl AgentConfig {
                 return Err(ConfigError::new(text).in_file(path));
             }
         }
-        Self::finish(merged, flags, host_name, warnings)
+        let config = Self::finish(merged, flags, host_name, warnings)?;
+        Ok(Self { read_from: ReadFrom::of_files(flags, host_name), ..config })
     }
 
     /// From the text of configuration files and flags alone, without reading anything: for tests and
@@ -226,7 +241,8 @@ impl AgentConfig {
         for (name, text) in files {
             merged.merge(read_text(name, text)?);
         }
-        Self::finish(merged, flags, host_name, Vec::new())
+        let config = Self::finish(merged, flags, host_name, Vec::new())?;
+        Ok(Self { read_from: ReadFrom::of_parts(files, flags, host_name), ..config })
     }
 
     /// Lays the flags over the files: their scalars win, their list values come first.

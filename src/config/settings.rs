@@ -10,6 +10,8 @@ use crate::config::gossip::SaidTiming;
 use crate::config::http::SaidHttp;
 use crate::config::keys::{OBJECTS, refusal};
 use crate::config::located_json::{Located, Member, Value};
+use crate::config::log::SaidLog;
+use crate::config::telemetry::SaidTelemetry;
 
 macro_rules! settings {
     (lists [$($list:ident),*] $($(#[$doc:meta])* $name:ident: $type:ty,)*) => {
@@ -23,6 +25,8 @@ macro_rules! settings {
             pub(super) gossip_lan: SaidTiming,
             pub(super) gossip_wan: SaidTiming,
             pub(super) http: SaidHttp,
+            pub(super) log: SaidLog,
+            pub(super) telemetry: SaidTelemetry,
             /// Of this source, then of later ones.
             pub(super) services: Vec<ServiceRegistration>,
             pub(super) checks: Vec<CheckRegistration>,
@@ -39,6 +43,8 @@ macro_rules! settings {
                 self.gossip_lan.merge(later.gossip_lan);
                 self.gossip_wan.merge(later.gossip_wan);
                 self.http.merge(later.http);
+                self.log.merge(later.log);
+                self.telemetry.merge(later.telemetry);
                 self.services.extend(later.services);
                 self.checks.extend(later.checks);
             }
@@ -218,7 +224,10 @@ impl Settings {
         if let Some(key) = key.strip_prefix("gossip_wan.") {
             return set_timing(&mut self.gossip_wan, key, given);
         }
-        if self.http.set(key, given)? {
+        if self.http.set(key, given)?
+            || self.log.set(key, given)?
+            || self.telemetry.set(key, given)?
+        {
             return Ok(());
         }
         match key {

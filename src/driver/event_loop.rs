@@ -123,6 +123,7 @@ impl<R: Runtime> EventLoop<R> {
             }
             // What is executed is no input: it moves no deadline.
             end = self.execute(&mut out).or(end);
+            self.figures.look(now, || self.runtime.wall_clock(), &self.agent);
         }
         self.agent.step(self.runtime.now(), Input::Stop, &mut out);
         self.execute(&mut out);

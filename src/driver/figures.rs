@@ -5,19 +5,27 @@
 //!   a write asked for here           ─► answered      kvs.apply, catalog.register, catalog.deregister
 //!   role, members                                     raft.state.*, serf.member.*, memberlist.msg.*
 //!   requests from and to other agents                 rpc.request, rpc.query, client.rpc
+//!   looked at now and then                            raft.leader.lastContact, serf.queue.*
 //! ```
+//!
+//! What is looked at has no timer: it is when the loop runs anyhow, which gossip makes it do.
 //!
 //! Not here: what HTTP measures of its own requests, and whatever would need a guess. Memory is bounded by
 //! entries and requests that are under way.
 
 use std::collections::BTreeMap;
 
-use crate::agent::{Event, Membership, Request};
+use crate::agent::{AnyAgent, Event, Membership, PoolId, Request};
 use crate::base::metrics::{Labels, Metrics};
-use crate::base::{Instant, LogIndex, RequestId, WallTime};
+use crate::base::{Duration, Instant, LogIndex, RequestId, WallTime};
 use crate::gossip::{self, MemberEventKind, MemberState};
 use crate::raft::{self, EntryKind};
 use crate::state::Command;
+
+/// A leader's contact with the others is looked at so often: about as often as Raft checks its lease.
+const CONTACTS_EVERY: Duration = Duration::from_secs(1);
+/// Once in each interval of figures; Serf itself looks every 30 s.
+const QUEUES_EVERY: Duration = Duration::from_secs(10);
 
 /// What the event loop notes.
 pub(super) struct Figures {
@@ -26,11 +34,41 @@ pub(super) struct Figures {
     /// When this leader appended what is not committed yet.
     appended: BTreeMap<LogIndex, Instant>,
     writing: BTreeMap<RequestId, (Instant, &'static str)>,
+    contacts_at: Instant,
+    queues_at: Instant,
 }
 
 impl Figures {
     pub fn new(metrics: Metrics) -> Self {
-        Self { metrics, leads: false, appended: BTreeMap::new(), writing: BTreeMap::new() }
+        let (appended, writing) = (BTreeMap::new(), BTreeMap::new());
+        let (contacts_at, queues_at) = (Instant::ZERO, Instant::ZERO);
+        Self { metrics, leads: false, appended, writing, contacts_at, queues_at }
+    }
+
+    /// Looks at what stands still in the core, if it is time.
+    pub fn look(&mut self, now: Instant, wall: impl Fn() -> WallTime, agent: &AnyAgent) {
+        if self.leads && self.contacts_at <= now {
+            self.contacts_at = now + CONTACTS_EVERY;
+            for silence in agent.silences(now) {
+                let name = "raft.leader.lastContact";
+                self.metrics.time(wall(), name, Labels::new(), silence);
+            }
+        }
+        if self.queues_at > now {
+            return;
+        }
+        self.queues_at = now + QUEUES_EVERY;
+        let Some(members) = agent.members() else { return };
+        for pool in [PoolId::Lan, PoolId::Wan].into_iter().filter_map(|id| members.pool(id)) {
+            let counts = pool.stats().counts;
+            for (name, waiting) in [
+                ("serf.queue.Intent", counts.intent_queue),
+                ("serf.queue.Event", counts.event_queue),
+                ("serf.queue.Query", counts.query_queue),
+            ] {
+                self.metrics.sample(wall(), name, waiting as f64);
+            }
+        }
     }
 
     /// A request has come; from another agent, or from this one's users.

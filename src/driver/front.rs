@@ -14,6 +14,7 @@ use crate::http::{self, Identity, Policy};
 
 use super::joining;
 use super::mailbox::Handle;
+use super::reload::Reloader;
 
 /// What the HTTP front end needs of a node.
 #[derive(Clone)]
@@ -23,6 +24,7 @@ pub(super) struct Front<R> {
     jitter: Arc<Mutex<Prng>>,
     identity: Arc<Identity>,
     metrics: Metrics,
+    reloader: Reloader<R>,
     /// Ports of the gossip pools, for addresses that name none.
     lan_port: u16,
     wan_port: u16,
@@ -35,12 +37,13 @@ impl<R: Runtime> Front<R> {
         config: &config::AgentConfig,
         prng: &Prng,
         metrics: Metrics,
+        reloader: Reloader<R>,
     ) -> Self {
         let jitter = Arc::new(Mutex::new(prng.fork("jitter")));
         let identity = Arc::new(identity(config));
         let lan_port = config.ports.serf_lan;
         let wan_port = config.ports.serf_wan.unwrap_or(lan_port);
-        Self { runtime, handle, jitter, identity, metrics, lan_port, wan_port }
+        Self { runtime, handle, jitter, identity, metrics, reloader, lan_port, wan_port }
     }
 }
 
@@ -52,6 +55,10 @@ impl<R: Runtime> http::Backend for Front<R> {
     async fn join(&self, addresses: Vec<String>, wan: bool) -> Result<JoinReport, Failure> {
         let port = if wan { self.wan_port } else { self.lan_port };
         joining::join(&self.runtime, &self.handle, &addresses, wan, port).await
+    }
+
+    async fn reload(&self) -> Result<(), String> {
+        self.reloader.reload().await
     }
 
     fn jitter(&self, max: Duration) -> Duration {

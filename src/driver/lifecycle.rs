@@ -8,6 +8,7 @@ use crate::config;
 
 use super::joining::{self, RetryJoin};
 use super::mailbox::{Handle, Message};
+use super::reload::Reloader;
 
 /// How long a graceful leave may take that a signal asked for.
 const LEAVE_LIMIT: Duration = Duration::from_secs(15);
@@ -39,12 +40,27 @@ impl Signals {
     }
 }
 
+/// Hears signals while the node starts: there is nothing to reload yet. Ends when it is to start no further.
+pub(super) async fn hear_early<R: Runtime>(runtime: &R) -> Early {
+    loop {
+        let signal = runtime.signal().await;
+        if signal != Signal::Hangup {
+            runtime.log(Level::Info, "agent", format_args!("Caught: signal={signal}"));
+            return Early;
+        }
+        let text =
+            format_args!("Caught: signal={signal} error=\"cannot reload before agent started\"");
+        runtime.log(Level::Error, "agent", text);
+    }
+}
+
 /// Leaves, or stops the node, at the first signal that asks for it. Ends only when the node must not wait
 /// for its agent any more.
 pub(super) async fn pass_signals_on<R: Runtime>(
     runtime: &R,
     handle: &Handle,
     signals: Signals,
+    reloader: &Reloader<R>,
 ) -> Early {
     loop {
         let signal = runtime.signal().await;
@@ -55,8 +71,8 @@ pub(super) async fn pass_signals_on<R: Runtime>(
             return leave(runtime, handle).await;
         }
         if signal == Signal::Hangup {
-            let text = "the configuration is not reloaded: restart the agent for that";
-            runtime.log(Level::Warn, "agent", format_args!("{text}"));
+            // Why it does not apply is logged: there is nobody else to tell.
+            let _ = reloader.reload().await;
         } else {
             let text = format_args!("Graceful shutdown disabled. Exiting");
             runtime.log(Level::Info, "agent", text);

@@ -24,15 +24,13 @@ pub(super) async fn config<R: Runtime>(runtime: &R, config: &config::AgentConfig
     }
     let lan = config.advertise_addr;
     let wan = config.gossip.wan.as_ref().map_or(lan, |pool| pool.advertise.ip());
-    let mut node_meta = config.node_meta.clone();
-    node_meta.insert(SEGMENT.to_owned(), String::new());
     LocalConfig {
         node_id: config.node_id.clone().unwrap_or_default(),
         node_name: config.node_name.clone(),
         datacenter: config.datacenter.clone(),
         address: lan.to_string(),
         tagged_addresses: tagged_addresses(lan, wan),
-        node_meta,
+        node_meta: node_meta(config),
         check_update_interval: config.checks.update_interval,
         discard_check_output: config.checks.discard_output,
         check_output_max_size: config.checks.output_max_size,
@@ -41,6 +39,13 @@ pub(super) async fn config<R: Runtime>(runtime: &R, config: &config::AgentConfig
         keeps_definitions: kept_in.is_some(),
         definitions,
     }
+}
+
+/// What the catalog is told of the node.
+pub(super) fn node_meta(config: &config::AgentConfig) -> BTreeMap<String, String> {
+    let mut node_meta = config.node_meta.clone();
+    node_meta.insert(SEGMENT.to_owned(), String::new());
+    node_meta
 }
 
 fn tagged_addresses(lan: IpAddr, wan: IpAddr) -> BTreeMap<String, String> {

@@ -12,7 +12,7 @@ use crate::agent::{
 };
 use crate::base::metrics::Metrics;
 use crate::base::runtime::{Disk, Either, File, Level, Runtime, first_of};
-use crate::base::{Duration, Faults, Instant, Prng, WallTime};
+use crate::base::{Duration, Faults, Instant, Prng, Seats, WallTime};
 use crate::config;
 use crate::http;
 use crate::raft::{self, Profile, RaftConfig, Restored, Server};
@@ -23,15 +23,16 @@ use super::disk_task::Storage;
 use super::event_loop::{EventLoop, Waiting};
 use super::figures::Figures;
 use super::front::Front;
-use super::lifecycle::{Early, Joins, Signals, join_at_start, pass_signals_on};
+use super::lifecycle::{Early, Joins, Signals, hear_early, join_at_start, pass_signals_on};
 use super::mailbox::Handle;
 use super::observer::Observer;
 use super::peers::Peers;
 use super::persist::SnapshotStore;
 use super::probes::Probes;
+use super::reload::{Reloader, Reloads};
 use super::snapshots::Incoming;
 use super::start_gossip::{BoundPool, members_config};
-use super::{bootstrap, disk_task, local, server_port, storage};
+use super::{bootstrap, disk_task, foreign_data, local, server_port, statsd, storage};
 
 /// Entries in one AppendEntries (spec cluster 4.2).
 const MAX_APPEND_ENTRIES: usize = 64;
@@ -83,13 +84,17 @@ async fn start_and_serve<R: Runtime>(
 ) -> Result<bool, String> {
     let signals = Signals::of(&config);
     let (profile, server) = (config.profile, config.server);
-    let Started { event_loop, out, handle, lock, joins } =
-        start(&runtime, config, observer, faults)
-            .await
-            .map_err(|why| format!("Error starting agent: {why}"))?;
+    let starting = start(&runtime, config, observer, faults);
+    let Started { event_loop, out, handle, lock, joins, reloader } =
+        match first_of(starting, hear_early(&runtime)).await {
+            Either::First(started) => {
+                started.map_err(|why| format!("Error starting agent: {why}"))?
+            }
+            Either::Second(Early) => return Ok(false),
+        };
     let running = event_loop.run(out);
     let attended = first_of(
-        pass_signals_on(&runtime, &handle, signals),
+        pass_signals_on(&runtime, &handle, signals, &reloader),
         join_at_start(&runtime, &handle, joins),
     );
     let ended = match first_of(running, attended).await {
@@ -133,6 +138,7 @@ struct Started<R: Runtime> {
     /// Keeps other agents off the data folder while it is there.
     lock: Option<<R::Disk as Disk>::File>,
     joins: Joins,
+    reloader: Reloader<R>,
 }
 
 /// Recovers, then listens; nothing is heard before everything is known.
@@ -143,6 +149,7 @@ async fn start<R: Runtime>(
     faults: Faults,
 ) -> Result<Started<R>, String> {
     let lock = lock_data_folder(runtime, &config).await?;
+    foreign_data::refuse(runtime, &config).await?;
     let settled = config.settle_node_id(runtime).await;
     settled.map_err(|error| format!("Failed to setup node ID: {error}"))?;
     let mut seed = [0; 32];
@@ -171,7 +178,7 @@ async fn start<R: Runtime>(
         let OpenServer { storage, restored, kept, state, first, me } = found;
         snapshots = kept;
         let server_at = SocketAddr::new(config.bind_addr, config.ports.server);
-        let port = runtime.listen(server_at).await.map_err(named_port)?;
+        let port = runtime.listen(server_at).await.map_err(named_port_of("ports.server"))?;
         runtime.spawn("disk", disk_task::run(storage, persists, handle.clone()));
         let (datacenter, own) = (config.datacenter.clone(), handle.clone());
         let incoming = snapshots.clone().map(|store| Incoming { store, disk: disk.clone() });
@@ -195,13 +202,21 @@ async fn start<R: Runtime>(
         let now = runtime.now();
         AnyAgent::Client(Box::new(Client::new(client, &prng, &faults, now, &mut out)))
     };
-    let metrics = Metrics::default();
-    let front = Front::new(runtime.clone(), handle.clone(), &config, &prng, metrics.clone());
+    let metrics = Metrics::new(config.telemetry.metrics(config.read_from.host_name()));
+    if let Some(address) = config.telemetry.statsd_address.clone() {
+        runtime.spawn("statsd", statsd::send(runtime.clone(), address, metrics.clone()));
+    }
+    let seats = Seats::new(config.http.max_conns_per_client);
+    let parts: Vec<Box<dyn Reloads>> = vec![Box::new(seats.clone()), Box::new(metrics.clone())];
+    let reloader = Reloader::new(runtime, &handle, &config, parts);
+    let (own, kept) = (handle.clone(), (metrics.clone(), reloader.clone()));
+    let front = Front::new(runtime.clone(), own, &config, &prng, kept.0, kept.1);
     for (ip, port) in config.client_addrs.iter().zip(std::iter::repeat(config.ports.http)) {
         if let Some(port) = port {
-            let port = runtime.listen(SocketAddr::new(*ip, port)).await.map_err(named_port)?;
-            let (router, limit) = (http::router(&front), config.http.max_conns_per_client);
-            runtime.spawn("http port", http::serve_all(runtime.clone(), port, router, limit));
+            let port = runtime.listen(SocketAddr::new(*ip, port)).await;
+            let port = port.map_err(named_port_of("ports.http"))?;
+            let (router, seats) = (http::router(&front), seats.clone());
+            runtime.spawn("http port", http::serve_all(runtime.clone(), port, router, seats));
         }
     }
     let peers =
@@ -224,7 +239,7 @@ async fn start<R: Runtime>(
         figures: Figures::new(metrics),
     };
     let joins = Joins::of(&config);
-    Ok(Started { event_loop, out, handle, lock, joins })
+    Ok(Started { event_loop, out, handle, lock, joins, reloader })
 }
 
 /// What a server finds on its disk.
@@ -341,6 +356,11 @@ async fn lock_data_folder<R: Runtime>(
         ),
         _ => format!("cannot use data_dir {}: {error}", folder.display()),
     })
+}
+
+/// Likewise, with the configuration key that says which port it is.
+pub(super) fn named_port_of(key: &'static str) -> impl FnOnce(io::Error) -> String {
+    move |error| format!("{key}: {}", named_port(error))
 }
 
 /// Why a port cannot be had, and what to do about it.

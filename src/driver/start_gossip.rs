@@ -15,7 +15,7 @@ use super::gossip::{
     write_keyring,
 };
 use super::mailbox::Handle;
-use super::node::named_port;
+use super::node::named_port_of;
 
 /// One pool's sockets and keys, before anything is heard.
 pub(super) struct BoundPool<R: Runtime> {
@@ -36,8 +36,12 @@ impl<R: Runtime> BoundPool<R> {
         let keyring = keyring(runtime, config, id).await?;
         let encrypted = !keyring.is_empty();
         let datagrams = runtime.bind_datagrams(pool.bind).await;
-        let datagrams = datagrams.map_err(named_port)?;
-        let listener = runtime.listen(pool.bind).await.map_err(named_port)?;
+        let key = match id {
+            PoolId::Lan => "ports.serf_lan",
+            PoolId::Wan => "ports.serf_wan",
+        };
+        let datagrams = datagrams.map_err(named_port_of(key))?;
+        let listener = runtime.listen(pool.bind).await.map_err(named_port_of(key))?;
         let gossip = &config.gossip;
         let secrets = Secrets::new(keyring, gossip.verify_incoming, gossip.verify_outgoing);
         let sockets = Sockets { datagrams, listener };

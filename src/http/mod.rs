@@ -84,6 +84,10 @@ pub trait Backend: Clone + Send + Sync + 'static {
         addresses: Vec<String>,
         wan: bool,
     ) -> impl Future<Output = Result<JoinReport, Failure>> + Send;
+    /// Reads the configuration again and applies it; or why that cannot be.
+    fn reload(&self) -> impl Future<Output = Result<(), String>> + Send {
+        ready(Err("this agent has no configuration to read again".to_owned()))
+    }
     /// A random span below `max`, from the node's own stream: added to the wait of blocking queries.
     fn jitter(&self, max: Duration) -> Duration;
     /// This node's monotonic clock, by which requests are timed.

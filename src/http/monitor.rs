@@ -11,10 +11,9 @@ use axum::response::Response;
 use bytes::Bytes;
 use hyper::body::Frame;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
-use serde::Serialize;
 
-use crate::base::calendar::Utc;
-use crate::base::log_tap::{LogLine, LogTap};
+use crate::base::log_json::as_json;
+use crate::base::log_tap::LogTap;
 use crate::base::runtime::Level;
 use crate::http::Backend;
 use crate::http::endpoint::Call;
@@ -56,33 +55,7 @@ impl hyper::body::Body for Lines {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let line = ready!(self.tap.poll_next(cx));
-        let text = if self.json { as_json(&line) } else { format!("{line}\n") };
+        let text = if self.json { as_json(&line) + "\n" } else { format!("{line}\n") };
         Poll::Ready(Some(Ok(Frame::data(Bytes::from(text)))))
     }
-}
-
-#[derive(Serialize)]
-struct LineJson<'a> {
-    #[serde(rename = "@level")]
-    level: &'static str,
-    #[serde(rename = "@message")]
-    message: &'a str,
-    #[serde(rename = "@module")]
-    module: &'a str,
-    #[serde(rename = "@timestamp")]
-    timestamp: String,
-}
-
-fn as_json(line: &LogLine) -> String {
-    let level = match line.level {
-        Level::Trace => "trace",
-        Level::Debug => "debug",
-        Level::Info => "info",
-        Level::Warn => "warn",
-        Level::Error => "error",
-    };
-    let timestamp = Utc::from(line.at).millis().to_string();
-    let it = LineJson { level, message: &line.text, module: &line.module, timestamp };
-    let text = serde_json::to_string(&it).unwrap_or_default();
-    format!("{text}\n")
 }

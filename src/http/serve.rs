@@ -45,16 +45,14 @@ const TOO_MANY: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/p
     Connection: close\r\n\r\nYour IP is issuing too many concurrent connections, \
     please rate limit your calls\n";
 
-/// Accepts connections until the task is stopped, each served in a task of its own: so many of one
-/// address at a time, 0 for any number.
+/// Accepts connections until the task is stopped, each served in a task of its own, as long as its
+/// address has a seat.
 pub async fn serve_all<R: Runtime>(
     runtime: R,
     mut listener: R::Listener,
     router: Router,
-    max_conns_per_client: usize,
+    seats: Seats,
 ) {
-    // Zero is no limit.
-    let seats = Seats::new(max_conns_per_client.checked_sub(1).map_or(usize::MAX, |it| it + 1));
     loop {
         let mut stream = match listener.accept().await {
             Ok(stream) => stream,

@@ -38,6 +38,17 @@ pub struct RaftConfig {
     pub pre_vote: bool,
 }
 
+/// What may change of a [`RaftConfig`] while the server runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SnapshotTuning {
+    /// See [`RaftConfig::snapshot_interval`].
+    pub interval: Duration,
+    /// See [`RaftConfig::snapshot_threshold`].
+    pub threshold: u64,
+    /// See [`RaftConfig::trailing_logs`].
+    pub trailing_logs: u64,
+}
+
 /// Consul's snapshot settings (spec cluster 4.2).
 pub const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(30);
 /// See [`RaftConfig::snapshot_threshold`].

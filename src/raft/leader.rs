@@ -396,6 +396,14 @@ impl Raft {
         }
     }
 
+    /// For how long each of the other voters has said nothing to this leader; nobody, when it does not lead.
+    #[must_use]
+    pub fn silences(&self, now: Instant) -> Vec<Duration> {
+        let State::Leader(leadership) = &self.state else { return Vec::new() };
+        let voters = leadership.peers.iter().filter(|peer| peer.voter);
+        voters.map(|peer| now.since(peer.last_contact)).collect()
+    }
+
     /// A leader that has not heard from a quorum within its lease stops leading (spec cluster 4.7).
     fn check_lease(&mut self, now: Instant, out: &mut Vec<Output>) {
         let lease = self.config.leader_lease_timeout;

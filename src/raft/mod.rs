@@ -68,7 +68,7 @@ mod status;
 mod transfer;
 pub mod types;
 
-pub use self::config::{ConfigError, RaftConfig};
+pub use self::config::{ConfigError, RaftConfig, SnapshotTuning};
 pub use self::core::{Raft, bootstrap};
 pub use self::describe::{describe_input, describe_output};
 pub use self::log_line::log_line;

@@ -36,6 +36,7 @@
 
 use crate::base::{CallId, Instant, LogIndex, PersistId, Prng, ReplyToken, Term};
 use crate::planted;
+use crate::raft::config::SnapshotTuning;
 use crate::raft::core::{Raft, State, Waiting};
 use crate::raft::event::{Event, StepDown};
 use crate::raft::types::{
@@ -128,6 +129,13 @@ impl Raft {
         self.snapshots.taking = Some(index);
         out.push(Output::Event(Event::SnapshotStarted(index)));
         out.push(Output::TakeSnapshot(meta));
+    }
+
+    /// Takes other limits for snapshots; a timer that runs runs on.
+    pub fn tune_snapshots(&mut self, tuning: SnapshotTuning) {
+        self.config.snapshot_interval = tuning.interval;
+        self.config.snapshot_threshold = tuning.threshold;
+        self.config.trailing_logs = tuning.trailing_logs;
     }
 
     pub(super) fn arm_snapshot_timer(&mut self, now: Instant) {

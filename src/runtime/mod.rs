@@ -4,7 +4,7 @@
 //! ```text
 //!   sockets   tokio::net, NODELAY            files   std::fs: pread and pwrite inline,
 //!   timers    one reset-able Sleep each              fsync on tokio's blocking threads
-//!   children  tokio::process, one pipe       logs    one line, one write, to standard error
+//!   children  tokio::process, one pipe       logs    one line, one write: standard error, a file
 //! ```
 //!
 //! Reads and writes of files do not leave the task: they go to the page cache and are over in
@@ -35,11 +35,13 @@ use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::Mutex;
 use tokio::time::Sleep;
 
+use crate::base::log_settings::LogSettings;
 use crate::base::log_tap::{LogLine, LogTaps};
 use crate::base::machine::{Machine, Usage};
 use crate::base::runtime::{ChildCommand, ChildExit, Level, Runtime, Signal, Task, Timer};
 use crate::base::time::{Duration, Instant, WallTime};
 
+use self::log::Sink;
 pub use child::OUTPUT_LIMIT_BYTES;
 pub use disk::{TokioDisk, TokioFile};
 pub use net::{TokioDatagrams, TokioListener, TokioReader, TokioStream, TokioWriter};
@@ -55,6 +57,7 @@ struct Shared {
     started: std::time::Instant,
     level: AtomicU8,
     taps: LogTaps,
+    sink: Sink,
     /// Installed when first waited for, so that commands that never do keep the default actions.
     signals: Mutex<Option<Signals>>,
 }
@@ -82,6 +85,7 @@ impl TokioRuntime {
                 started: monotonic(),
                 level: AtomicU8::new(level as u8),
                 taps: LogTaps::default(),
+                sink: Sink::default(),
                 signals: Mutex::new(None),
             }),
         };
@@ -92,13 +96,6 @@ impl TokioRuntime {
 #[expect(clippy::disallowed_methods, reason = "this is the agent's monotonic clock")]
 fn monotonic() -> std::time::Instant {
     std::time::Instant::now()
-}
-
-impl TokioRuntime {
-    /// Changes which log lines are dropped: the configuration is known only after the start.
-    pub fn set_level(&self, level: Level) {
-        self.shared.level.store(level as u8, Ordering::Relaxed);
-    }
 }
 
 impl Runtime for TokioRuntime {
@@ -168,9 +165,17 @@ impl Runtime for TokioRuntime {
         let (module, text) = (module.to_owned(), message.to_string());
         let line = LogLine { at: self.wall_clock(), level, module, text };
         if shown {
-            log::write_line(&line);
+            self.shared.sink.write(&line);
         }
         self.shared.taps.publish(&line);
+    }
+
+    fn set_log_level(&self, level: Level) {
+        self.shared.level.store(level as u8, Ordering::Relaxed);
+    }
+
+    fn open_log(&self, settings: &LogSettings) -> io::Result<()> {
+        self.shared.sink.open(settings, self.wall_clock())
     }
 
     fn log_taps(&self) -> &LogTaps {

@@ -72,53 +72,76 @@ fn falls_silent(agent: &Agent) {
     });
 }
 
+/// Gossip that is quick to tell and slow to give anybody up: a process that gets no processor for a second
+/// is not taken for failed, which would cost the 30 s until Serf asks it again.
+const PATIENT: &str = ", \"gossip_lan\": { \"gossip_interval\": \"50ms\", \"suspicion_mult\": 12 },\n\
+     \"performance\": { \"raft_multiplier\": 1, \"leave_drain_time\": \"200ms\" },\n\
+     \"retry_interval\": \"500ms\"";
+
+/// Does something to the keys until a list says what is wanted of one of them. A query reaches only who is
+/// not taken for failed, and an answer may come too late; each operation may be done twice.
+fn until_listed(server: &Agent, operation: &str, key: &str, wanted: Option<&str>) {
+    eventually(&format!("{operation}: {key} is at {wanted:?}"), || {
+        tell(server, &["keyring", operation]);
+        (listed(server, key).as_deref() == wanted).then_some(())
+    });
+}
+
 #[test]
 fn keys_rotate_while_gossip_goes_on() {
     let ports = Ports::free();
     let join = format!("-retry-join={}", ports.lan_at(1));
-    let client = |host| Setup::on(host, ports, QUICK, &["-encrypt", OLD, &join]).durable();
-    let first = Setup::on(1, ports, QUICK, &["-server", "-bootstrap", "-encrypt", OLD]).durable();
+    let client = |host| Setup::on(host, ports, PATIENT, &["-encrypt", OLD, &join]).durable();
+    let first = Setup::on(1, ports, PATIENT, &["-server", "-bootstrap", "-encrypt", OLD]).durable();
     let (second, third) = (client(2), client(3));
     let server = first.serve();
     let early = second.serve();
     let alive = [("n1", "alive", "server"), ("n2", "alive", "client"), ("n3", "alive", "client")];
     sees(&server, &alive[..2]);
-    done(&server, &["keyring", &format!("-install={NEW}")]);
-    assert_eq!(listed(&server, NEW).as_deref(), Some("[2/2]"));
+    until_listed(&server, &format!("-install={NEW}"), NEW, Some("[2/2]"));
 
     // The third has missed the rotation, which is reported: it refuses the key that it does not have, or
-    // cannot even read who asks, because the others seal with that key already.
+    // cannot even read who asks, because the others seal with that key already. Only who has given it up
+    // by then hears nothing of it.
     [&server, &early].iter().for_each(|agent| falls_silent(agent));
     let late = third.serve();
-    sees(&server, &alive);
-    assert_eq!(listed(&server, NEW).as_deref(), Some("[2/3]"));
+    eventually("the third lacks the new key", || {
+        sees(&server, &alive);
+        (listed(&server, NEW).as_deref() == Some("[2/3]")).then_some(())
+    });
     let (status, why) = keys(&server, "PUT", NEW);
     let refuses = "1/3 nodes reported failure\n\t* n3: requested key is not in the keyring\n";
     let silent = "nodes reported success\n";
-    assert_eq!(status, 500);
-    assert!(why.contains(refuses) || why.contains(silent), "{why}");
+    let is_reported = status == 500 && (why.contains(refuses) || why.contains(silent));
+    let given_up = server.log().contains("EventMemberFailed: n3");
+    assert!(is_reported || status == 200 && given_up, "{status} {why}");
 
-    // Back to the old key, which everybody has, and once more from the beginning.
+    // Back to the old key, which everybody has, and once more from the beginning. Until all are sealed
+    // alike again, the third may be taken for failed, and is not asked. A step is made only when all
+    // three have made the one before: whoever seals with a key that others have removed is lost to them.
     done(&server, &["keyring", &format!("-use={OLD}")]);
-    // Until all are sealed alike again, the third may be taken for failed, and is not asked.
+    sees(&server, &alive);
+    until_listed(&server, &format!("-install={NEW}"), NEW, Some("[3/3]"));
+    let announced = "==> Gathering installed primary encryption keys...";
+    let all_use_it = format!("{announced}\n\ndc1 (LAN):\n  {NEW} [3/3]\n");
+    eventually("all three use the new key", || {
+        tell(&server, &["keyring", &format!("-use={NEW}")]);
+        let shown = done(&server, &["keyring", "-list-primary", "-local-only"]);
+        (shown == all_use_it).then_some(())
+    });
+    until_listed(&server, &format!("-remove={OLD}"), OLD, None);
     eventually("all three have the new key", || {
-        sees(&server, &alive);
-        tell(&server, &["keyring", &format!("-install={NEW}")]);
         (listed(&server, NEW).as_deref() == Some("[3/3]")).then_some(())
     });
-    done(&server, &["keyring", &format!("-use={NEW}")]);
-    done(&server, &["keyring", &format!("-remove={OLD}")]);
-    assert_eq!(listed(&server, OLD), None);
-    let shown = done(&server, &["keyring", "-list-primary", "-local-only"]);
-    let announced = "==> Gathering installed primary encryption keys...";
-    assert_eq!(shown, format!("{announced}\n\ndc1 (LAN):\n  {NEW} [3/3]\n"));
 
     // Events still reach everybody, and the file is what the members have.
     let id = fire(&late, "rotated", "by hand");
     [&server, &early, &late].iter().for_each(|agent| hears(agent, &id));
     let file = second.data().join("serf/local.keyring");
-    let text = std::fs::read_to_string(&file).expect("the keyring file");
-    assert_eq!(serde_json::from_str::<Vec<String>>(&text).expect("JSON"), [NEW]);
+    eventually("the second keeps the new key alone", || {
+        let text = std::fs::read_to_string(&file).expect("the keyring file");
+        (serde_json::from_str::<Vec<String>>(&text).expect("JSON") == [NEW]).then_some(())
+    });
     let mode = std::fs::metadata(&file).expect("the keyring file").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     early.crash();

@@ -60,7 +60,7 @@ impl Local {
     }
 }
 
-fn text(why: Refusal) -> String {
+pub(super) fn text(why: Refusal) -> String {
     match why {
         Refusal::Invalid(text) | Refusal::NotFound(text) | Refusal::Refused(text) => text,
     }

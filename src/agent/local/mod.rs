@@ -23,6 +23,7 @@ mod keeping;
 mod load;
 mod pass;
 mod register;
+mod reload;
 mod runner;
 mod syncer;
 mod types;

@@ -10,7 +10,8 @@ use crate::state::{
 
 use super::bench_tests::{Bench, NODE, id};
 use super::types::{
-    CheckRegistration, CheckType, Health, LocalRequest, ProbeResult, ServiceRegistration,
+    CheckRegistration, CheckType, Health, LocalReload, LocalRequest, ProbeResult,
+    ServiceRegistration,
 };
 use super::{LocalConfig, Origin};
 
@@ -79,6 +80,48 @@ fn request(prng: &mut Prng) -> LocalRequest {
             let status = ["passing", "warning", "critical"][prng.below(3) as usize].to_owned();
             LocalRequest::UpdateTtl { id, status, output: prng.below(9).to_string() }
         }
+    }
+}
+
+/// Files that are read again, some of which bring what users have brought, too.
+fn files(prng: &mut Prng) -> LocalReload {
+    let service = |prng: &mut Prng| ServiceRegistration { origin: Origin::Config, ..service(prng) };
+    let mut services: Vec<_> = (0..prng.below(3)).map(|_| service(prng)).collect();
+    services.iter_mut().for_each(|it| super::validate::complete(&mut it.service));
+    let check = |prng: &mut Prng| CheckRegistration {
+        service_id: if prng.below(2) == 0 { name(prng) } else { String::new() },
+        check: check(prng),
+        token: String::new(),
+        origin: Origin::Config,
+    };
+    let checks = (0..prng.below(3)).map(|_| check(prng)).collect();
+    let node_meta = BTreeMap::from([("consul-network-segment".to_owned(), String::new())]);
+    LocalReload { services, checks, node_meta, discard_check_output: prng.below(4) == 0 }
+}
+
+/// Reads files again: all of it holds then, or nothing has changed; how checks stand has not.
+fn reload(bench: &mut Bench, prng: &mut Prng) {
+    let what = files(prng);
+    let ids = |bench: &Bench| -> Vec<String> {
+        let services = bench.local.entries.services.iter();
+        services.filter(|(_, it)| it.origin == Origin::Config).map(|(id, _)| id.clone()).collect()
+    };
+    let standing = |bench: &Bench| -> BTreeMap<String, String> {
+        let checks = bench.local.entries.checks.iter();
+        checks.map(|(id, it)| (id.clone(), it.check.status.clone())).collect()
+    };
+    let (old_ids, old_standing) = (ids(bench), standing(bench));
+    let mut wanted: Vec<String> = what.services.iter().map(|it| it.service.id.clone()).collect();
+    wanted.sort();
+    wanted.dedup();
+    let aliases = what.checks.iter().map(|it| &it.check);
+    let aliases = aliases.chain(what.services.iter().flat_map(|it| &it.checks));
+    let no_aliases = aliases.clone().all(|it| it.definition.kind() != "alias")
+        && bench.local.local_aliases.is_empty();
+    bench.ask(LocalRequest::Reload(Box::new(what)));
+    assert!(ids(bench) == wanted || ids(bench) == old_ids, "all of it or nothing");
+    for (id, status) in standing(bench).iter().filter(|_| no_aliases) {
+        assert!(old_standing.get(id).is_none_or(|old| old == status), "{id} stands as it stood");
     }
 }
 
@@ -151,9 +194,13 @@ fn run(seed: u64) {
     let mut bench = Bench::new(config(&mut prng), seed);
     let mut asked = 0;
     for _ in 0..60 {
-        match prng.below(6) {
+        match prng.below(7) {
             0 | 1 => {
                 bench.ask(request(&mut prng));
+                asked += 1;
+            }
+            6 => {
+                reload(&mut bench, &mut prng);
                 asked += 1;
             }
             2 => disturb(&mut bench, &mut prng),

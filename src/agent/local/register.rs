@@ -75,6 +75,7 @@ impl Local {
             LocalRequest::NodeMaintenance { enable, reason } => {
                 self.maintenance(now, None, (enable, reason), out)
             }
+            LocalRequest::Reload(what) => return self.reload(now, id, *what, out),
             // Read by `Local::ask`.
             LocalRequest::Services | LocalRequest::Service { .. } | LocalRequest::Checks => return,
         };
@@ -338,7 +339,7 @@ impl Local {
     }
 
     /// Whether a check may not run here, and Consul's text.
-    fn refuse_check(&self, check: &CheckType, origin: Origin) -> Result<(), Refusal> {
+    pub(super) fn refuse_check(&self, check: &CheckType, origin: Origin) -> Result<(), Refusal> {
         let config = &self.config;
         let local = config.enable_local_script_checks || config.enable_script_checks;
         if !check.definition.script_args.is_empty() {
@@ -445,7 +446,7 @@ fn is_maintenance(id: &str) -> bool {
 
 /// A service's checks with the ids and names that they have when nobody gives them others; without those
 /// that say nothing.
-fn named(service: &NodeService, mut checks: Vec<CheckType>) -> Vec<CheckType> {
+pub(super) fn named(service: &NodeService, mut checks: Vec<CheckType>) -> Vec<CheckType> {
     checks.retain(|check| *check != CheckType::default());
     let several = checks.len() > 1;
     for (place, check) in checks.iter_mut().enumerate() {

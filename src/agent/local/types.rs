@@ -118,6 +118,21 @@ pub enum LocalRequest {
         /// Why; empty: Consul's default text.
         reason: String,
     },
+    /// The configuration was read again.
+    Reload(Box<LocalReload>),
+}
+
+/// What a configuration that was read again says of the local state.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LocalReload {
+    /// Services of files; those that a file brought before and that are not among these go.
+    pub services: Vec<ServiceRegistration>,
+    /// Likewise.
+    pub checks: Vec<CheckRegistration>,
+    /// What operators say of the node, and `consul-network-segment`.
+    pub node_meta: BTreeMap<String, String>,
+    /// `discard_check_output`.
+    pub discard_check_output: bool,
 }
 
 /// An answer about this agent's services and checks.

@@ -138,3 +138,13 @@ pub struct Recovered {
     /// Bytes of a torn last write that were cut off.
     pub torn_bytes: u64,
 }
+
+/// The beginning of a file of the log that says its form, bytes.
+pub const LOG_HEAD: usize = segment::HEADER;
+
+/// Which form of the log another version wrote, as the beginning of one of its files says; none: it is of this
+/// version, or damaged.
+#[must_use]
+pub fn other_format(head: &[u8]) -> Option<u32> {
+    segment::Header::other_format(head)
+}

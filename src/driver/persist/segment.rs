@@ -84,6 +84,17 @@ impl Header {
         Ok(Self { sequence: number(16), first_group: number(24), base })
     }
 
+    /// The format of a whole header that another version wrote; none: it is of this one, or none at all.
+    pub fn other_format(bytes: &[u8]) -> Option<u32> {
+        let bytes = bytes.first_chunk::<HEADER>()?;
+        let mut unsealed = *bytes;
+        unsealed[12..16].fill(0);
+        let is_whole =
+            bytes[..8] == MAGIC && bytes[12..16] == crc32c::crc32c(&unsealed).to_le_bytes();
+        let format = u32::from_le_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]);
+        (is_whole && format != FORMAT).then_some(format)
+    }
+
     /// Creates the segment with this header, durably, and gives it open. What a crash left of an
     /// earlier try is overwritten.
     pub async fn create<D: Disk>(

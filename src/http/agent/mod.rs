@@ -6,8 +6,7 @@
 //!
 //! Answers are this agent's alone: no datacenter, no consistency, none of the headers of a read.
 //!
-//! Deliberately not here: tokens (there are no ACLs: each is refused as Consul without them refuses it),
-//! and reading the configuration again, which says that it is not done.
+//! Deliberately not here: tokens (there are no ACLs: each is refused as Consul without them refuses it).
 
 mod checks;
 mod definitions;
@@ -171,10 +170,9 @@ async fn node_maintenance<B: Backend>(call: Call<B>) -> Result<Response, Refusal
 }
 
 /// PUT `reload`.
-async fn reload<B: Backend>(_: Call<B>) -> Result<Response, Refusal> {
-    Err(Refusal::internal(
-        "reading the configuration again is not supported yet: restart the agent",
-    ))
+async fn reload<B: Backend>(call: Call<B>) -> Result<Response, Refusal> {
+    call.backend.reload().await.map_err(Refusal::internal)?;
+    Ok(reply::empty(StatusCode::OK))
 }
 
 /// PUT `token/TYPE`: there are no ACLs.
