@@ -18,6 +18,7 @@ mod operator;
 mod rtt;
 mod snapshot;
 mod snapshot_inspect;
+mod validate;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -80,6 +81,7 @@ const COMMANDS: &str = "Usage: consul [--version] [--help] <command> [<args>]\n\
     operator       Provides cluster-level tools for Consul operators\n    \
     rtt            Estimates network round trip time between nodes\n    \
     snapshot       Saves, restores and inspects snapshots of Consul server state\n    \
+    validate       Validate config files/directories\n    \
     version        Prints the Consul version\n";
 
 /// Runs a command line (without the program's name) to its exit code.
@@ -108,6 +110,7 @@ pub async fn run<R: Runtime, N: NodeRunner<R>>(
         "operator" => operator::run(&runtime, args, terminal).await,
         "rtt" => code(rtt::rtt(&runtime, args, terminal).await),
         "snapshot" => snapshot::run(&runtime, args, terminal).await,
+        "validate" => code(validate::validate(&runtime, args, terminal).await),
         "version" | "-v" | "-version" | "--version" => {
             terminal.out(version_text());
             0

@@ -18,7 +18,16 @@ pub const AGENT_FLAGS: &[Flag] = &[
         Takes::Text,
         "Path to a directory to read configuration files from. Can be given many times.",
     ),
-    flag("config-file", Takes::Text, "Path to a file in JSON format. Can be given many times."),
+    flag(
+        "config-file",
+        Takes::Text,
+        "Path to a file in JSON or HCL format. Can be given many times.",
+    ),
+    flag(
+        "config-format",
+        Takes::Text,
+        "Config files are in this format, whatever their names: hcl or json.",
+    ),
     flag("data-dir", Takes::Text, "Path to a data directory to store agent state."),
     flag("datacenter", Takes::Text, "Datacenter of the agent."),
     flag("dc", Takes::Text, "The old name of -datacenter."),
@@ -32,6 +41,7 @@ pub const AGENT_FLAGS: &[Flag] = &[
     ),
     flag("enable-script-checks", Takes::Bool, "Enables health check scripts."),
     flag("encrypt", Takes::Text, "Provides the gossip encryption key."),
+    flag("hcl", Takes::Text, "HCL config fragment. Can be given many times."),
     flag("http-port", Takes::Text, "Sets the HTTP API port to listen on."),
     flag(
         "join",

@@ -197,7 +197,7 @@ async fn start<R: Runtime>(
     };
     let metrics = Metrics::default();
     let front = Front::new(runtime.clone(), handle.clone(), &config, &prng, metrics.clone());
-    for (ip, port) in config.client_addrs.iter().zip(std::iter::repeat(config.ports.http)) {
+    for (ip, port) in config.http_addrs.iter().zip(std::iter::repeat(config.ports.http)) {
         if let Some(port) = port {
             let port = runtime.listen(SocketAddr::new(*ip, port)).await.map_err(named_port)?;
             let (router, limit) = (http::router(&front), config.http.max_conns_per_client);
