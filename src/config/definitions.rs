@@ -320,6 +320,12 @@ pub(super) fn refuse_scripts(said: &Settings) -> Result<(), ConfigError> {
     }
 }
 
+/// The keys of services and checks, for the test of the sample.
+#[cfg(test)]
+pub(super) fn keys() -> impl Iterator<Item = &'static str> {
+    SERVICE.iter().chain(CHECK).copied()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

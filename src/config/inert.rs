@@ -56,7 +56,6 @@ const NO_UI: &str = "the page at /ui/ is the built-in one, it has no effect";
 const NO_ATLAS: &str = "Atlas is no more, it has no effect";
 const NO_LISTENER: &str = "nothing listens there, it has no effect";
 const NO_SINK: &str = "figures are sent to nobody; read them at /v1/agent/metrics";
-const NO_FILTER: &str = "figures are told as they are, it has no effect";
 const LATER: &str = "it is of a later Consul than 1.9.8, and has no effect";
 
 const KEYS: &[(&str, Said)] = &[
@@ -190,10 +189,10 @@ const KEYS: &[(&str, Said)] = &[
     ("telemetry.disable_hostname", Nothing),
     ("telemetry.dogstatsd_addr", Missing(NO_SINK)),
     ("telemetry.dogstatsd_tags", Missing(NO_SINK)),
-    ("telemetry.filter_default", Missing(NO_FILTER)),
-    ("telemetry.metrics_prefix", Missing(NO_FILTER)),
-    ("telemetry.prefix_filter", Missing(NO_FILTER)),
-    ("telemetry.prometheus_retention_time", Missing(NO_FILTER)),
+    ("telemetry.filter_default", Nothing),
+    ("telemetry.metrics_prefix", Nothing),
+    ("telemetry.prefix_filter", Nothing),
+    ("telemetry.prometheus_retention_time", Nothing),
     ("telemetry.statsd_address", Missing(NO_SINK)),
     ("telemetry.statsite_address", Missing(NO_SINK)),
     ("tls", Refused(NO_TLS)),

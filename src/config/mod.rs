@@ -23,11 +23,14 @@ mod hcl;
 mod http;
 mod inert;
 mod interfaces;
+mod key_flags;
 mod keys;
 mod located_json;
 mod mode;
 mod node;
 mod peers;
+#[cfg(test)]
+mod sample;
 mod settings;
 mod sources;
 mod templates;

@@ -142,7 +142,7 @@ impl Settings {
         Ok(settings)
     }
 
-    fn set(&mut self, key: &str, member: &Member) -> Result<(), ConfigError> {
+    pub(super) fn set(&mut self, key: &str, member: &Member) -> Result<(), ConfigError> {
         if let Some(text) = refusal(key) {
             return Err(ConfigError::at(member.line, text));
         }
