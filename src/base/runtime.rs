@@ -293,6 +293,26 @@ pub trait Disk: Clone + Send + Sync + 'static {
             Ok(bytes)
         }
     }
+
+    /// Reads a whole file of somebody else's: the right to read it is enough. `FileTooLarge` when there
+    /// is more than `limit`, bytes.
+    fn read_at_most(
+        &self,
+        path: &str,
+        limit: usize,
+    ) -> impl Future<Output = io::Result<Vec<u8>>> + Send {
+        async move {
+            let bytes = self.read(path).await?;
+            if bytes.len() > limit { Err(too_large(limit)) } else { Ok(bytes) }
+        }
+    }
+}
+
+/// What [`Disk::read_at_most`] fails with.
+#[must_use]
+pub fn too_large(limit: usize) -> io::Error {
+    let text = format!("it holds more than {limit} bytes");
+    io::Error::new(io::ErrorKind::FileTooLarge, text)
 }
 
 /// An open file.

@@ -41,7 +41,7 @@ pub(super) async fn run<R: Runtime, N: NodeRunner<R>>(
     node.run(runtime, config).await
 }
 
-async fn host_name<R: Runtime>(runtime: &R) -> String {
+pub(super) async fn host_name<R: Runtime>(runtime: &R) -> String {
     let read = runtime.disk(Path::new("/etc")).read("hostname").await;
     let name = read.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
     name.ok().filter(|name| !name.is_empty()).unwrap_or_else(|| "localhost".to_owned())

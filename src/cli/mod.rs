@@ -19,6 +19,7 @@ mod reload;
 mod rtt;
 mod snapshot;
 mod snapshot_inspect;
+mod validate;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -82,6 +83,7 @@ const COMMANDS: &str = "Usage: consul [--version] [--help] <command> [<args>]\n\
     reload         Triggers the agent to reload configuration files\n    \
     rtt            Estimates network round trip time between nodes\n    \
     snapshot       Saves, restores and inspects snapshots of Consul server state\n    \
+    validate       Validate config files/directories\n    \
     version        Prints the Consul version\n";
 
 /// Runs a command line (without the program's name) to its exit code.
@@ -111,6 +113,7 @@ pub async fn run<R: Runtime, N: NodeRunner<R>>(
         "reload" => code(reload::run(&runtime, args, terminal).await),
         "rtt" => code(rtt::rtt(&runtime, args, terminal).await),
         "snapshot" => snapshot::run(&runtime, args, terminal).await,
+        "validate" => code(validate::validate(&runtime, args, terminal).await),
         "version" | "-v" | "-version" | "--version" => {
             terminal.out(version_text());
             0

@@ -10,19 +10,39 @@ use crate::config::settings::Settings;
 pub const AGENT_FLAGS: &[Flag] = &[
     flag("advertise", Takes::Text, "Sets the advertise address to use."),
     flag("advertise-wan", Takes::Text, "Sets address to advertise on WAN."),
+    flag(
+        "allow-write-http-from",
+        Takes::Text,
+        "Writes over HTTP are allowed from this network only. Can be given many times.",
+    ),
+    flag("atlas", Takes::Text, "Of old releases; has no effect."),
+    flag("atlas-endpoint", Takes::Text, "Of old releases; has no effect."),
+    flag("atlas-join", Takes::Bool, "Of old releases; has no effect."),
+    flag("atlas-token", Takes::Text, "Of old releases; has no effect."),
     flag("bind", Takes::Text, "Sets the bind address for cluster communication."),
     flag("bootstrap", Takes::Bool, "Sets server to bootstrap mode."),
     flag("bootstrap-expect", Takes::Text, "Sets server to expect bootstrap mode."),
+    flag("check_output_max_size", Takes::Text, "Sets the maximum output size for checks, bytes."),
     flag("client", Takes::Text, "Sets the address to bind for client access."),
     flag(
         "config-dir",
         Takes::Text,
         "Path to a directory to read configuration files from. Can be given many times.",
     ),
-    flag("config-file", Takes::Text, "Path to a file in JSON format. Can be given many times."),
+    flag(
+        "config-file",
+        Takes::Text,
+        "Path to a file in JSON or HCL format. Can be given many times.",
+    ),
+    flag(
+        "config-format",
+        Takes::Text,
+        "Config files are in this format, whatever their names: hcl or json.",
+    ),
     flag("data-dir", Takes::Text, "Path to a data directory to store agent state."),
     flag("datacenter", Takes::Text, "Datacenter of the agent."),
     flag("dc", Takes::Text, "The old name of -datacenter."),
+    flag("default-query-time", Takes::Text, "How long a blocking query waits that names no time."),
     flag("dev", Takes::Bool, "Starts the agent in development mode."),
     flag("disable-host-node-id", Takes::Bool, "Uses a random node ID (it always is)."),
     flag("disable-keyring-file", Takes::Bool, "Disables the backing up of the keyring to a file."),
@@ -33,7 +53,11 @@ pub const AGENT_FLAGS: &[Flag] = &[
     ),
     flag("enable-script-checks", Takes::Bool, "Enables health check scripts."),
     flag("encrypt", Takes::Text, "Provides the gossip encryption key."),
+    flag("grpc-port", Takes::Text, "The gRPC port: shown, nothing listens there."),
+    flag("grpc-tls-port", Takes::Text, "The gRPC port with TLS: has no effect."),
+    flag("hcl", Takes::Text, "HCL config fragment. Can be given many times."),
     flag("http-port", Takes::Text, "Sets the HTTP API port to listen on."),
+    flag("https-port", Takes::Text, "The HTTPS API port: -1, as TLS is not built."),
     flag(
         "join",
         Takes::Text,
@@ -63,15 +87,19 @@ pub const AGENT_FLAGS: &[Flag] = &[
     ),
     flag("syslog", Takes::Bool, "Enables logging to syslog (refused: not built)."),
     flag("log-level", Takes::Text, "Log level of the agent."),
+    flag("max-query-time", Takes::Text, "How long a blocking query may wait at most."),
     flag("node", Takes::Text, "Name of this node. Must be unique in the cluster."),
     flag("node-id", Takes::Text, "A unique ID for this node across space and time."),
     flag("node-meta", Takes::Text, "Metadata of this node, key:value. Can be given many times."),
     flag("non-voting-server", Takes::Bool, "The old name of -read-replica."),
+    flag("pid-file", Takes::Text, "Of Consul; no such file is written."),
+    flag("primary-gateway", Takes::Text, "Of the mesh, which is not built; has no effect."),
     flag(
         "profile",
         Takes::Text,
         "Whose rules to follow: modern (Consul 1.9.8, the default) or legacy (0.5.2).",
     ),
+    flag("protocol", Takes::Text, "Sets the protocol version; has no effect."),
     flag("raft-protocol", Takes::Text, "Sets the Raft protocol version: 3."),
     flag("read-replica", Takes::Bool, "A server that never votes (refused: not built)."),
     flag("rejoin", Takes::Bool, "Ignores a previous leave and attempts to rejoin the cluster."),
@@ -89,13 +117,18 @@ pub const AGENT_FLAGS: &[Flag] = &[
     ),
     flag("retry-max", Takes::Text, "Maximum number of join attempts; 0: no limit."),
     flag("retry-max-wan", Takes::Text, "Maximum number of join -wan attempts; 0: no limit."),
+    flag("segment", Takes::Text, "Of Consul Enterprise; has no effect."),
+    flag("serf-lan-allowed-cidrs", Takes::Text, "Refused: gossip is not restricted by address."),
     flag("serf-lan-bind", Takes::Text, "Address to bind Serf LAN listeners to."),
     flag("serf-lan-port", Takes::Text, "Sets the Serf LAN port to listen on."),
+    flag("serf-wan-allowed-cidrs", Takes::Text, "Refused: gossip is not restricted by address."),
     flag("serf-wan-bind", Takes::Text, "Address to bind Serf WAN listeners to."),
     flag("serf-wan-port", Takes::Text, "Sets the Serf WAN port to listen on; -1: none."),
     flag("server", Takes::Bool, "Switches agent to server mode."),
     flag("server-port", Takes::Text, "Sets the server port to listen on."),
     flag("ui", Takes::Bool, "Enables the web UI: a page at /ui/."),
+    flag("ui-content-path", Takes::Text, "The page stays at /ui/; has no effect."),
+    flag("ui-dir", Takes::Text, "The built-in page is served; has no effect."),
 ];
 
 const fn flag(name: &'static str, takes: Takes, help: &'static str) -> Flag {
@@ -122,7 +155,7 @@ impl Settings {
             let (key, value) = text.split_once(':').unwrap_or((text, ""));
             (key.to_owned(), value.to_owned())
         };
-        Ok(Settings {
+        let mut settings = Settings {
             log: SaidLog {
                 enable_syslog: flags.switch("syslog"),
                 file: text("log-file"),
@@ -169,6 +202,8 @@ impl Settings {
             start_join_wan: list("join-wan"),
             ui: flags.switch("ui"),
             ..Settings::default()
-        })
+        };
+        settings.take_key_flags(flags)?;
+        Ok(settings)
     }
 }

@@ -11,8 +11,8 @@ use crate::config::error::ConfigError;
 use crate::config::mode::{self, Mode};
 use crate::config::settings::Settings;
 use crate::config::{
-    AgentConfig, CheckSettings, Join, Ports, RaftTimers, ReadFrom, autopilot, definitions, gossip,
-    node,
+    AgentConfig, CheckSettings, Host, Join, Ports, RaftTimers, ReadFrom, autopilot, definitions,
+    gossip, node,
 };
 use crate::raft::Profile;
 use crate::raft::config::{SNAPSHOT_INTERVAL, SNAPSHOT_THRESHOLD, TRAILING_LOGS};
@@ -24,7 +24,7 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(30);
 pub(super) fn check(
     said: Settings,
     dev: bool,
-    host_name: &str,
+    host: &Host<'_>,
     mut warnings: Vec<String>,
 ) -> Result<AgentConfig, ConfigError> {
     let mode = mode::check(&said, dev, &mut warnings)?;
@@ -46,17 +46,20 @@ pub(super) fn check(
         said.retry_interval_wan,
         said.retry_max_wan,
     )?;
-    let alone = dev || mode.bootstrap_expect == 0 && lan_join.is_empty();
-    let advertise_addr = advertised(&said, bind_addr, alone, &mut warnings)?;
+    let alone = dev || mode.bootstrap_expect == 0 && lan_join.is_empty() || !host.starts;
+    let advertise_addr = advertised(&said, bind_addr, alone, host, &mut warnings)?;
+    warnings.extend_from_slice(&said.warnings);
     warn_of_ignored(&said, &mut warnings);
+    definitions::warn_of_doubles(&said, &mut warnings);
     let ports = ports(&said, dev)?;
     let addresses = (bind_addr, advertise_addr);
+    let client_addrs = client_addresses(&said)?;
     let default_query_time = said.default_query_time.unwrap_or(Duration::from_secs(300));
     let hold = if is_legacy { Duration::ZERO } else { Duration::from_secs(7) };
     let drain = if is_legacy { Duration::ZERO } else { Duration::from_secs(5) };
     Ok(AgentConfig {
         profile,
-        node_name: node::name(&said, host_name)?,
+        node_name: node::name(&said, host.name, &mut warnings)?,
         node_id: node::id(&said)?,
         node_meta: node::meta(&said)?,
         datacenter: datacenter(&said)?,
@@ -67,7 +70,9 @@ pub(super) fn check(
         data_dir,
         bind_addr,
         advertise_addr,
-        client_addrs: client_addresses(&said)?,
+        http_addrs: said.addresses.http(&client_addrs)?,
+        tagged_addresses: said.addresses.tagged()?,
+        client_addrs,
         ports,
         gossip: gossip::check(&said, (dev, server), addresses, &ports)?,
         lan_join,
@@ -80,7 +85,7 @@ pub(super) fn check(
         session_ttl_min: session_ttl_min(&said),
         log_level: log_level(said.log_level.as_deref(), dev)?,
         log: said.log.check()?,
-        telemetry: said.telemetry.check(&mut warnings)?,
+        telemetry: said.telemetry.check(&mut warnings),
         leave_on_terminate: said.leave_on_terminate.unwrap_or(!server && !is_legacy),
         skip_leave_on_interrupt: said.skip_leave_on_interrupt.unwrap_or(server && !is_legacy),
         rejoin_after_leave: said.rejoin_after_leave.unwrap_or(false),
@@ -91,7 +96,7 @@ pub(super) fn check(
             .max(said.kv_max_value_size.unwrap_or(0)),
         default_query_time,
         max_query_time: said.max_query_time.unwrap_or(Duration::from_secs(600)),
-        checks: check_settings(&said, is_legacy)?,
+        checks: check_settings(&said, is_legacy, host.starts)?,
         definitions: Definitions { services: said.services, checks: said.checks, ..<_>::default() },
         warnings,
         read_from: ReadFrom::default(),
@@ -104,10 +109,14 @@ fn session_ttl_min(said: &Settings) -> Duration {
 }
 
 /// 0.5.2 runs every script, and keeps outputs of the same size.
-fn check_settings(said: &Settings, is_legacy: bool) -> Result<CheckSettings, ConfigError> {
+fn check_settings(
+    said: &Settings,
+    is_legacy: bool,
+    starts: bool,
+) -> Result<CheckSettings, ConfigError> {
     let remote_scripts = is_legacy || said.enable_script_checks.unwrap_or(false);
     let local_scripts = remote_scripts || said.enable_local_script_checks.unwrap_or(false);
-    if !local_scripts {
+    if !local_scripts && starts {
         definitions::refuse_scripts(said)?;
     }
     let output_max_size = said.check_output_max_size.unwrap_or(4096);
@@ -167,6 +176,7 @@ fn advertised(
     said: &Settings,
     bind: IpAddr,
     alone: bool,
+    host: &Host<'_>,
     warnings: &mut Vec<String>,
 ) -> Result<IpAddr, ConfigError> {
     let advertise = address("advertise_addr", said.advertise_addr.as_deref(), bind)?;
@@ -176,13 +186,33 @@ fn advertised(
     if said.advertise_addr.is_some() {
         return refuse("Advertise address cannot be 0.0.0.0, :: or [::]");
     }
+    let (kind, found) = match advertise {
+        IpAddr::V4(_) => ("private IPv4", host.interfaces.private()),
+        IpAddr::V6(_) => {
+            let public = host.interfaces.public();
+            ("public IPv6", public.into_iter().filter(IpAddr::is_ipv6).collect())
+        }
+    };
+    match found[..] {
+        [] => {}
+        [one] => return Ok(one),
+        _ if !host.starts => return Ok(found[0]),
+        _ => {
+            return refuse(format!(
+                "Multiple {kind} addresses found. Please configure one with 'bind' and/or 'advertise'."
+            ));
+        }
+    }
     if !alone {
         return refuse(
             "no address to advertise: other servers must know how to reach this one; give \
              -advertise, or -bind with an address of this machine",
         );
     }
-    warnings.push("no -bind or -advertise: this server is known to itself as 127.0.0.1".to_owned());
+    if host.starts {
+        warnings
+            .push("no -bind or -advertise: this server is known to itself as 127.0.0.1".to_owned());
+    }
     Ok(LOOPBACK)
 }
 

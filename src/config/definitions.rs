@@ -69,7 +69,13 @@ impl Settings {
     /// One service or a list of them.
     pub(super) fn add_services(&mut self, given: &Given<'_>) -> Result<(), ConfigError> {
         for at in one_or_many(given.at) {
-            self.services.push(service(&Given { key: "service", at })?);
+            let it = service(&Given { key: "service", at })?;
+            if it.service.service.is_empty() {
+                let text = "service \"\": Missing service name";
+                self.unfinished.push(ConfigError::at(at.line, text));
+            } else {
+                self.services.push(it);
+            }
         }
         Ok(())
     }
@@ -98,6 +104,43 @@ fn one_or_many(at: &Located) -> &[Located] {
     }
 }
 
+/// Keys that definitions of other releases hold, and what to do about them.
+const OTHER_RELEASES: &[(&str, &str)] = &[
+    ("disable_redirects", LATER),
+    ("failures_before_warning", LATER),
+    ("h2ping", LATER),
+    ("h2ping_use_tls", LATER),
+    ("locality", LATER),
+    ("os_service", LATER),
+    (
+        "script",
+        "scripts have no shell of their own any more; write args = [\"/bin/sh\", \"-c\", …]",
+    ),
+    ("socket_path", LATER),
+    ("tcp_use_tls", LATER),
+    ("tls_server_name", LATER),
+    ("udp", LATER),
+];
+const LATER: &str = "it is of a later Consul than 1.9.8; remove it";
+
+fn other_release(key: &str) -> Option<&'static str> {
+    let found = OTHER_RELEASES.iter().find(|(other, _)| squeezed(other) == squeezed(key));
+    found.map(|(_, why)| *why)
+}
+
+/// Says which ids are defined more than once.
+pub(super) fn warn_of_doubles(said: &Settings, warnings: &mut Vec<String>) {
+    let services = said.services.iter().map(|it| ("service", it.service.id.as_str()));
+    let checks = said.checks.iter().map(|it| ("check", it.check.check_id.as_str()));
+    let mut seen: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for definition in services.chain(checks) {
+        *seen.entry(definition).or_default() += 1;
+    }
+    for ((kind, id), times) in seen.into_iter().filter(|(_, times)| *times > 1) {
+        warnings.push(format!("{kind} {id:?} is defined {times} times: the last one counts"));
+    }
+}
+
 /// Calls `set` with the snake-case key of each member that is said, and what it says.
 fn each(
     given: &Given<'_>,
@@ -106,11 +149,12 @@ fn each(
 ) -> Result<(), ConfigError> {
     for Member { line, key, value } in given.members()? {
         let Some(name) = known.iter().copied().find(|name| squeezed(name) == squeezed(key)) else {
-            let text = match nearest(key, known.iter().copied()) {
-                Some(near) => {
+            let text = match (other_release(key), nearest(key, known.iter().copied())) {
+                (Some(why), _) => format!("config key {key} in {}: {why}", given.key),
+                (None, Some(near)) => {
                     format!("invalid config key {key} in {}, did you mean {near}?", given.key)
                 }
-                None => format!("invalid config key {key} in {}", given.key),
+                (None, None) => format!("invalid config key {key} in {}", given.key),
             };
             return Err(ConfigError::at(*line, text));
         };
@@ -159,10 +203,11 @@ fn service(given: &Given<'_>) -> Result<ServiceRegistration, ConfigError> {
         replace_existing_checks: false,
         origin: Origin::Config,
     };
-    validate::service(&registration).map_err(|text| {
-        let name = &registration.service.service;
-        ConfigError::at(given.at.line, format!("service {name:?}: {text}"))
-    })?;
+    let name = &registration.service.service;
+    if !name.is_empty() {
+        validate::service(&registration)
+            .map_err(|text| ConfigError::at(given.at.line, format!("service {name:?}: {text}")))?;
+    }
     Ok(registration)
 }
 
@@ -273,6 +318,12 @@ pub(super) fn refuse_scripts(said: &Settings) -> Result<(), ConfigError> {
         }
         None => Ok(()),
     }
+}
+
+/// The keys of services and checks, for the test of the sample.
+#[cfg(test)]
+pub(super) fn keys() -> impl Iterator<Item = &'static str> {
+    SERVICE.iter().chain(CHECK).copied()
 }
 
 #[cfg(test)]

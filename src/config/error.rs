@@ -9,17 +9,37 @@ pub struct ConfigError {
     pub file: Option<String>,
     /// The line in it, from 1.
     pub line: Option<usize>,
+    /// The column in the line, from 1; of what cannot be read at all.
+    pub column: Option<usize>,
     /// What is wrong, and the remedy where there is one.
     pub text: String,
 }
 
 impl ConfigError {
     pub(super) fn new(text: impl Into<String>) -> Self {
-        Self { file: None, line: None, text: text.into() }
+        Self { file: None, line: None, column: None, text: text.into() }
     }
 
     pub(super) fn at(line: usize, text: impl Into<String>) -> Self {
         Self { line: Some(line), ..Self::new(text) }
+    }
+
+    pub(super) fn at_column(line: usize, column: usize, text: impl Into<String>) -> Self {
+        Self { column: Some(column), ..Self::at(line, text) }
+    }
+
+    /// As Consul begins it, for those who look for its words: `failed to parse agent.json: line 3: …`.
+    #[must_use]
+    pub fn in_consuls_words(&self) -> String {
+        match (&self.file, self.line, self.column) {
+            (Some(file), Some(line), Some(column)) => {
+                format!("failed to parse {file}: line {line}, column {column}: {}", self.text)
+            }
+            (Some(file), Some(line), None) => {
+                format!("failed to parse {file}: line {line}: {}", self.text)
+            }
+            _ => self.to_string(),
+        }
     }
 
     pub(super) fn in_file(self, file: &str) -> Self {
@@ -33,6 +53,9 @@ impl fmt::Display for ConfigError {
             write!(f, "{file}:")?;
             if let Some(line) = self.line {
                 write!(f, "{line}:")?;
+            }
+            if let Some(column) = self.column {
+                write!(f, "{column}:")?;
             }
             f.write_str(" ")?;
         }

@@ -47,7 +47,9 @@ impl SaidHttp {
             "discovery_max_stale" => self.discovery_max_stale = Some(given.span()?),
             "http_config.allow_write_http_from" => self.allow_write_from = given.texts()?,
             "http_config.block_endpoints" => self.block_endpoints = given.texts()?,
-            "http_config.response_headers" => self.response_headers = given.pairs()?,
+            "http_api_response_headers" | "http_config.response_headers" => {
+                self.response_headers.extend(given.pairs()?);
+            }
             "limits.http_max_conns_per_client" => {
                 self.max_conns_per_client = Some(given.unsigned()?);
             }

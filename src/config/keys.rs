@@ -1,6 +1,8 @@
 //! The keys of configuration files (spec api 6.2): which are understood, which are known but not
 //! built yet, and what a misspelt one may have meant.
 
+use crate::config::{addresses, inert};
+
 /// Objects whose members are listed in [`SUPPORTED`] as `object.member`.
 pub(super) const OBJECTS: &[&str] = &[
     "autopilot",
@@ -38,7 +40,6 @@ pub(super) const SUPPORTED: &[&str] = &[
     "disable_coordinates",
     "disable_host_node_id",
     "disable_keyring_file",
-    "disable_update_check",
     "discard_check_output",
     "enable_local_script_checks",
     "enable_script_checks",
@@ -60,6 +61,7 @@ pub(super) const SUPPORTED: &[&str] = &[
     "gossip_wan.probe_timeout",
     "gossip_wan.retransmit_mult",
     "gossip_wan.suspicion_mult",
+    "http_api_response_headers",
     "http_config",
     "http_config.allow_write_http_from",
     "http_config.block_endpoints",
@@ -82,7 +84,6 @@ pub(super) const SUPPORTED: &[&str] = &[
     "ports",
     "ports.dns",
     "ports.grpc",
-    "ports.grpc_tls",
     "ports.http",
     "ports.https",
     "ports.serf_lan",
@@ -127,111 +128,48 @@ pub(super) const SUPPORTED: &[&str] = &[
     "telemetry",
     "telemetry.disable_compat_1.9",
     "telemetry.disable_hostname",
-    "telemetry.dogstatsd_addr",
-    "telemetry.dogstatsd_tags",
     "telemetry.filter_default",
     "telemetry.metrics_prefix",
     "telemetry.prefix_filter",
     "telemetry.prometheus_retention_time",
     "telemetry.statsd_address",
-    "telemetry.statsite_address",
-    "telemetry.circonus_api_app",
-    "telemetry.circonus_api_token",
-    "telemetry.circonus_api_url",
-    "telemetry.circonus_broker_id",
-    "telemetry.circonus_broker_select_tag",
-    "telemetry.circonus_check_display_name",
-    "telemetry.circonus_check_force_metric_activation",
-    "telemetry.circonus_check_id",
-    "telemetry.circonus_check_instance_id",
-    "telemetry.circonus_check_search_tag",
-    "telemetry.circonus_check_tags",
-    "telemetry.circonus_submission_interval",
-    "telemetry.circonus_submission_url",
 ];
 
 /// Documented keys that would change what the agent does, and that it does not do yet: refused, so
 /// that nobody relies on them.
 pub(super) const NOT_YET: &[&str] = &[
-    "acl",
-    "acl_datacenter",
-    "acl_default_policy",
-    "acl_down_policy",
-    "acl_master_token",
-    "acl_token",
-    "acl_ttl",
-    "addresses",
-    "advertise_addr_ipv4",
-    "advertise_addr_ipv6",
     "alt_domain",
-    "atlas_acl_token",
-    "atlas_infrastructure",
-    "atlas_join",
-    "atlas_token",
-    "audit",
-    "auto_config",
-    "auto_encrypt",
-    "autopilot.disable_upgrade_migration",
-    "autopilot.redundancy_zone_tag",
-    "autopilot.upgrade_version_tag",
-    "ca_file",
-    "cert_file",
-    "cloud",
-    "config_entries",
-    "connect",
-    "disable_anonymous_signature",
-    "disable_http_unprintable_char_filter",
-    "disable_remote_exec",
     "dns_config",
     "domain",
-    "enable_debug",
-    "http_api_response_headers",
-    "http_config.max_header_bytes",
-    "http_config.use_cache",
-    "key_file",
-    "license_path",
-    "limits.https_handshake_timeout",
-    "limits.request_limits",
-    "limits.rpc_client_timeout",
-    "limits.rpc_handshake_timeout",
-    "limits.rpc_max_burst",
-    "limits.rpc_max_conns_per_client",
-    "limits.rpc_rate",
-    "peering",
-    "pid_file",
-    "ports.rpc",
-    "primary_datacenter",
-    "protocol",
     "recursor",
     "recursors",
-    "reporting",
-    "segment",
-    "server_name",
-    "server_rejoin_age_max",
-    "statsd_addr",
-    "statsite_addr",
-    "statsite_prefix",
-    "tls",
-    "ui_config.content_path",
-    "ui_config.dir",
-    "ui_content_path",
-    "ui_dir",
-    "unix_sockets",
-    "verify_incoming",
-    "verify_outgoing",
-    "verify_server_hostname",
     "watches",
 ];
 
+/// Whether a key has a meaning here.
+pub(super) fn is_supported(key: &str) -> bool {
+    SUPPORTED.contains(&key) || addresses::KEYS.contains(&key)
+}
+
+/// Whether a key is a block whose members are keys, too.
+pub(super) fn is_block(key: &str) -> bool {
+    OBJECTS.contains(&key) || inert::is_block(key)
+}
+
+/// All keys that are known.
+pub(super) fn all() -> impl Iterator<Item = &'static str> {
+    SUPPORTED.iter().chain(NOT_YET).chain(addresses::KEYS).copied().chain(inert::keys())
+}
+
 /// Why a key is refused; none when it is supported.
 pub(super) fn refusal(key: &str) -> Option<String> {
-    if SUPPORTED.contains(&key) {
+    if is_supported(key) || inert::keys().any(|known| known == key) {
         return None;
     }
     if NOT_YET.contains(&key) {
         return Some(format!("config key {key} is not supported yet: remove it"));
     }
-    Some(match nearest(key, SUPPORTED.iter().chain(NOT_YET).copied()) {
+    Some(match nearest(key, all()) {
         Some(known) => format!("invalid config key {key}, did you mean {known}?"),
         None => format!("invalid config key {key}"),
     })
@@ -277,7 +215,7 @@ mod tests {
             )
         );
         assert_eq!(refusal("zzzzzz").as_deref(), Some("invalid config key zzzzzz"));
-        assert!(refusal("acl").expect("refused").contains("not supported yet"));
+        assert!(refusal("log_file").expect("refused").contains("not supported yet"));
     }
 
     #[test]

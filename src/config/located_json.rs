@@ -80,7 +80,13 @@ impl Reader<'_> {
             Some(c) => format!("{c:?}"),
             None => "the end of the file".to_owned(),
         };
-        ConfigError::at(self.line, format!("not valid JSON: expected {expected}, found {found}"))
+        self.error(format!("not valid JSON: expected {expected}, found {found}"))
+    }
+
+    /// An error at the place reached.
+    fn error(&self, text: impl Into<String>) -> ConfigError {
+        let line = self.text[..self.at].rsplit('\n').next().unwrap_or_default();
+        ConfigError::at_column(self.line, line.chars().count() + 1, text)
     }
 
     fn take(&mut self, byte: u8, expected: &str) -> Result<(), ConfigError> {
@@ -94,7 +100,7 @@ impl Reader<'_> {
 
     fn value(&mut self, depth: usize) -> Result<Located, ConfigError> {
         if depth > MAX_DEPTH {
-            return Err(ConfigError::at(self.line, "not valid JSON: nested too deeply"));
+            return Err(self.error("not valid JSON: nested too deeply"));
         }
         let first = self.peek();
         let line = self.line;
@@ -138,9 +144,8 @@ impl Reader<'_> {
             match byte {
                 b'"' => {
                     let quoted = &self.text[self.at - 1..=end];
-                    let text = serde_json::from_str(quoted).map_err(|error| {
-                        ConfigError::at(self.line, format!("not valid JSON: string: {error}"))
-                    })?;
+                    let text = serde_json::from_str(quoted)
+                        .map_err(|error| self.error(format!("not valid JSON: string: {error}")))?;
                     self.at = end + 1;
                     return Ok(text);
                 }
@@ -148,7 +153,7 @@ impl Reader<'_> {
                 _ => end += 1,
             }
         }
-        Err(ConfigError::at(self.line, "not valid JSON: a string has no end"))
+        Err(self.error("not valid JSON: a string has no end"))
     }
 
     fn list(&mut self, depth: usize) -> Result<Value, ConfigError> {

@@ -1,17 +1,19 @@
 //! L3: what the agent is told, checked (spec api 5.3, 6).
 //!
 //! ```text
-//!   defaults ◄─ -dev ◄─ files in the order given ◄─ flags      later wins; lists are joined
-//!        └──────────────── Settings ─► checked ─► AgentConfig
+//!   defaults ◄─ -dev ◄─ files and folders as given ◄─ flags ◄─ -hcl     later wins; lists are joined,
+//!        └──────────────── Settings ─► checked ─► AgentConfig            those of flags in front
 //! ```
 //!
-//! Every error names its file and line, or the flag, and a remedy. A documented key that is not built
-//! yet is refused, in other words than a misspelt one: nobody should rely on what is not done.
+//! Files are JSON or HCL 1 ([`sources`]); both become one tree, and every error names file, line and key,
+//! or the flag, and a remedy. A key of Consul's that has no effect here is warned of, or refused where Consul
+//! would have protected somebody ([`inert`]): nobody should rely on what is not done.
 //!
-//! An [`AgentConfig`] knows its [`ReadFrom`], by which it is read again.
+//! An [`AgentConfig`] knows where it was read ([`ReadFrom`]), and is read again there.
 //!
-//! Deliberately not here yet: HCL, `-hcl`.
+//! Deliberately not here: watching files.
 
+mod addresses;
 mod agent_flags;
 mod autopilot;
 mod checked;
@@ -19,7 +21,11 @@ mod definitions;
 mod error;
 pub mod flags;
 mod gossip;
+mod hcl;
 mod http;
+mod inert;
+mod interfaces;
+mod key_flags;
 mod keys;
 mod located_json;
 mod log;
@@ -27,19 +33,26 @@ mod mode;
 mod node;
 mod peers;
 mod read_from;
+#[cfg(test)]
+mod sample;
 mod settings;
+mod sources;
 mod telemetry;
+mod templates;
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::agent::Definitions;
 use crate::base::Duration;
 use crate::base::log_settings::LogSettings;
 use crate::base::runtime::{Disk, Level, Runtime};
 use crate::config::flags::Parsed;
+use crate::config::interfaces::Interfaces;
 use crate::config::settings::Settings;
+use crate::config::sources::{Format, Source};
 use crate::raft::Profile;
 
 pub use agent_flags::AGENT_FLAGS;
@@ -85,6 +98,11 @@ pub struct AgentConfig {
     pub advertise_addr: IpAddr,
     /// Listens for users here.
     pub client_addrs: Vec<IpAddr>,
+    /// Listens for users of the HTTP API here: `addresses.http`, or the above.
+    pub http_addrs: Vec<IpAddr>,
+    /// What the node is called by family of address, beside what follows from the address to advertise:
+    /// `advertise_addr_ipv4` and its like, by tag.
+    pub tagged_addresses: BTreeMap<String, String>,
     /// Which ports.
     pub ports: Ports,
     /// Where and how the agent gossips.
@@ -194,12 +212,21 @@ pub struct RaftTimers {
     pub pre_vote: bool,
 }
 
+/// What is known of the machine when a configuration is checked.
+struct Host<'a> {
+    /// The node's name when nothing else gives one.
+    name: &'a str,
+    interfaces: Interfaces,
+    /// An agent is to start with it; else somebody wants to know whether it is right.
+    starts: bool,
+}
+
 impl AgentConfig {
     /// Reads the files that the command line names, lays its flags over them, and checks the whole.
     /// `host_name` is the node's name when nothing else gives one.
     ///
     /// # Errors
-    /// An unreadable file, bad JSON, a refused key or value, or settings that contradict each other.
+    /// An unreadable file, bad JSON or HCL, a refused key or value, or settings that contradict each other.
     pub async fn load<R: Runtime>(
         runtime: &R,
         flags: &Parsed,
@@ -209,26 +236,62 @@ impl AgentConfig {
             let text = format!("Unexpected extra arguments: [{}]", flags.rest.join(" "));
             return Err(ConfigError::new(text));
         }
+        let paths: Vec<&str> =
+            flags.all_of(&["config-file", "config-dir"]).map(|(_, path)| path).collect();
+        Self::read(runtime, &paths, flags, (host_name, true)).await
+    }
+
+    /// Checks files and folders as if an agent were to start with nothing else; what it would warn of.
+    /// `format` is that of all files; none: their names tell.
+    ///
+    /// # Errors
+    /// As [`AgentConfig::load`], but what only a running agent can know.
+    pub async fn validate<R: Runtime>(
+        runtime: &R,
+        paths: &[&str],
+        format: Option<&str>,
+        host_name: &str,
+    ) -> Result<Vec<String>, ConfigError> {
+        let format = format.map(|name| vec![format!("-config-format={name}")]).unwrap_or_default();
+        let flags =
+            flags::parse(AGENT_FLAGS, &format).expect("a flag of the agent's, with a value");
+        let config = Self::read(runtime, paths, &flags, (host_name, false)).await?;
+        Ok(config.warnings)
+    }
+
+    async fn read<R: Runtime>(
+        runtime: &R,
+        paths: &[&str],
+        flags: &Parsed,
+        (name, starts): (&str, bool),
+    ) -> Result<Self, ConfigError> {
         let mut warnings = Vec::new();
-        let mut merged = Settings::default();
-        for (kind, path) in flags.all_of(&["config-file", "config-dir"]) {
-            if kind == "config-dir" {
-                for file in json_files(runtime, Path::new(path), &mut warnings).await? {
-                    merged.merge(read_file(runtime, &file).await?);
+        let format = Format::named(flags.text("config-format"))?;
+        let sources = sources::read(runtime, paths, format, &mut warnings).await?;
+        let interfaces = Interfaces::of_machine(runtime).await;
+        let host = Host { name, interfaces, starts };
+        let config = Self::finish(&sources, flags, host, warnings)?;
+        if let Some(folder) = &config.data_dir
+            && let Err(error) = runtime.disk(folder).read_dir("").await
+        {
+            let folder = folder.display();
+            match error.kind() {
+                ErrorKind::NotFound => {}
+                ErrorKind::NotADirectory => {
+                    let text = format!("data_dir \"{folder}\" is not a directory");
+                    return Err(ConfigError::new(text));
                 }
-            } else if path.ends_with(".json") {
-                merged.merge(read_file(runtime, Path::new(path)).await?);
-            } else {
-                let text = "only .json configuration files are supported yet";
-                return Err(ConfigError::new(text).in_file(path));
+                _ => {
+                    let text = format!("Error getting info on data_dir: {error}");
+                    return Err(ConfigError::new(text));
+                }
             }
         }
-        let config = Self::finish(merged, flags, host_name, warnings)?;
-        Ok(Self { read_from: ReadFrom::of_files(flags, host_name), ..config })
+        Ok(Self { read_from: ReadFrom::of_files(flags, name), ..config })
     }
 
     /// From the text of configuration files and flags alone, without reading anything: for tests and
-    /// for the testbed.
+    /// for the testbed. A name that ends in `.hcl` is HCL, all others are JSON.
     ///
     /// # Errors
     /// As [`AgentConfig::load`].
@@ -237,68 +300,43 @@ impl AgentConfig {
         flags: &Parsed,
         host_name: &str,
     ) -> Result<Self, ConfigError> {
-        let mut merged = Settings::default();
-        for (name, text) in files {
-            merged.merge(read_text(name, text)?);
-        }
-        let config = Self::finish(merged, flags, host_name, Vec::new())?;
+        let source = |&(name, text): &(&str, &str)| Source {
+            name: name.to_owned(),
+            format: Format::of_name(name).unwrap_or(Format::Json),
+            text: text.to_owned(),
+        };
+        let sources: Vec<Source> = files.iter().map(source).collect();
+        let host = Host { name: host_name, interfaces: Interfaces::default(), starts: true };
+        let config = Self::finish(&sources, flags, host, Vec::new())?;
         Ok(Self { read_from: ReadFrom::of_parts(files, flags, host_name), ..config })
     }
 
-    /// Lays the flags over the files: their scalars win, their list values come first.
+    /// Lays the flags over the files: their scalars win, their list values come first. Fragments of
+    /// `-hcl` win over both.
     fn finish(
-        mut files: Settings,
+        files: &[Source],
         flags: &Parsed,
-        host_name: &str,
+        host: Host<'_>,
         warnings: Vec<String>,
     ) -> Result<Self, ConfigError> {
-        let mut from_flags = Settings::from_flags(flags)?;
-        from_flags.lists_before(&mut files);
-        files.merge(from_flags);
-        checked::check(files, flags.switch("dev").unwrap_or(false), host_name, warnings)
-    }
-}
-
-async fn read_file<R: Runtime>(runtime: &R, path: &Path) -> Result<Settings, ConfigError> {
-    let name = path.display().to_string();
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let file = path.file_name().unwrap_or_default().to_string_lossy();
-    let bytes =
-        runtime.disk(folder).read(&file).await.map_err(|error| {
-            ConfigError::new(format!("config: ReadFile failed on {name}: {error}"))
-        })?;
-    let text =
-        String::from_utf8(bytes).map_err(|_| ConfigError::new("not valid UTF-8").in_file(&name))?;
-    read_text(&name, &text)
-}
-
-/// An empty file sets nothing.
-fn read_text(name: &str, text: &str) -> Result<Settings, ConfigError> {
-    if text.trim().is_empty() {
-        return Ok(Settings::default());
-    }
-    let read = located_json::parse(text).and_then(|root| Settings::from_json(&root));
-    read.map_err(|error| error.in_file(name))
-}
-
-/// The JSON files of a folder, by name; others are skipped with a warning.
-async fn json_files<R: Runtime>(
-    runtime: &R,
-    folder: &Path,
-    warnings: &mut Vec<String>,
-) -> Result<Vec<PathBuf>, ConfigError> {
-    let names = runtime.disk(folder).read_dir("").await.map_err(|error| {
-        ConfigError::new(format!("config: ReadDir failed on {}: {error}", folder.display()))
-    })?;
-    let mut files = Vec::new();
-    for name in names {
-        let path = folder.join(&name);
-        if name.ends_with(".json") {
-            files.push(path);
-        } else {
-            let path = path.display();
-            warnings.push(format!("skipping file {path}, extension must be .json"));
+        let mut merged = Settings::default();
+        for file in files {
+            merged.merge(file.settings()?);
         }
+        let mut from_flags = Settings::from_flags(flags)?;
+        from_flags.lists_before(&mut merged);
+        merged.merge(from_flags);
+        for (at, text) in flags.all("hcl").enumerate() {
+            let name = format!("flags-{at}.hcl");
+            let fragment = Source { name, format: Format::Hcl, text: text.to_owned() };
+            merged.merge(fragment.settings()?);
+        }
+        merged.fill_in(&host.interfaces)?;
+        if host.starts
+            && let Some(error) = merged.unfinished.first()
+        {
+            return Err(error.clone());
+        }
+        checked::check(merged, flags.switch("dev").unwrap_or(false), &host, warnings)
     }
-    Ok(files)
 }

@@ -72,10 +72,25 @@ fn new_uuid<R: Runtime>(runtime: &R) -> String {
     uuid(bytes)
 }
 
-pub(super) fn name(said: &Settings, host_name: &str) -> Result<String, ConfigError> {
+pub(super) fn name(
+    said: &Settings,
+    host_name: &str,
+    warnings: &mut Vec<String>,
+) -> Result<String, ConfigError> {
     let name = said.node_name.as_deref().unwrap_or(host_name).trim();
     if name.is_empty() {
         return refuse("node_name cannot be empty");
+    }
+    let is_label = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    let will_not = format!("Node name {name:?} will not be discoverable via DNS due to");
+    if !name.bytes().all(is_label) {
+        warnings.push(format!(
+            "{will_not} invalid characters. Valid characters include all alpha-numerics and dashes."
+        ));
+    } else if name.len() > 63 {
+        warnings.push(format!(
+            "{will_not} it being too long. Valid lengths are between 1 and 63 bytes."
+        ));
     }
     Ok(name.to_owned())
 }

@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 
 use crate::agent::{CheckRegistration, ServiceRegistration};
 use crate::base::{Duration, go_duration};
+use crate::config::addresses::SaidAddresses;
 use crate::config::error::ConfigError;
+use crate::config::flags::parse_bool;
 use crate::config::gossip::SaidTiming;
 use crate::config::http::SaidHttp;
-use crate::config::keys::{OBJECTS, refusal};
+use crate::config::inert;
+use crate::config::keys::{is_block, is_supported, refusal};
 use crate::config::located_json::{Located, Member, Value};
 use crate::config::log::SaidLog;
 use crate::config::telemetry::SaidTelemetry;
@@ -27,6 +30,11 @@ macro_rules! settings {
             pub(super) http: SaidHttp,
             pub(super) log: SaidLog,
             pub(super) telemetry: SaidTelemetry,
+            pub(super) addresses: SaidAddresses,
+            /// What the user should know of keys that were set.
+            pub(super) warnings: Vec<String>,
+            /// What a definition lacks that an agent needs to start, but `validate` does not look for.
+            pub(super) unfinished: Vec<ConfigError>,
             /// Of this source, then of later ones.
             pub(super) services: Vec<ServiceRegistration>,
             pub(super) checks: Vec<CheckRegistration>,
@@ -45,6 +53,9 @@ macro_rules! settings {
                 self.http.merge(later.http);
                 self.log.merge(later.log);
                 self.telemetry.merge(later.telemetry);
+                self.addresses.merge(later.addresses);
+                self.warnings.extend(later.warnings);
+                self.unfinished.extend(later.unfinished);
                 self.services.extend(later.services);
                 self.checks.extend(later.checks);
             }
@@ -137,7 +148,7 @@ impl Settings {
         Ok(settings)
     }
 
-    fn set(&mut self, key: &str, member: &Member) -> Result<(), ConfigError> {
+    pub(super) fn set(&mut self, key: &str, member: &Member) -> Result<(), ConfigError> {
         if let Some(text) = refusal(key) {
             return Err(ConfigError::at(member.line, text));
         }
@@ -145,10 +156,16 @@ impl Settings {
         if given.at.value == Value::Null {
             return Ok(());
         }
-        if OBJECTS.contains(&key) {
-            for inner in given.members()? {
+        if is_block(key) {
+            for inner in given.blocks()? {
                 self.set(&format!("{key}.{}", inner.key), inner)?;
             }
+            return Ok(());
+        }
+        if !is_supported(key)
+            && let Some(said) = inert::said(&given)?
+        {
+            self.warnings.extend(Some(said).filter(|said| !said.is_empty()));
             return Ok(());
         }
         match key {
@@ -207,10 +224,11 @@ impl Settings {
             "skip_leave_on_interrupt" => self.skip_leave_on_interrupt = Some(given.bool()?),
             "start_join" => self.start_join = given.texts()?,
             "start_join_wan" => self.start_join_wan = given.texts()?,
-            "ui" | "ui_config.enabled" => self.ui = Some(given.bool()?),
-            // Nothing depends on these: no update check is ever made, and there is no gRPC.
-            "disable_update_check" => drop(given.bool()?),
-            "ports.grpc_tls" => drop(given.integer()?),
+            "ui" => {
+                self.ui = Some(given.bool()?);
+                self.warnings.push(moved("ui", "ui_config.enabled"));
+            }
+            "ui_config.enabled" => self.ui = Some(given.bool()?),
             other => self.set_inner(other, &given)?,
         }
         Ok(())
@@ -225,6 +243,7 @@ impl Settings {
             return set_timing(&mut self.gossip_wan, key, given);
         }
         if self.http.set(key, given)?
+            || self.addresses.set(key, given)?
             || self.log.set(key, given)?
             || self.telemetry.set(key, given)?
         {
@@ -260,6 +279,11 @@ impl Settings {
     }
 }
 
+/// What Consul says of a key that has a new name.
+pub(super) fn moved(old: &str, new: &str) -> String {
+    format!("The '{old}' field is deprecated. Use the '{new}' field instead.")
+}
+
 fn set_timing(timing: &mut SaidTiming, key: &str, given: &Given<'_>) -> Result<(), ConfigError> {
     match key {
         "gossip_interval" => timing.gossip_interval = Some(given.span()?),
@@ -285,34 +309,60 @@ impl<'a> Given<'a> {
         ConfigError::at(self.at.line, format!("{}: expected {expected}, found {found}", self.key))
     }
 
+    /// Those of an object; in HCL, one block may stand for it.
     pub(super) fn members(&self) -> Result<&'a [Member], ConfigError> {
         match &self.at.value {
             Value::Object(members) => Ok(members),
+            Value::List(items) => match &items[..] {
+                [Located { value: Value::Object(members), .. }] => Ok(members),
+                _ => Err(self.wrong("an object")),
+            },
             _ => Err(self.wrong("an object")),
         }
     }
 
+    /// Those of an object, or of all blocks of this name together.
+    pub(super) fn blocks(&self) -> Result<Vec<&'a Member>, ConfigError> {
+        match &self.at.value {
+            Value::List(items) => {
+                let mut all = Vec::new();
+                for at in items {
+                    all.extend(Given { key: self.key, at }.members()?);
+                }
+                Ok(all)
+            }
+            _ => Ok(self.members()?.iter().collect()),
+        }
+    }
+
+    /// A number is true unless it is 0, a text says it as flags do.
     pub(super) fn bool(&self) -> Result<bool, ConfigError> {
-        match self.at.value {
-            Value::Bool(value) => Ok(value),
+        match &self.at.value {
+            Value::Bool(value) => Ok(*value),
+            Value::Number(_) => Ok(self.integer()? != 0),
+            Value::Text(text) if text.is_empty() => Ok(false),
+            Value::Text(text) => parse_bool(text).ok_or_else(|| self.wrong("a boolean")),
             _ => Err(self.wrong("a boolean")),
         }
     }
 
+    /// A number is a text as well.
     pub(super) fn text(&self) -> Result<String, ConfigError> {
         match &self.at.value {
-            Value::Text(text) => Ok(text.clone()),
+            Value::Text(text) | Value::Number(text) => Ok(text.clone()),
+            Value::Bool(value) => Ok(u8::from(*value).to_string()),
             _ => Err(self.wrong("a string")),
         }
     }
 
+    /// One text alone is a list of one.
     pub(super) fn texts(&self) -> Result<Vec<String>, ConfigError> {
         match &self.at.value {
-            Value::Text(text) => Ok(vec![text.clone()]),
             Value::List(items) => {
                 items.iter().map(|at| Given { key: self.key, at }.text()).collect()
             }
-            _ => Err(self.wrong("a list of strings")),
+            Value::Object(_) | Value::Null => Err(self.wrong("a list of strings")),
+            _ => Ok(vec![self.text()?]),
         }
     }
 
@@ -321,14 +371,18 @@ impl<'a> Given<'a> {
             let value = Given { key: self.key, at: &member.value }.text()?;
             Ok((member.key.clone(), value))
         };
-        self.members()?.iter().map(pair).collect()
+        self.blocks()?.into_iter().map(pair).collect()
     }
 
+    /// A text may say it too, as Go writes numbers; a fraction is cut off.
     pub(super) fn integer(&self) -> Result<i64, ConfigError> {
-        match &self.at.value {
-            Value::Number(text) => text.parse().map_err(|_| self.wrong("a whole number")),
-            _ => Err(self.wrong("a whole number")),
-        }
+        let number = match &self.at.value {
+            Value::Number(text) => text.parse().ok().or_else(|| whole(text.parse().ok()?)),
+            Value::Text(text) => go_integer(text),
+            Value::Bool(value) => Some(i64::from(*value)),
+            _ => None,
+        };
+        number.ok_or_else(|| self.wrong("a whole number"))
     }
 
     pub(super) fn unsigned(&self) -> Result<u64, ConfigError> {
@@ -336,27 +390,94 @@ impl<'a> Given<'a> {
     }
 
     pub(super) fn span(&self) -> Result<Duration, ConfigError> {
-        let text = self.text().map_err(|_| self.wrong("a duration such as \"10s\""))?;
-        go_duration::parse_span(&text).ok_or_else(|| {
+        let Value::Text(text) = &self.at.value else {
+            return Err(self.wrong("a duration such as \"10s\""));
+        };
+        go_duration::parse_span(text).ok_or_else(|| {
             let text = format!("{}: invalid duration {text:?}, write e.g. \"10s\"", self.key);
             ConfigError::at(self.at.line, text)
         })
     }
 }
 
+/// Without what is behind the point; none outside of what 64 bits hold.
+fn whole(fraction: f64) -> Option<i64> {
+    let limit = 9_223_372_036_854_775_808.0;
+    (-limit..limit).contains(&fraction).then_some(fraction as i64)
+}
+
+/// As Go's `ParseInt` with base 0 reads it; nothing is zero.
+fn go_integer(text: &str) -> Option<i64> {
+    if text.is_empty() {
+        return Some(0);
+    }
+    let (sign, digits) = match text.strip_prefix(['+', '-']) {
+        Some(digits) => (text.strip_suffix(digits)?, digits),
+        None => ("", text),
+    };
+    let lower = digits.to_ascii_lowercase();
+    let (radix, digits) = match &lower {
+        _ if lower.starts_with("0x") => (16, &lower[2..]),
+        _ if lower.starts_with("0b") => (2, &lower[2..]),
+        _ if lower.starts_with("0o") => (8, &lower[2..]),
+        _ if lower.len() > 1 && lower.starts_with('0') => (8, &lower[1..]),
+        _ => (10, &lower[..]),
+    };
+    let is_plain = digits.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if is_plain { i64::from_str_radix(&format!("{sign}{digits}"), radix).ok() } else { None }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::keys::SUPPORTED;
+    use crate::config::keys::{NOT_YET, all};
     use crate::config::located_json::parse;
 
     #[test]
+    fn values_are_read_as_weakly_as_consul_reads_them() {
+        let of = |value: &str| parse(value).expect("valid");
+        for (value, number) in [
+            ("8500", Some(8500)),
+            ("\"8500\"", Some(8500)),
+            ("\"0x1F\"", Some(31)),
+            ("\"-010\"", Some(-8)),
+            ("\"\"", Some(0)),
+            ("1.9", Some(1)),
+            ("1e3", Some(1000)),
+            ("true", Some(1)),
+            ("\"x\"", None),
+            ("\"--1\"", None),
+            ("\"0x-1\"", None),
+            ("1e300", None),
+            ("99999999999999999999", None),
+            ("[1]", None),
+        ] {
+            let at = of(value);
+            assert_eq!(Given { key: "it", at: &at }.integer().ok(), number, "{value}");
+        }
+        for (value, bool) in [("\"true\"", Some(true)), ("0", Some(false)), ("\"no\"", None)] {
+            let at = of(value);
+            assert_eq!(Given { key: "it", at: &at }.bool().ok(), bool, "{value}");
+        }
+        let at = of("[7, \"a\", true]");
+        let texts = Given { key: "it", at: &at }.texts().expect("three");
+        assert_eq!(texts, ["7", "a", "1"]);
+        let at = of("[{\"a\": 1}, {\"b\": \"2\"}]");
+        let given = Given { key: "it", at: &at };
+        assert!(given.members().is_err());
+        assert_eq!(
+            given.pairs().expect("pairs").into_iter().collect::<Vec<_>>(),
+            [("a".to_owned(), "1".to_owned()), ("b".to_owned(), "2".to_owned()),]
+        );
+    }
+
+    #[test]
     fn every_supported_key_has_a_setting() {
-        for key in SUPPORTED.iter().filter(|key| !OBJECTS.contains(key)) {
+        for key in all().filter(|key| !is_block(key) && !NOT_YET.contains(key)) {
             // One of the kinds fits; the others are refused, and none panics.
-            let fits = ["true", "1", "\"10s\"", "{}", "[]"].iter().any(|value| {
+            let fits = ["false", "1", "\"10s\"", "{}", "[]"].iter().any(|value| {
                 let at = parse(value).expect("valid");
-                let member = Member { line: 1, key: (*key).to_owned(), value: at };
+                let member = Member { line: 1, key: key.to_owned(), value: at };
                 Settings::default().set(key, &member).is_ok()
             });
             assert!(fits, "{key}");

@@ -1,11 +1,10 @@
 //! What figures are called, which are kept, and who gets them: `telemetry` (spec api 6.2).
 //!
 //! Built: the JSON of `/v1/agent/metrics` always, Prometheus with a retention time, statsd over UDP. Other
-//! sinks are refused, so that nobody waits for figures that never come.
+//! sinks are warned of (`inert`).
 
 use crate::base::Duration;
 use crate::base::metrics::{MetricsSettings, PrefixFilter};
-use crate::config::checked::refuse;
 use crate::config::error::ConfigError;
 use crate::config::settings::Given;
 
@@ -49,8 +48,6 @@ pub(super) struct SaidTelemetry {
     prefix_filter: Vec<String>,
     prometheus_retention_time: Option<Duration>,
     statsd_address: Option<String>,
-    /// A sink that is said and not built.
-    unknown_sink: Option<String>,
 }
 
 impl SaidTelemetry {
@@ -66,12 +63,7 @@ impl SaidTelemetry {
             "statsd_address" => self.statsd_address = Some(given.text()?),
             // Figures under the names of before 1.9 are not there in any case.
             "disable_compat_1.9" => drop(given.bool()?),
-            "dogstatsd_tags" => drop(given.texts()?),
-            other => {
-                if !given.text()?.is_empty() {
-                    self.unknown_sink = Some(other.to_owned());
-                }
-            }
+            _ => return Ok(false),
         }
         Ok(true)
     }
@@ -85,17 +77,10 @@ impl SaidTelemetry {
         self.prometheus_retention_time =
             later.prometheus_retention_time.or(self.prometheus_retention_time);
         self.statsd_address = later.statsd_address.or(self.statsd_address.take());
-        self.unknown_sink = later.unknown_sink.or(self.unknown_sink.take());
     }
 
     /// What holds then.
-    pub(super) fn check(&self, warnings: &mut Vec<String>) -> Result<Telemetry, ConfigError> {
-        if let Some(key) = &self.unknown_sink {
-            return refuse(format!(
-                "telemetry.{key} is not supported: remove it, and use statsd_address or \
-                 prometheus_retention_time"
-            ));
-        }
+    pub(super) fn check(&self, warnings: &mut Vec<String>) -> Telemetry {
         let mut filter = PrefixFilter::new(self.filter_default.unwrap_or(true));
         for rule in &self.prefix_filter {
             match rule.chars().next() {
@@ -109,12 +94,12 @@ impl SaidTelemetry {
             }
         }
         let prefix = self.metrics_prefix.as_deref().unwrap_or("consul");
-        Ok(Telemetry {
+        Telemetry {
             metrics_prefix: prefix.to_owned(),
             disable_hostname: self.disable_hostname.unwrap_or(false),
             filter,
             prometheus_retention_time: self.prometheus_retention_time.unwrap_or_default(),
             statsd_address: self.statsd_address.clone().filter(|address| !address.is_empty()),
-        })
+        }
     }
 }

@@ -29,7 +29,7 @@ pub(super) async fn config<R: Runtime>(runtime: &R, config: &config::AgentConfig
         node_name: config.node_name.clone(),
         datacenter: config.datacenter.clone(),
         address: lan.to_string(),
-        tagged_addresses: tagged_addresses(lan, wan),
+        tagged_addresses: tagged_addresses(lan, wan, &config.tagged_addresses),
         node_meta: node_meta(config),
         check_update_interval: config.checks.update_interval,
         discard_check_output: config.checks.discard_output,
@@ -48,12 +48,18 @@ pub(super) fn node_meta(config: &config::AgentConfig) -> BTreeMap<String, String
     node_meta
 }
 
-fn tagged_addresses(lan: IpAddr, wan: IpAddr) -> BTreeMap<String, String> {
+/// `said`: by tag, going before what follows from the addresses.
+fn tagged_addresses(
+    lan: IpAddr,
+    wan: IpAddr,
+    said: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
     let mut tagged = BTreeMap::new();
     for (network, ip) in [("lan", lan), ("wan", wan)] {
         let family = if ip.is_ipv4() { "ipv4" } else { "ipv6" };
         tagged.insert(network.to_owned(), ip.to_string());
         tagged.insert(format!("{network}_{family}"), ip.to_string());
     }
+    tagged.extend(said.iter().map(|(tag, ip)| (tag.clone(), ip.clone())));
     tagged
 }

@@ -211,7 +211,7 @@ async fn start<R: Runtime>(
     let reloader = Reloader::new(runtime, &handle, &config, parts);
     let (own, kept) = (handle.clone(), (metrics.clone(), reloader.clone()));
     let front = Front::new(runtime.clone(), own, &config, &prng, kept.0, kept.1);
-    for (ip, port) in config.client_addrs.iter().zip(std::iter::repeat(config.ports.http)) {
+    for (ip, port) in config.http_addrs.iter().zip(std::iter::repeat(config.ports.http)) {
         if let Some(port) = port {
             let port = runtime.listen(SocketAddr::new(*ip, port)).await;
             let port = port.map_err(named_port_of("ports.http"))?;

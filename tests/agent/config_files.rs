@@ -49,12 +49,25 @@ fn later_sources_win_and_lists_are_joined() {
 fn errors_name_file_line_and_key() {
     for (file, text) in [
         ("{\n\"sever\": true}", "a.json:2: invalid config key sever, did you mean server?"),
-        ("{\n\n\"acl\": {}}", "a.json:3: config key acl is not supported yet: remove it"),
+        (
+            "{\n\n\"acl\": {\n\"enabled\": true}}",
+            "a.json:4: acl.enabled: access control lists are not built: whoever reaches this agent may \
+             do everything; remove it",
+        ),
+        (
+            "{\"acl\": {\"enabeld\": true}}",
+            "a.json:1: invalid config key acl.enabeld, did you mean acl.enabled?",
+        ),
+        (
+            "{\"service\": {\"name\": \"a\", \"check\": {\"script\": \"x\"}}}",
+            "a.json:1: config key script in service.check: scripts have no shell of their own any more; \
+             write args = [\"/bin/sh\", \"-c\", …]",
+        ),
         ("{\"server\":\n\"yes\"}", "a.json:2: server: expected a boolean, found a string"),
         ("[]", "a.json:1: a configuration is an object, not a list"),
         (
             "{\"server\": true",
-            "a.json:1: not valid JSON: expected \",\" or \"}\", found the end of the file",
+            "a.json:1:16: not valid JSON: expected \",\" or \"}\", found the end of the file",
         ),
         (
             "{\"ports\": {\"htp\": 1}}",

@@ -264,6 +264,11 @@ impl Disk for Folder {
 
     async fn read_dir(&self, path: &str) -> io::Result<Vec<String>> {
         let folder = self.root.join(path);
+        // Components alone count: joining nothing leaves a slash behind.
+        let is_file = |inner: &mut Inner| inner.files.keys().any(|file| *file == folder);
+        if self.world.inner(is_file) {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
         let names: Vec<String> = self.world.inner(|inner| {
             let inside = inner.files.keys().filter_map(|file| file.strip_prefix(&folder).ok());
             inside.map(|name| name.display().to_string()).collect()

@@ -7,6 +7,7 @@ mod agent_random;
 mod autopilot;
 mod check_probes;
 mod config_files;
+mod config_sources;
 mod definitions;
 mod fuzz;
 mod gossip_bad_input;

@@ -220,6 +220,20 @@ pub fn configs() -> Vec<Vec<u8>> {
     texts.map(|text| text.as_bytes().to_vec()).to_vec()
 }
 
+/// In HCL.
+pub fn configs_hcl() -> Vec<Vec<u8>> {
+    let texts = [
+        "node_name = \"a\"\nserver = true\nretry_join = [\"10.0.0.2\"] # one\nports { http = 0x1f }\n",
+        "service \"web\" { port = 017 }\n/* none */ service { name = \"a\", check { ttl = \"1s\" } }\n",
+        "checks = [{ name = \"b\", args = [\"c\",], interval = \"1s\" }] // end\n",
+        "data_dir = <<-EOF\n  /d\n  EOF\nlog_level = \"\\x49N\\u0046O\" limits { rpc_rate = -1.5e3 }",
+        "node_meta { \"a\" = \"${f(\"{}\")}\" }\nbind_addr = \"{{ GetPrivateIP }}\"\n",
+    ];
+    let mut all = texts.map(|text| text.as_bytes().to_vec()).to_vec();
+    all.push(include_bytes!("../../../packaging/sample.hcl").to_vec());
+    all
+}
+
 /// Of services and checks, for the HTTP API.
 pub fn definitions() -> Vec<Vec<u8>> {
     let texts = [

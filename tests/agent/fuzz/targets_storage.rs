@@ -22,6 +22,7 @@ pub const ALL: &[Target] = &[
     Target { name: "log_segment", run: segment, corpus: corpus::segments },
     Target { name: "log_sealed", run: sealed_segment, corpus: corpus::segments },
     Target { name: "config", run: config, corpus: corpus::configs },
+    Target { name: "config_hcl", run: config_hcl, corpus: corpus::configs_hcl },
     Target { name: "definition", run: crate::http_local::promises, corpus: corpus::definitions },
 ];
 
@@ -125,6 +126,22 @@ fn sealed_segment(bytes: &[u8]) -> String {
         at = end + usize::from(bytes.get(end) == Some(&0xa5));
     }
     segment(&bytes)
+}
+
+/// HCL, and the settings in it.
+fn config_hcl(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let flags = parse(AGENT_FLAGS, &["-dev".to_owned()]).expect("valid flags");
+    match AgentConfig::from_parts(&[("a.hcl", &text)], &flags, "host1") {
+        Err(error) => {
+            assert!(error.line.is_none_or(|line| line <= text.lines().count() + 1), "{error}");
+            assert!(!error.text.contains("not valid HCL") || error.column.is_some(), "{error}");
+            // Behind these words stand the user's.
+            let words: String = error.text.split(' ').take(8).collect();
+            words.chars().filter(|char| !char.is_ascii_digit()).collect()
+        }
+        Ok(_) => "valid".to_owned(),
+    }
 }
 
 fn config(bytes: &[u8]) -> String {

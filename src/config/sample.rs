@@ -1,0 +1,99 @@
+//! The sample configuration names every key, in both languages, and is right.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::config::flags::Parsed;
+use crate::config::keys::{NOT_YET, all, is_block};
+use crate::config::located_json::{Located, Value};
+use crate::config::{AgentConfig, definitions, hcl};
+
+const HCL: &str = include_str!("../../packaging/sample.hcl");
+const JSON: &str = include_str!("../../packaging/sample.json");
+
+/// The keys of an object; those of blocks with the block's name in front.
+fn named(prefix: &str, at: &Located, found: &mut BTreeSet<String>) {
+    match &at.value {
+        Value::Object(members) => {
+            for member in members {
+                let key = format!("{prefix}{}", member.key);
+                let inner = if is_block(&key) { format!("{key}.") } else { String::new() };
+                if is_block(&key) || matches!(&*key, "service" | "services" | "check" | "checks") {
+                    named(&inner, &member.value, found);
+                }
+                found.insert(key);
+            }
+        }
+        Value::List(items) => items.iter().for_each(|at| named(prefix, at, found)),
+        _ => {}
+    }
+}
+
+fn json(at: &Located) -> serde_json::Value {
+    match &at.value {
+        Value::Null => serde_json::Value::Null,
+        Value::Bool(value) => (*value).into(),
+        Value::Number(text) => serde_json::from_str(text).expect("a number"),
+        Value::Text(text) => text.as_str().into(),
+        Value::List(items) => items.iter().map(json).collect(),
+        Value::Object(members) => {
+            members.iter().map(|member| (member.key.clone(), json(&member.value))).collect()
+        }
+    }
+}
+
+#[test]
+fn the_sample_names_every_key() {
+    let root = hcl::parse(HCL).expect("valid HCL");
+    let mut found = BTreeSet::new();
+    named("", &root, &mut found);
+    let known = all().filter(|key| !NOT_YET.contains(key)).chain(definitions::keys());
+    let missing: Vec<&str> = known.filter(|key| !found.contains(*key)).collect();
+    assert!(missing.is_empty(), "packaging/sample.hcl does not name {missing:?}");
+}
+
+#[test]
+fn the_sample_in_json_is_the_same() {
+    let root = json(&hcl::parse(HCL).expect("valid HCL"));
+    let text = format!("{}\n", serde_json::to_string_pretty(&root).expect("JSON"));
+    if std::env::var_os("UPDATE_GOLDENFILES").is_some() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/sample.json");
+        std::fs::write(path, &text).expect("written");
+        return;
+    }
+    assert_eq!(text, JSON, "UPDATE_GOLDENFILES=1 writes packaging/sample.json anew");
+}
+
+#[test]
+fn an_agent_starts_with_the_sample() {
+    let of = |name, text| {
+        AgentConfig::from_parts(&[(name, text)], &Parsed::default(), "host1").expect("valid")
+    };
+    let config = of("sample.hcl", HCL);
+    assert_eq!(config, of("sample.json", JSON));
+    assert_eq!(
+        config.warnings,
+        [
+            "bootstrap_expect > 0: expecting 3 servers".to_owned(),
+            "The 'ui' field is deprecated. Use the 'ui_config.enabled' field instead.".to_owned(),
+        ]
+    );
+    assert_eq!((config.definitions.services.len(), config.definitions.checks.len()), (2, 4));
+
+    // What the sample calls a default is one.
+    let flags = ["-server", "-bootstrap-expect=3", "-data-dir=/var/lib/consul", "-bind=10.0.0.1"];
+    let flags: Vec<String> = flags.map(str::to_owned).to_vec();
+    let flags = crate::config::flags::parse(crate::config::AGENT_FLAGS, &flags).expect("valid");
+    let default = AgentConfig::from_parts(&[], &flags, "n1").expect("valid");
+    let examples = AgentConfig {
+        node_meta: config.node_meta.clone(),
+        tagged_addresses: config.tagged_addresses.clone(),
+        lan_join: config.lan_join.clone(),
+        http: config.http.clone(),
+        checks: config.checks,
+        definitions: config.definitions.clone(),
+        warnings: config.warnings.clone(),
+        ..default
+    };
+    assert_eq!(config, examples);
+}
