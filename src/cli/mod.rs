@@ -7,17 +7,20 @@
 
 mod agent;
 mod api;
+mod attached;
 mod autopilot;
 mod event;
 mod keyring;
 mod kv;
 mod kv_get;
+mod lock;
 mod members;
 mod monitor;
 mod operator;
 mod rtt;
 mod snapshot;
 mod snapshot_inspect;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -75,12 +78,14 @@ const COMMANDS: &str = "Usage: consul [--version] [--help] <command> [<args>]\n\
     keyring        Manages gossip layer encryption keys\n    \
     kv             Interact with the key-value store\n    \
     leave          Gracefully leaves the Consul cluster and shuts down\n    \
+    lock           Execute a command holding a lock\n    \
     members        Lists the members of a Consul cluster\n    \
     monitor        Stream logs from a Consul agent\n    \
     operator       Provides cluster-level tools for Consul operators\n    \
     rtt            Estimates network round trip time between nodes\n    \
     snapshot       Saves, restores and inspects snapshots of Consul server state\n    \
-    version        Prints the Consul version\n";
+    version        Prints the Consul version\n    \
+    watch          Watch for changes in Consul\n";
 
 /// Runs a command line (without the program's name) to its exit code.
 pub async fn run<R: Runtime, N: NodeRunner<R>>(
@@ -103,6 +108,7 @@ pub async fn run<R: Runtime, N: NodeRunner<R>>(
         "keyring" => code(keyring::keyring(&runtime, args, terminal).await),
         "kv" => kv::run(&runtime, args, terminal).await,
         "leave" => code(members::leave(&runtime, args, terminal).await),
+        "lock" => code(lock::run(&runtime, args, terminal).await),
         "members" => code(members::members(&runtime, args, terminal).await),
         "monitor" => code(monitor::monitor(&runtime, args, terminal).await),
         "operator" => operator::run(&runtime, args, terminal).await,
@@ -112,6 +118,7 @@ pub async fn run<R: Runtime, N: NodeRunner<R>>(
             terminal.out(version_text());
             0
         }
+        "watch" => code(watch::run(&runtime, args, terminal).await),
         "-h" | "-help" | "--help" => {
             terminal.out(COMMANDS);
             0

@@ -12,6 +12,7 @@ use crate::config::mode::{self, Mode};
 use crate::config::settings::Settings;
 use crate::config::{
     AgentConfig, CheckSettings, Join, Ports, RaftTimers, autopilot, definitions, gossip, node,
+    watches,
 };
 use crate::raft::Profile;
 use crate::raft::config::{SNAPSHOT_INTERVAL, SNAPSHOT_THRESHOLD, TRAILING_LOGS};
@@ -49,6 +50,7 @@ pub(super) fn check(
     let advertise_addr = advertised(&said, bind_addr, alone, &mut warnings)?;
     warn_of_ignored(&said, &mut warnings);
     let ports = ports(&said, dev)?;
+    watches::check(&said, &ports, &mut warnings)?;
     let addresses = (bind_addr, advertise_addr);
     let default_query_time = said.default_query_time.unwrap_or(Duration::from_secs(300));
     let hold = if is_legacy { Duration::ZERO } else { Duration::from_secs(7) };
@@ -89,6 +91,7 @@ pub(super) fn check(
         default_query_time,
         max_query_time: said.max_query_time.unwrap_or(Duration::from_secs(600)),
         checks: check_settings(&said, is_legacy)?,
+        watches: said.watches,
         definitions: Definitions { services: said.services, checks: said.checks, ..<_>::default() },
         warnings,
     })

@@ -116,6 +116,7 @@ pub(super) const SUPPORTED: &[&str] = &[
     "ui",
     "ui_config",
     "ui_config.enabled",
+    "watches",
 ];
 
 /// Documented keys that would change what the agent does, and that it does not do yet: refused, so
@@ -196,7 +197,6 @@ pub(super) const NOT_YET: &[&str] = &[
     "verify_incoming",
     "verify_outgoing",
     "verify_server_hostname",
-    "watches",
 ];
 
 /// Why a key is refused; none when it is supported.

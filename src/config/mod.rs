@@ -24,6 +24,7 @@ mod mode;
 mod node;
 mod peers;
 mod settings;
+mod watches;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -35,6 +36,7 @@ use crate::base::runtime::{Disk, Level, Runtime};
 use crate::config::flags::Parsed;
 use crate::config::settings::Settings;
 use crate::raft::Profile;
+use crate::watch::Configured;
 
 pub use agent_flags::AGENT_FLAGS;
 pub use autopilot::Autopilot;
@@ -111,6 +113,8 @@ pub struct AgentConfig {
     pub max_query_time: Duration,
     /// Services and checks of files.
     pub definitions: Definitions,
+    /// Watches of files.
+    pub watches: Vec<Configured>,
     /// What its checks may do, and how they are told.
     pub checks: CheckSettings,
     /// For the user to read at start.

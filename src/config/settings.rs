@@ -10,6 +10,7 @@ use crate::config::gossip::SaidTiming;
 use crate::config::http::SaidHttp;
 use crate::config::keys::{OBJECTS, refusal};
 use crate::config::located_json::{Located, Member, Value};
+use crate::watch::Configured;
 
 macro_rules! settings {
     (lists [$($list:ident),*] $($(#[$doc:meta])* $name:ident: $type:ty,)*) => {
@@ -26,6 +27,9 @@ macro_rules! settings {
             /// Of this source, then of later ones.
             pub(super) services: Vec<ServiceRegistration>,
             pub(super) checks: Vec<CheckRegistration>,
+            pub(super) watches: Vec<Configured>,
+            /// What the user should know of deprecated watches.
+            pub(super) watch_warnings: Vec<String>,
         }
 
         impl Settings {
@@ -41,6 +45,8 @@ macro_rules! settings {
                 self.http.merge(later.http);
                 self.services.extend(later.services);
                 self.checks.extend(later.checks);
+                self.watches.extend(later.watches);
+                self.watch_warnings.extend(later.watch_warnings);
             }
 
             /// Takes the lists of another source, to stand behind these.
@@ -201,6 +207,7 @@ impl Settings {
             "skip_leave_on_interrupt" => self.skip_leave_on_interrupt = Some(given.bool()?),
             "start_join" => self.start_join = given.texts()?,
             "start_join_wan" => self.start_join_wan = given.texts()?,
+            "watches" => self.add_watches(&given)?,
             "ui" | "ui_config.enabled" => self.ui = Some(given.bool()?),
             // Nothing depends on these: no update check is ever made, and there is no gRPC.
             "disable_update_check" => drop(given.bool()?),

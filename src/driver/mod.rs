@@ -40,6 +40,7 @@ mod snapshots;
 mod start_gossip;
 mod storage;
 mod substreams;
+mod watches;
 
 pub use mailbox::Handle;
 pub use node::{Exit, Node};

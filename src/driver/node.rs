@@ -31,6 +31,7 @@ use super::persist::SnapshotStore;
 use super::probes::Probes;
 use super::snapshots::Incoming;
 use super::start_gossip::{BoundPool, members_config};
+use super::watches::Watches;
 use super::{bootstrap, disk_task, local, server_port, storage};
 
 /// Entries in one AppendEntries (spec cluster 4.2).
@@ -83,7 +84,7 @@ async fn start_and_serve<R: Runtime>(
 ) -> Result<bool, String> {
     let signals = Signals::of(&config);
     let (profile, server) = (config.profile, config.server);
-    let Started { event_loop, out, handle, lock, joins } =
+    let Started { event_loop, out, handle, lock, joins, watches } =
         start(&runtime, config, observer, faults)
             .await
             .map_err(|why| format!("Error starting agent: {why}"))?;
@@ -97,6 +98,7 @@ async fn start_and_serve<R: Runtime>(
         Either::Second(Either::First(Early)) => Ok(false),
         Either::Second(Either::Second(why)) => Err(why),
     };
+    drop(watches);
     tell_shutdown(&runtime, profile, server);
     // The answers that the loop has given last are on their way through other tasks.
     runtime.sleep(LAST_ANSWERS).await;
@@ -133,6 +135,7 @@ struct Started<R: Runtime> {
     /// Keeps other agents off the data folder while it is there.
     lock: Option<<R::Disk as Disk>::File>,
     joins: Joins,
+    watches: Watches<R>,
 }
 
 /// Recovers, then listens; nothing is heard before everything is known.
@@ -224,7 +227,9 @@ async fn start<R: Runtime>(
         figures: Figures::new(metrics),
     };
     let joins = Joins::of(&config);
-    Ok(Started { event_loop, out, handle, lock, joins })
+    let mut watches = Watches::new(runtime.clone(), &config);
+    watches.replace(config.watches);
+    Ok(Started { event_loop, out, handle, lock, joins, watches })
 }
 
 /// What a server finds on its disk.
