@@ -12,7 +12,6 @@ use crate::cli::Terminal;
 use crate::config::flags::{Flag, Parsed, Takes};
 use crate::http::client::{self, Answer, Client};
 use crate::http::escape::{escape_path, escape_query};
-use crate::watch::Place;
 
 /// The flags of every command that talks to an agent.
 pub(super) const HTTP_FLAGS: [Flag; 4] = [
@@ -148,11 +147,6 @@ impl<'a, R: Runtime> Api<'a, R> {
         let stream = self.connect().await.map_err(&failed)?;
         let answer = client::request(stream, method, &target, &[], body).await;
         answer.map_err(|error| failed(error.to_string()))
-    }
-
-    /// Whom it asks.
-    pub(super) fn place(&self) -> Place {
-        Place { host: self.host.clone(), port: self.port }
     }
 
     fn target(&self, method: &Method, path: &str, params: &[(&str, &str)]) -> String {

@@ -9,6 +9,7 @@ mod agent;
 mod api;
 mod attached;
 mod autopilot;
+mod debug;
 mod event;
 mod keyring;
 mod kv;
@@ -70,6 +71,7 @@ pub trait NodeRunner<R: Runtime> {
 const COMMANDS: &str = "Usage: consul [--version] [--help] <command> [<args>]\n\n\
     Available commands are:\n    \
     agent          Runs a Consul agent\n    \
+    debug          Records a debugging archive for operators\n    \
     event          Fire a new event\n    \
     force-leave    Forces a member of the cluster to enter the \"left\" state\n    \
     info           Provides debugging information for operators.\n    \
@@ -100,6 +102,7 @@ pub async fn run<R: Runtime, N: NodeRunner<R>>(
     };
     match command.as_str() {
         "agent" => agent::run(runtime, args, terminal, node).await,
+        "debug" => code(debug::run(&runtime, args, terminal).await),
         "event" => code(event::run(&runtime, args, terminal).await),
         "force-leave" => code(members::force_leave(&runtime, args, terminal).await),
         "info" => code(members::info(&runtime, args, terminal).await),

@@ -21,7 +21,8 @@ use crate::cli::attached::{argv, told_to_end};
 use crate::cli::kv::with_http;
 use crate::cli::{Terminal, parse_flags};
 use crate::config::flags::{self, Flag, Parsed, Takes, parse_bool};
-use crate::watch::{self, Handed, Owner, Params, Plan, indented};
+use crate::http::client::Answer;
+use crate::watch::{self, Asker, Handed, Owner, Params, Plan, Question, indented};
 
 const USAGE: &str = "Usage: consul watch [options] [child...]\n\n  \
     Watches for changes in a given data view from Consul. If a child process is specified, it\n  \
@@ -72,7 +73,9 @@ pub(super) async fn run<R: Runtime>(
     if kind.starts_with("connect_") || kind.starts_with("agent_") {
         return Err(terminal.fail(format!("Type {kind} is not supported in the CLI tool")));
     }
-    let plan = params(&flags).and_then(Plan::parse).map_err(|text| terminal.fail(text))?;
+    let mut plan = params(&flags).and_then(Plan::parse).map_err(|text| terminal.fail(text))?;
+    // They go with every question of a command.
+    (plan.stale, plan.datacenter, plan.token) = <_>::default();
     let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
     let leader = api.call(Method::GET, "/v1/status/leader", &[], Bytes::new()).await;
     if let Err(why) = leader {
@@ -82,8 +85,8 @@ pub(super) async fn run<R: Runtime>(
     let argv = child.map(|words| argv(words, flags.switch("shell") != Some(false), &terminal.env));
     let seat = Seat::default();
     let mut viewer = Viewer { runtime, terminal, kind: plan.kind(), argv, seat: seat.clone() };
-    let place = api.place();
-    let watching = watch::run(runtime, &place, &plan, &mut viewer);
+    let mut asker = Asking(&api);
+    let watching = watch::run(runtime, &mut asker, &plan, &mut viewer);
     match first_of(watching, told_to_end(runtime)).await {
         Either::First(0) => Ok(()),
         Either::First(code) => Err(code),
@@ -94,6 +97,17 @@ pub(super) async fn run<R: Runtime>(
             }
             Ok(())
         }
+    }
+}
+
+/// Asks as every command does.
+struct Asking<'a, 'b, R>(&'a Api<'b, R>);
+
+impl<R: Runtime> Asker for Asking<'_, '_, R> {
+    async fn ask(&mut self, question: &Question<'_>) -> Result<Answer, String> {
+        let params: Vec<(&str, &str)> =
+            question.params.iter().map(|(name, value)| (*name, &**value)).collect();
+        self.0.exchange(Method::GET, &question.path, &params, Bytes::new()).await
     }
 }
 

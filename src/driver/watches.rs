@@ -25,7 +25,7 @@ use crate::base::go_duration;
 use crate::base::runtime::{ChildCommand, Level, Runtime, Task};
 use crate::config;
 use crate::http::fetch::Head;
-use crate::watch::{self, Configured, Handed, Handler, HttpHandler, Owner, Place};
+use crate::watch::{self, Configured, Handed, Handler, HttpHandler, Link, Owner, Place};
 
 use super::probes::http::{Asked, Tail, follow};
 use super::probes::url::Url;
@@ -65,7 +65,8 @@ impl<R: Runtime> Watches<R> {
             let (runtime, place) = (self.runtime.clone(), place.clone());
             let task = self.runtime.spawn("watch", async move {
                 let mut told = Told { runtime: runtime.clone(), kind: plan.kind(), handler };
-                watch::run(&runtime, &place, &plan, &mut told).await;
+                let mut link = Link::new(runtime.clone(), place, plan.token.clone());
+                watch::run(&runtime, &mut link, &plan, &mut told).await;
             });
             self.tasks.push(task);
         }

@@ -2,7 +2,7 @@
 //! is given. Consul's `api/watch` in other words.
 //!
 //! ```text
-//!   parameters ─► Plan::parse ─► Plan ─► Plan::target ──► GET …?index=7 ──► the agent's HTTP API
+//!   parameters ─► Plan::parse ─► Plan ─► Plan::question ─► GET …?index=7 ──► the agent's HTTP API
 //!                                          ▲                                    │
 //!   handler ◄── Output::Hand ◄── Poller ───┘ Output::Ask        Plan::read ◄────┘
 //! ```
@@ -31,4 +31,5 @@ pub use configured::{Configured, Handler, HttpHandler};
 pub use data::indented;
 pub use plan::{Params, Plan, Subject};
 pub use poller::{Input, Marker, Output, Poller};
-pub use run::{Handed, Owner, Place, run};
+pub use query::Question;
+pub use run::{Asker, Handed, Link, Owner, Place, run};

@@ -1,5 +1,6 @@
 //! A plan as a question to the agent's HTTP API, and what its answer says.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use bytes::Bytes;
@@ -11,56 +12,69 @@ use super::data;
 use super::plan::{Plan, Subject};
 use super::poller::Marker;
 
-impl Plan {
-    /// Path and query of the next question. With a marker the agent answers once there is something
-    /// newer; without one at once.
+/// A question to the HTTP API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question<'a> {
+    /// Percent-encoded.
+    pub path: String,
+    /// As they are.
+    pub params: Vec<(&'static str, Cow<'a, str>)>,
+}
+
+impl Question<'_> {
+    /// As it stands in a request line.
     #[must_use]
-    pub fn target(&self, after: Option<&Marker>) -> String {
+    pub fn target(&self) -> String {
+        let mut target = self.path.clone();
+        for (at, (name, value)) in self.params.iter().enumerate() {
+            // Writing to a string does not fail.
+            let _ = write!(target, "{}{name}=", if at == 0 { '?' } else { '&' });
+            escape_query(value, &mut target);
+        }
+        target
+    }
+}
+
+impl Plan {
+    /// The next question. With a marker the agent answers once there is something newer; without one
+    /// at once.
+    #[must_use]
+    pub fn question(&self, after: Option<&Marker>) -> Question<'_> {
         let mut path = String::from("/v1/");
-        let mut query = Vec::new();
+        let mut params: Vec<(&'static str, Cow<'_, str>)> = Vec::new();
         match &self.subject {
             Subject::Key { key } => join(&mut path, "kv/", key),
             Subject::KeyPrefix { prefix } => {
                 join(&mut path, "kv/", prefix);
-                query.push(("recurse", ""));
+                params.push(("recurse", "".into()));
             }
             Subject::Services => path.push_str("catalog/services"),
             Subject::Nodes => path.push_str("catalog/nodes"),
             Subject::Service { service, tags, passing_only } => {
                 join(&mut path, "health/service/", service);
-                query.extend(tags.iter().map(|tag| ("tag", tag.as_str())));
-                query.extend(passing_only.then_some(("passing", "1")));
+                params.extend(tags.iter().map(|tag| ("tag", tag.into())));
+                params.extend(passing_only.then_some(("passing", "1".into())));
             }
             Subject::ChecksOfService { service } => join(&mut path, "health/checks/", service),
             Subject::ChecksInState { state } => join(&mut path, "health/state/", state),
             Subject::Event { name } => {
                 path.push_str("event/list");
-                query.extend(Some(("name", name.as_str())).filter(|_| !name.is_empty()));
+                params.push(("name", name.into()));
             }
             Subject::AgentService { service_id } => join(&mut path, "agent/service/", service_id),
         }
-        let index = match after {
-            Some(Marker::Index(index)) if *index > 0 => index.to_string(),
-            _ => String::new(),
-        };
-        let hash = match after {
-            Some(Marker::Hash(hash)) => hash.as_str(),
-            _ => "",
-        };
-        let common = [
-            ("dc", self.datacenter.as_str()),
-            ("filter", &self.filter),
-            ("index", &index),
-            ("hash", hash),
-        ];
-        query.extend(common.into_iter().filter(|(_, value)| !value.is_empty()));
-        query.extend(self.stale.then_some(("stale", "")));
-        for (at, (name, value)) in query.into_iter().enumerate() {
-            // Writing to a string does not fail.
-            let _ = write!(path, "{}{name}=", if at == 0 { '?' } else { '&' });
-            escape_query(value, &mut path);
+        params.push(("dc", (&self.datacenter).into()));
+        params.push(("filter", (&self.filter).into()));
+        match after {
+            Some(Marker::Index(index)) if *index > 0 => {
+                params.push(("index", index.to_string().into()));
+            }
+            Some(Marker::Hash(hash)) => params.push(("hash", hash.clone().into())),
+            _ => {}
         }
-        path
+        params.retain(|(name, value)| !value.is_empty() || ["recurse", "tag"].contains(name));
+        params.extend(self.stale.then_some(("stale", "".into())));
+        Question { path, params }
     }
 
     /// What an answer says: where it stands, and what a handler is given. `after` is what was asked with.
@@ -143,7 +157,7 @@ mod tests {
                 "/v1/agent/service/w?hash=abc",
             ),
         ] {
-            assert_eq!(plan(params).target(after), target);
+            assert_eq!(plan(params).question(after).target(), target);
         }
     }
 }

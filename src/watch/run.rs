@@ -1,4 +1,4 @@
-//! The loop over a [`Runtime`]: one connection to an agent, one question at a time.
+//! The loop over a [`Runtime`]: one question at a time, to whom the caller says, for whom the caller says.
 
 use std::future::Future;
 use std::io;
@@ -14,7 +14,8 @@ use crate::base::runtime::Runtime;
 use crate::http::client::{Answer, Client, ClientError};
 
 use super::plan::{Plan, Subject};
-use super::poller::{Input, Marker, Output, Poller};
+use super::poller::{Input, Output, Poller};
+use super::query::Question;
 
 const TOKEN: HeaderName = HeaderName::from_static("x-consul-token");
 
@@ -44,10 +45,19 @@ pub trait Owner: Send {
     fn hand(&mut self, told: Handed) -> impl Future<Output = ControlFlow<Self::End>> + Send;
 }
 
+/// How questions reach an agent.
+pub trait Asker: Send {
+    /// Asks once, and gives the answer whatever its status; or says why there is none.
+    fn ask(
+        &mut self,
+        question: &Question<'_>,
+    ) -> impl Future<Output = Result<Answer, String>> + Send;
+}
+
 /// Runs a watch until its owner breaks off.
-pub async fn run<R: Runtime, O: Owner>(
+pub async fn run<R: Runtime, A: Asker, O: Owner>(
     runtime: &R,
-    place: &Place,
+    asker: &mut A,
     plan: &Plan,
     owner: &mut O,
 ) -> O::End {
@@ -55,83 +65,83 @@ pub async fn run<R: Runtime, O: Owner>(
     // An event's index is a name, not an order.
     let ordered = !matches!(plan.subject, Subject::Event { .. });
     let mut poller = Poller::begin(ordered, &mut out);
-    let mut link = None;
     loop {
         let Some(output) = out.pop() else {
             // Nothing is under way: it pauses.
-            let pause = poller.deadline().unwrap_or_else(|| runtime.now());
-            runtime.sleep(pause.since(runtime.now())).await;
+            let now = runtime.now();
+            runtime.sleep(poller.deadline().unwrap_or(now).since(now)).await;
             poller.step(runtime.now(), Input::Wake, &mut out);
             continue;
         };
-        let input = match output {
-            Output::Ask(after) => Some(look(runtime, place, plan, after.as_ref(), &mut link).await),
-            Output::Hand(marker, data) => {
-                match owner.hand(Handed::Result(marker.index(), data)).await {
-                    ControlFlow::Continue(()) => Some(Input::Handled),
-                    ControlFlow::Break(ended) => return ended,
-                }
+        let told = match output {
+            Output::Ask(after) => {
+                let answer = asker.ask(&plan.question(after.as_ref())).await;
+                let read = answer.and_then(|answer| plan.read(&answer, after.as_ref()));
+                let input = match read {
+                    Ok((marker, data)) => Input::Answered(marker, data),
+                    Err(why) => Input::Failed(why),
+                };
+                poller.step(runtime.now(), input, &mut out);
+                continue;
             }
-            Output::Errored(why, retry) => match owner.hand(Handed::Errored(why, retry)).await {
-                ControlFlow::Continue(()) => None,
-                ControlFlow::Break(ended) => return ended,
-            },
+            Output::Hand(marker, data) => Handed::Result(marker.index(), data),
+            Output::Errored(why, retry) => Handed::Errored(why, retry),
         };
-        if let Some(input) = input {
-            poller.step(runtime.now(), input, &mut out);
+        if let ControlFlow::Break(ended) = owner.hand(told).await {
+            return ended;
         }
+        // After an error there is nothing to be done with: it passes over this.
+        poller.step(runtime.now(), Input::Handled, &mut out);
     }
 }
 
-/// Asks once. A connection that was kept and turns out to be closed is replaced.
-async fn look<R: Runtime>(
-    runtime: &R,
-    place: &Place,
-    plan: &Plan,
-    after: Option<&Marker>,
-    link: &mut Option<Client<R::Stream>>,
-) -> Input {
-    let target = plan.target(after);
-    let answer = match ask(runtime, place, plan, &target, link).await {
-        Ok(answer) => answer,
-        Err(why) => {
-            let Place { host, port } = place;
-            return Input::Failed(format!("Get \"http://{host}:{port}{target}\": {why}"));
-        }
-    };
-    match plan.read(&answer, after) {
-        Ok((marker, data)) => Input::Answered(marker, data),
-        Err(why) => Input::Failed(why),
-    }
+/// A connection to an agent that is kept from one question to the next.
+pub struct Link<R: Runtime> {
+    runtime: R,
+    place: Place,
+    /// Empty: none.
+    token: String,
+    kept: Option<Client<R::Stream>>,
 }
 
-async fn ask<R: Runtime>(
-    runtime: &R,
-    place: &Place,
-    plan: &Plan,
-    target: &str,
-    link: &mut Option<Client<R::Stream>>,
-) -> Result<Answer, String> {
-    let token = HeaderValue::try_from(plan.token.as_str())
-        .map_err(|_| "net/http: invalid header field value for \"X-Consul-Token\"".to_owned())?;
-    let headers: &[_] = if plan.token.is_empty() { &[] } else { &[(TOKEN, token)] };
-    if let Some(mut kept) = link.take().filter(Client::is_open) {
-        match kept.request(Method::GET, target, headers, Bytes::new()).await {
-            Ok(answer) => {
-                *link = Some(kept);
-                return Ok(answer);
+impl<R: Runtime> Link<R> {
+    /// Connects with the first question.
+    pub fn new(runtime: R, place: Place, token: String) -> Self {
+        Self { runtime, place, token, kept: None }
+    }
+
+    async fn answer(&mut self, target: &str) -> Result<Answer, String> {
+        let token = HeaderValue::try_from(self.token.as_str()).map_err(|_| {
+            "net/http: invalid header field value for \"X-Consul-Token\"".to_owned()
+        })?;
+        let headers: &[_] = if self.token.is_empty() { &[] } else { &[(TOKEN, token)] };
+        if let Some(mut kept) = self.kept.take().filter(Client::is_open) {
+            match kept.request(Method::GET, target, headers, Bytes::new()).await {
+                Ok(answer) => {
+                    self.kept = Some(kept);
+                    return Ok(answer);
+                }
+                // It was closed while nobody looked: certainly not asked.
+                Err(ClientError::NotSent(_)) => {}
+                Err(ClientError::NoAnswer(why)) => return Err(why),
             }
-            // It was closed while nobody looked: certainly not asked.
-            Err(ClientError::NotSent(_)) => {}
-            Err(ClientError::NoAnswer(why)) => return Err(why),
         }
+        let stream = connect(&self.runtime, &self.place).await?;
+        let mut fresh = Client::new(stream).await.map_err(|error| error.to_string())?;
+        let answer = fresh.request(Method::GET, target, headers, Bytes::new()).await;
+        let answer = answer.map_err(|error| error.to_string())?;
+        self.kept = Some(fresh);
+        Ok(answer)
     }
-    let stream = connect(runtime, place).await?;
-    let mut fresh = Client::new(stream).await.map_err(|error| error.to_string())?;
-    let answer = fresh.request(Method::GET, target, headers, Bytes::new()).await;
-    let answer = answer.map_err(|error| error.to_string())?;
-    *link = Some(fresh);
-    Ok(answer)
+}
+
+impl<R: Runtime> Asker for Link<R> {
+    async fn ask(&mut self, question: &Question<'_>) -> Result<Answer, String> {
+        let target = question.target();
+        let answer = self.answer(&target).await;
+        let Place { host, port } = &self.place;
+        answer.map_err(|why| format!("Get \"http://{host}:{port}{target}\": {why}"))
+    }
 }
 
 async fn connect<R: Runtime>(runtime: &R, place: &Place) -> Result<R::Stream, String> {
