@@ -137,15 +137,22 @@ fn program(args: Value) -> Result<Vec<String>, String> {
     }
 }
 
+/// An HCL block is an object in a list of its own.
+fn unlisted(value: Value) -> Value {
+    match value {
+        Value::Array(mut items) if items.len() == 1 && items[0].is_object() => items.remove(0),
+        other => other,
+    }
+}
+
 fn http_handler(params: &mut Params) -> Result<HttpHandler, String> {
     let said = params
         .remove("http_handler_config")
         .ok_or("Handler type 'http' requires 'http_handler_config' to be set")?;
-    // In HCL a block may stand in a list of its own.
-    let said = match said {
-        Value::Array(mut items) if items.len() == 1 => items.remove(0),
-        other => other,
-    };
+    let mut said = unlisted(said);
+    if let Some(header) = said.get_mut("header") {
+        *header = unlisted(header.take());
+    }
     let failed = |why: String| format!("Failed to parse 'http_handler_config': {why}");
     let json: HttpJson = serde_json::from_value(said).map_err(|why| failed(why.to_string()))?;
     if json.path.is_empty() {
@@ -226,7 +233,7 @@ mod tests {
         let Ok(Handler::Http(it)) = http(json!({"path": "http://a/b"})) else { panic!("refused") };
         assert_eq!((it.method.as_str(), it.timeout), ("POST", Duration::from_secs(10)));
         let config = json!([{"path": "http://a", "method": "PUT", "timeout": "2s",
-                             "header": {"X-A": ["1", "2"], "X-B": "3"}, "tls_skip_verify": true}]);
+                             "header": [{"X-A": ["1", "2"], "X-B": "3"}], "tls_skip_verify": true}]);
         let Ok(Handler::Http(it)) = http(config) else { panic!("refused") };
         assert_eq!((it.method.as_str(), it.timeout), ("PUT", Duration::from_secs(2)));
         assert_eq!(it.header["X-B"], ["3"]);

@@ -34,7 +34,7 @@ struct World {
 impl World {
     fn new(seed: u64) -> Self {
         let mut out = Vec::new();
-        let poller = Poller::begin(seed % 4 != 0, &mut out);
+        let poller = Poller::begin(!seed.is_multiple_of(4), &mut out);
         let mut world = Self {
             prng: Prng::new(seed),
             now: Instant::ZERO,
