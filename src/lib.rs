@@ -10,6 +10,7 @@ pub mod http;
 pub mod raft;
 pub mod runtime;
 pub mod state;
+pub mod watch;
 pub mod wire;
 
 /// The release of Consul whose behaviour is followed.

@@ -1,6 +1,7 @@
 //! L0: the vocabulary that everything else speaks. Standard library only, but for the random
 //! stream's cipher and a hash function.
 
+pub mod attached;
 pub mod calendar;
 pub mod faults;
 pub mod go_duration;

@@ -23,6 +23,7 @@ use std::path::Path;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
+use crate::base::attached::{AttachedChild, AttachedCommand, unattached};
 use crate::base::log_settings::LogSettings;
 use crate::base::log_tap::LogTaps;
 use crate::base::machine::{Machine, Usage};
@@ -158,6 +159,17 @@ pub trait Runtime: Clone + Send + Sync + 'static {
         &self,
         command: ChildCommand,
     ) -> impl Future<Output = io::Result<ChildExit>> + Send;
+    /// Starts a child process on this process's own terminal.
+    ///
+    /// # Errors
+    /// Why it does not start; `Unsupported` where there is no terminal.
+    fn start_attached(&self, _command: AttachedCommand) -> io::Result<Box<dyn AttachedChild>> {
+        unattached()
+    }
+    /// Whether a person watches what goes to standard error, and may be told how things go.
+    fn is_watched(&self) -> bool {
+        false
+    }
 
     /// Waits this long.
     fn sleep(&self, span: Duration) -> impl Future<Output = ()> + Send {

@@ -127,7 +127,8 @@ impl<'a, R: Runtime> Api<'a, R> {
         expect_ok(answer.map_err(|error| failed(error.to_string()))?).map(|_| ())
     }
 
-    async fn exchange(
+    /// Asks, whatever the status of the answer.
+    pub(super) async fn exchange(
         &self,
         method: Method,
         path: &str,

@@ -7,11 +7,14 @@
 
 mod agent;
 mod api;
+mod attached;
 mod autopilot;
+mod debug;
 mod event;
 mod keyring;
 mod kv;
 mod kv_get;
+mod lock;
 mod members;
 mod monitor;
 mod operator;
@@ -20,6 +23,7 @@ mod rtt;
 mod snapshot;
 mod snapshot_inspect;
 mod validate;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -69,6 +73,7 @@ pub trait NodeRunner<R: Runtime> {
 const COMMANDS: &str = "Usage: consul [--version] [--help] <command> [<args>]\n\n\
     Available commands are:\n    \
     agent          Runs a Consul agent\n    \
+    debug          Records a debugging archive for operators\n    \
     event          Fire a new event\n    \
     force-leave    Forces a member of the cluster to enter the \"left\" state\n    \
     info           Provides debugging information for operators.\n    \
@@ -77,6 +82,7 @@ const COMMANDS: &str = "Usage: consul [--version] [--help] <command> [<args>]\n\
     keyring        Manages gossip layer encryption keys\n    \
     kv             Interact with the key-value store\n    \
     leave          Gracefully leaves the Consul cluster and shuts down\n    \
+    lock           Execute a command holding a lock\n    \
     members        Lists the members of a Consul cluster\n    \
     monitor        Stream logs from a Consul agent\n    \
     operator       Provides cluster-level tools for Consul operators\n    \
@@ -84,7 +90,8 @@ const COMMANDS: &str = "Usage: consul [--version] [--help] <command> [<args>]\n\
     rtt            Estimates network round trip time between nodes\n    \
     snapshot       Saves, restores and inspects snapshots of Consul server state\n    \
     validate       Validate config files/directories\n    \
-    version        Prints the Consul version\n";
+    version        Prints the Consul version\n    \
+    watch          Watch for changes in Consul\n";
 
 /// Runs a command line (without the program's name) to its exit code.
 pub async fn run<R: Runtime, N: NodeRunner<R>>(
@@ -99,6 +106,7 @@ pub async fn run<R: Runtime, N: NodeRunner<R>>(
     };
     match command.as_str() {
         "agent" => agent::run(runtime, args, terminal, node).await,
+        "debug" => code(debug::run(&runtime, args, terminal).await),
         "event" => code(event::run(&runtime, args, terminal).await),
         "force-leave" => code(members::force_leave(&runtime, args, terminal).await),
         "info" => code(members::info(&runtime, args, terminal).await),
@@ -107,6 +115,7 @@ pub async fn run<R: Runtime, N: NodeRunner<R>>(
         "keyring" => code(keyring::keyring(&runtime, args, terminal).await),
         "kv" => kv::run(&runtime, args, terminal).await,
         "leave" => code(members::leave(&runtime, args, terminal).await),
+        "lock" => code(lock::run(&runtime, args, terminal).await),
         "members" => code(members::members(&runtime, args, terminal).await),
         "monitor" => code(monitor::monitor(&runtime, args, terminal).await),
         "operator" => operator::run(&runtime, args, terminal).await,
@@ -118,6 +127,7 @@ pub async fn run<R: Runtime, N: NodeRunner<R>>(
             terminal.out(version_text());
             0
         }
+        "watch" => code(watch::run(&runtime, args, terminal).await),
         "-h" | "-help" | "--help" => {
             terminal.out(COMMANDS);
             0

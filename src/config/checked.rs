@@ -12,7 +12,7 @@ use crate::config::mode::{self, Mode};
 use crate::config::settings::Settings;
 use crate::config::{
     AgentConfig, CheckSettings, Host, Join, Ports, RaftTimers, ReadFrom, autopilot, definitions,
-    gossip, node,
+    gossip, node, watches,
 };
 use crate::raft::Profile;
 use crate::raft::config::{SNAPSHOT_INTERVAL, SNAPSHOT_THRESHOLD, TRAILING_LOGS};
@@ -52,6 +52,7 @@ pub(super) fn check(
     warn_of_ignored(&said, &mut warnings);
     definitions::warn_of_doubles(&said, &mut warnings);
     let ports = ports(&said, dev)?;
+    watches::check(&said, &ports, &mut warnings)?;
     let addresses = (bind_addr, advertise_addr);
     let client_addrs = client_addresses(&said)?;
     let default_query_time = said.default_query_time.unwrap_or(Duration::from_secs(300));
@@ -97,6 +98,7 @@ pub(super) fn check(
         default_query_time,
         max_query_time: said.max_query_time.unwrap_or(Duration::from_secs(600)),
         checks: check_settings(&said, is_legacy, host.starts)?,
+        watches: said.watches,
         definitions: Definitions { services: said.services, checks: said.checks, ..<_>::default() },
         warnings,
         read_from: ReadFrom::default(),

@@ -133,6 +133,7 @@ pub(super) const SUPPORTED: &[&str] = &[
     "telemetry.prefix_filter",
     "telemetry.prometheus_retention_time",
     "telemetry.statsd_address",
+    "watches",
 ];
 
 /// Documented keys that would change what the agent does, and that it does not do yet: refused, so
@@ -143,7 +144,6 @@ pub(super) const NOT_YET: &[&str] = &[
     "domain",
     "recursor",
     "recursors",
-    "watches",
 ];
 
 /// Whether a key has a meaning here.

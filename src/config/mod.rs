@@ -39,6 +39,7 @@ mod settings;
 mod sources;
 mod telemetry;
 mod templates;
+mod watches;
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -54,6 +55,7 @@ use crate::config::interfaces::Interfaces;
 use crate::config::settings::Settings;
 use crate::config::sources::{Format, Source};
 use crate::raft::Profile;
+use crate::watch::Configured;
 
 pub use agent_flags::AGENT_FLAGS;
 pub use autopilot::Autopilot;
@@ -141,6 +143,8 @@ pub struct AgentConfig {
     pub max_query_time: Duration,
     /// Services and checks of files.
     pub definitions: Definitions,
+    /// Watches of files.
+    pub watches: Vec<Configured>,
     /// What its checks may do, and how they are told.
     pub checks: CheckSettings,
     /// For the user to read at start.

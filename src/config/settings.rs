@@ -15,6 +15,7 @@ use crate::config::keys::{is_block, is_supported, refusal};
 use crate::config::located_json::{Located, Member, Value};
 use crate::config::log::SaidLog;
 use crate::config::telemetry::SaidTelemetry;
+use crate::watch::Configured;
 
 macro_rules! settings {
     (lists [$($list:ident),*] $($(#[$doc:meta])* $name:ident: $type:ty,)*) => {
@@ -38,6 +39,9 @@ macro_rules! settings {
             /// Of this source, then of later ones.
             pub(super) services: Vec<ServiceRegistration>,
             pub(super) checks: Vec<CheckRegistration>,
+            pub(super) watches: Vec<Configured>,
+            /// What the user should know of deprecated watches.
+            pub(super) watch_warnings: Vec<String>,
         }
 
         impl Settings {
@@ -58,6 +62,8 @@ macro_rules! settings {
                 self.unfinished.extend(later.unfinished);
                 self.services.extend(later.services);
                 self.checks.extend(later.checks);
+                self.watches.extend(later.watches);
+                self.watch_warnings.extend(later.watch_warnings);
             }
 
             /// Takes the lists of another source, to stand behind these.
@@ -224,6 +230,7 @@ impl Settings {
             "skip_leave_on_interrupt" => self.skip_leave_on_interrupt = Some(given.bool()?),
             "start_join" => self.start_join = given.texts()?,
             "start_join_wan" => self.start_join_wan = given.texts()?,
+            "watches" => self.add_watches(&given)?,
             "ui" => {
                 self.ui = Some(given.bool()?);
                 self.warnings.push(moved("ui", "ui_config.enabled"));

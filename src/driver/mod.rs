@@ -43,6 +43,7 @@ mod start_gossip;
 mod statsd;
 mod storage;
 mod substreams;
+mod watches;
 
 pub use mailbox::Handle;
 pub use node::{Exit, Node};

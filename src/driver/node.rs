@@ -32,6 +32,7 @@ use super::probes::Probes;
 use super::reload::{Reloader, Reloads};
 use super::snapshots::Incoming;
 use super::start_gossip::{BoundPool, members_config};
+use super::watches::Watches;
 use super::{bootstrap, disk_task, foreign_data, local, server_port, statsd, storage};
 
 /// Entries in one AppendEntries (spec cluster 4.2).
@@ -85,7 +86,7 @@ async fn start_and_serve<R: Runtime>(
     let signals = Signals::of(&config);
     let (profile, server) = (config.profile, config.server);
     let starting = start(&runtime, config, observer, faults);
-    let Started { event_loop, out, handle, lock, joins, reloader } =
+    let Started { event_loop, out, handle, lock, joins, reloader, watches } =
         match first_of(starting, hear_early(&runtime)).await {
             Either::First(started) => {
                 started.map_err(|why| format!("Error starting agent: {why}"))?
@@ -102,6 +103,7 @@ async fn start_and_serve<R: Runtime>(
         Either::Second(Either::First(Early)) => Ok(false),
         Either::Second(Either::Second(why)) => Err(why),
     };
+    watches.stop();
     tell_shutdown(&runtime, profile, server);
     // The answers that the loop has given last are on their way through other tasks.
     runtime.sleep(LAST_ANSWERS).await;
@@ -139,6 +141,7 @@ struct Started<R: Runtime> {
     lock: Option<<R::Disk as Disk>::File>,
     joins: Joins,
     reloader: Reloader<R>,
+    watches: Watches<R>,
 }
 
 /// Recovers, then listens; nothing is heard before everything is known.
@@ -207,7 +210,9 @@ async fn start<R: Runtime>(
         runtime.spawn("statsd", statsd::send(runtime.clone(), address, metrics.clone()));
     }
     let seats = Seats::new(config.http.max_conns_per_client);
-    let parts: Vec<Box<dyn Reloads>> = vec![Box::new(seats.clone()), Box::new(metrics.clone())];
+    let watches = Watches::new(runtime.clone(), &config);
+    let parts: Vec<Box<dyn Reloads>> =
+        vec![Box::new(seats.clone()), Box::new(metrics.clone()), Box::new(watches.clone())];
     let reloader = Reloader::new(runtime, &handle, &config, parts);
     let (own, kept) = (handle.clone(), (metrics.clone(), reloader.clone()));
     let front = Front::new(runtime.clone(), own, &config, &prng, kept.0, kept.1);
@@ -239,7 +244,8 @@ async fn start<R: Runtime>(
         figures: Figures::new(metrics),
     };
     let joins = Joins::of(&config);
-    Ok(Started { event_loop, out, handle, lock, joins, reloader })
+    watches.replace(config.watches);
+    Ok(Started { event_loop, out, handle, lock, joins, reloader, watches })
 }
 
 /// What a server finds on its disk.

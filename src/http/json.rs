@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter, PrettyFormatter};
 
 /// Encodes a value. Indented output ends in a newline, compact output does not.
-pub(super) fn encode<T: Serialize + ?Sized>(value: &T, indented: bool) -> Bytes {
+pub(crate) fn encode<T: Serialize + ?Sized>(value: &T, indented: bool) -> Bytes {
     let mut text = Vec::with_capacity(128);
     let done = if indented {
         let formatter = GoFormatter(PrettyFormatter::with_indent(b"    "));

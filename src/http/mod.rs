@@ -33,7 +33,7 @@ pub mod filter;
 pub mod grpc_health;
 mod health;
 mod host;
-mod json;
+pub(crate) mod json;
 mod keyring;
 mod kv;
 mod members;

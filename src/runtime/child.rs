@@ -110,7 +110,7 @@ fn start(command: &ChildCommand) -> io::Result<(Child, Receiver)> {
 }
 
 /// Why a program does not start, in Go's words.
-fn not_started(program: &str, error: &io::Error) -> io::Error {
+pub(super) fn not_started(program: &str, error: &io::Error) -> io::Error {
     let why = match error.kind() {
         io::ErrorKind::NotFound if !program.contains('/') => {
             return io::Error::new(

@@ -13,6 +13,7 @@
 //! Not here: any decision of the agent. The same behaviour suite runs against this and against the
 //! testbed's simulated form.
 
+mod attached;
 mod child;
 mod disk;
 mod log;
@@ -21,7 +22,7 @@ mod net;
 
 use std::fmt;
 use std::future::{Future, pending, poll_fn};
-use std::io;
+use std::io::{self, IsTerminal};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::pin::Pin;
@@ -35,6 +36,7 @@ use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::Mutex;
 use tokio::time::Sleep;
 
+use crate::base::attached::{AttachedChild, AttachedCommand};
 use crate::base::log_settings::LogSettings;
 use crate::base::log_tap::{LogLine, LogTaps};
 use crate::base::machine::{Machine, Usage};
@@ -208,6 +210,14 @@ impl Runtime for TokioRuntime {
 
     async fn run_child(&self, command: ChildCommand) -> io::Result<ChildExit> {
         child::run(command).await
+    }
+
+    fn start_attached(&self, command: AttachedCommand) -> io::Result<Box<dyn AttachedChild>> {
+        attached::start(command)
+    }
+
+    fn is_watched(&self) -> bool {
+        io::stderr().is_terminal()
     }
 }
 

@@ -19,16 +19,23 @@ const AGENT: &[(&str, &[&str])] = &[
     ("agent", &["base", "raft", "gossip", "state", "wire"]),
     ("http", &["base", "raft", "gossip", "state", "wire", "agent"]),
     ("dns", &["base", "raft", "gossip", "state", "wire", "agent"]),
-    ("config", &["base", "raft", "gossip", "state", "wire", "agent"]),
+    ("config", &["base", "raft", "gossip", "state", "wire", "agent", "watch"]),
     ("runtime", &["base"]),
     (
         "driver",
-        &["base", "raft", "gossip", "state", "wire", "agent", "http", "dns", "config", "cli"],
+        &[
+            "base", "raft", "gossip", "state", "wire", "agent", "http", "dns", "config", "cli",
+            "watch",
+        ],
     ),
     (
         "cli",
-        &["base", "raft", "gossip", "state", "wire", "agent", "http", "dns", "config", "driver"],
+        &[
+            "base", "raft", "gossip", "state", "wire", "agent", "http", "dns", "config", "driver",
+            "watch",
+        ],
     ),
+    ("watch", &["base", "http"]),
 ];
 
 /// What is written down: scenarios, histories, traces, verdicts. Whoever judges sees only this.

@@ -28,13 +28,25 @@ use super::{critical, output_limit, result};
 const REDIRECTS_MAX: usize = 10;
 
 /// The end of a body.
-struct Tail {
+pub(in crate::driver) struct Tail {
     limit: usize,
-    bytes: Vec<u8>,
+    pub(in crate::driver) bytes: Vec<u8>,
+    /// How much there was in all, bytes.
+    pub(in crate::driver) written: u64,
 }
 
 impl Tail {
+    pub(in crate::driver) fn new(limit: usize) -> Self {
+        Self { limit, bytes: Vec::new(), written: 0 }
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.written = 0;
+    }
+
     fn take(&mut self, piece: &[u8]) {
+        self.written += piece.len() as u64;
         self.bytes.extend_from_slice(piece);
         let surplus = self.bytes.len().saturating_sub(self.limit);
         self.bytes.drain(..surplus);
@@ -42,11 +54,11 @@ impl Tail {
 }
 
 /// What is asked next.
-struct Asked {
-    method: Method,
-    url: Url,
-    headers: HeaderMap,
-    body: Bytes,
+pub(in crate::driver) struct Asked {
+    pub(in crate::driver) method: Method,
+    pub(in crate::driver) url: Url,
+    pub(in crate::driver) headers: HeaderMap,
+    pub(in crate::driver) body: Bytes,
 }
 
 pub(super) async fn look<R: Runtime>(
@@ -71,7 +83,7 @@ pub(super) async fn look<R: Runtime>(
     };
     let body = Bytes::from(definition.body.clone());
     let mut asked = Asked { method, url, headers, body };
-    let mut tail = Tail { limit: output_limit(probe), bytes: Vec::new() };
+    let mut tail = Tail::new(output_limit(probe));
     let mut head = None;
     let mut done = Ok(());
     {
@@ -105,7 +117,7 @@ pub(super) async fn look<R: Runtime>(
 }
 
 /// Asks until the answer is no redirect. The answer's head stays in `head`, its body's end in `tail`.
-async fn follow<R: Runtime>(
+pub(in crate::driver) async fn follow<R: Runtime>(
     runtime: &R,
     asked: &mut Asked,
     head: &mut Option<Head>,
@@ -126,7 +138,7 @@ async fn follow<R: Runtime>(
         let target = asked.url.target.parse();
         *request.uri_mut() = target.map_err(|error| format!("invalid URL: {error}"))?;
         *request.headers_mut() = asked.headers.clone();
-        tail.bytes.clear();
+        tail.clear();
         let told = fetch(stream, request, head, &mut |piece| tail.take(piece)).await;
         let Some(status) = head.as_ref().map(|it| it.status) else { return told };
         if !matches!(status, 301 | 302 | 303 | 307 | 308) {

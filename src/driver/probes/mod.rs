@@ -18,9 +18,9 @@
 
 mod dial;
 mod grpc;
-mod http;
+pub(super) mod http;
 mod script;
-mod url;
+pub(super) mod url;
 
 use std::collections::BTreeMap;
 

@@ -9,7 +9,7 @@ use super::dial::split;
 
 /// A URL that a check can ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Url {
+pub(in crate::driver) struct Url {
     /// Lower case.
     pub scheme: String,
     /// `user:password`, as it came; empty: none.
