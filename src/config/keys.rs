@@ -214,7 +214,7 @@ pub(super) fn refusal(key: &str) -> Option<String> {
 }
 
 /// The known key that a misspelt one may have meant.
-pub(super) fn nearest<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let (away, known) = known.map(|known| (distance(key, known), known)).min()?;
     (away <= 2 + key.len() / 8).then_some(known)
 }

@@ -41,6 +41,7 @@ pub use autopilot::Autopilot;
 pub use error::ConfigError;
 pub use gossip::{Gossip, GossipTiming, Pool};
 pub use http::Http;
+pub(crate) use keys::nearest;
 pub use peers::resolve;
 
 /// An agent's configuration: complete, consistent, and fixed for a process life.

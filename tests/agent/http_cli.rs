@@ -22,8 +22,14 @@ impl NodeRunner<World> for NoNode {
 pub fn shell(world: &World, line: &[&str], stdin: &str) -> (i32, String, String) {
     let (mut stdin, mut out, mut err) = (stdin.as_bytes(), Vec::new(), Vec::new());
     let args: Vec<String> = line.iter().map(|arg| (*arg).to_owned()).collect();
-    let env = BTreeMap::new();
-    let mut terminal = Terminal { stdin: &mut stdin, stdout: &mut out, stderr: &mut err, env };
+    let mut terminal = Terminal {
+        stdin: &mut stdin,
+        stdout: &mut out,
+        stderr: &mut err,
+        env: BTreeMap::new(),
+        watched: false,
+        program: "/usr/bin/proconsul".to_owned(),
+    };
     let code = world.run(run(world.clone(), &args, &mut terminal, &NoNode));
     let text = |bytes| String::from_utf8(bytes).expect("text");
     (code, text(out), text(err))
