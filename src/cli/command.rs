@@ -75,6 +75,11 @@ impl Command {
         help(self.usage, &self.all_flags())
     }
 
+    /// Its help without the flags that it shares with others.
+    pub(super) fn own_help(&self) -> String {
+        help(self.usage, self.flags)
+    }
+
     /// Its flags from a command line; or, when there is nothing to run, the exit code.
     pub(super) fn parse(
         &self,
@@ -105,26 +110,34 @@ pub(super) fn help(usage: &str, flags: &[Flag]) -> String {
     flags.sort_by_key(|flag| flag.name);
     let is_shared = |flag: &Flag| {
         let shared = [CLIENT_FLAGS, SERVER_FLAGS, NAMESPACE_FLAGS];
-        shared.iter().any(|flags| flags.iter().any(|one| one.name == flag.name))
+        shared
+            .iter()
+            .any(|flags| flags.iter().any(|one| (one.name, one.help) == (flag.name, flag.help)))
     };
     let (shared, own): (Vec<Flag>, Vec<Flag>) = flags.into_iter().partition(is_shared);
     for (title, flags) in [("HTTP API Options", shared), ("Command Options", own)] {
         if flags.is_empty() {
             continue;
         }
-        text.push_str(&format!("{title}\n\n"));
-        for flag in flags {
-            match flag.example() {
-                Some(example) => text.push_str(&format!("  -{}=<{example}>\n", flag.name)),
-                None => text.push_str(&format!("  -{}\n", flag.name)),
-            }
-            for line in wrapped(flag.help, WIDTH - INDENT) {
-                text.push_str(&format!("{:INDENT$}{line}\n", ""));
-            }
-            text.push('\n');
-        }
+        text.push_str(&format!("{title}\n\n{}", shown(&flags)));
     }
     text.truncate(text.trim_end_matches('\n').len());
+    text
+}
+
+/// A paragraph for each flag.
+pub(super) fn shown(flags: &[Flag]) -> String {
+    let mut text = String::new();
+    for flag in flags {
+        match flag.example() {
+            Some(example) => text.push_str(&format!("  -{}=<{example}>\n", flag.name)),
+            None => text.push_str(&format!("  -{}\n", flag.name)),
+        }
+        for line in wrapped(flag.help, WIDTH - INDENT) {
+            text.push_str(&format!("{:INDENT$}{line}\n", ""));
+        }
+        text.push('\n');
+    }
     text
 }
 

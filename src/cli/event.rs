@@ -2,13 +2,12 @@
 
 use bytes::Bytes;
 use hyper::Method;
-use regex::Regex;
 use serde::Deserialize;
 
 use crate::base::runtime::Runtime;
-use crate::cli::Terminal;
 use crate::cli::api::Api;
 use crate::cli::command::{Command, Reach};
+use crate::cli::{Terminal, go_regex};
 use crate::config::flags::{Flag, Takes};
 use crate::http::escape::escape_path;
 
@@ -58,7 +57,7 @@ pub(super) async fn run<R: Runtime>(
     let mut params = Vec::new();
     for filter in ["node", "service", "tag"] {
         let expression = given(filter);
-        if let Err(error) = Regex::new(expression) {
+        if let Err(error) = go_regex::compile(expression) {
             let text = format!("Failed to compile {filter} filter regexp: {error}");
             return Err(terminal.fail(text));
         }

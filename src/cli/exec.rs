@@ -15,14 +15,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hyper::Method;
-use regex::Regex;
 use serde_json::{Value, json};
 
 use crate::base::runtime::Runtime;
 use crate::base::{Duration, go_duration};
 use crate::cli::api::{Api, Found};
 use crate::cli::command::{Command, Reach};
-use crate::cli::{Terminal, commands};
+use crate::cli::{Terminal, commands, go_regex};
 use crate::config::flags::{Flag, Parsed, Takes};
 
 pub(super) const COMMAND: Command = Command {
@@ -138,7 +137,7 @@ fn job_of(flags: &Parsed, terminal: &mut Terminal<'_>) -> Result<Job, i32> {
     let mut filters = Vec::new();
     for name in ["node", "service", "tag"] {
         let expression = flags.text(name).unwrap_or_default();
-        if let Err(error) = Regex::new(expression) {
+        if let Err(error) = go_regex::compile(expression) {
             let text = format!("Failed to compile {name} filter regexp: {error}");
             return Err(terminal.fail(text));
         }

@@ -37,7 +37,7 @@ pub(super) const IMPORT: Command = Command {
     reach: Reach::Namespaced,
 };
 
-/// A pair in the file. Names of fields are read in any case, as Go does.
+/// A pair in the file.
 #[derive(Serialize)]
 struct Pair {
     key: String,

@@ -1,6 +1,8 @@
 //! The manual page, made of the commands' own help: what the program says and what the page says cannot
 //! differ. `packaging/proconsul.1` is this text; a test regenerates and compares it.
 
+use crate::cli::api::{CLIENT_FLAGS, NAMESPACE_FLAGS, SERVER_FLAGS};
+use crate::cli::command::{Reach, shown};
 use crate::cli::commands;
 
 /// Lines of the page that are not help.
@@ -46,17 +48,42 @@ pub fn page() -> String {
     let mut page = HEAD.to_owned();
     page.push_str(".SH COMMANDS\n");
     for command in commands::ALL {
-        let help = command.help().replace("Usage: consul ", "Usage: proconsul ");
         page.push_str(&format!(".SS {}\n", escaped(command.path)));
-        page.push_str(&format!("{}.\n.PP\n.nf\n", escaped(command.synopsis.trim_end_matches('.'))));
-        for line in help.replace("$ consul ", "$ proconsul ").lines() {
-            page.push_str(&escaped(line));
-            page.push('\n');
-        }
+        page.push_str(&format!("{}.\n", escaped(command.synopsis.trim_end_matches('.'))));
+        page.push_str(match command.reach {
+            Reach::Nobody => "",
+            Reach::Agent => "Takes the options that say where the agent is, too.\n",
+            Reach::Servers => "Takes all options of the HTTP API but the namespace, too.\n",
+            Reach::Namespaced => "Takes all options of the HTTP API, too.\n",
+            Reach::NamespacedAgent => {
+                "Takes the options that say where the agent is, and the namespace, too.\n"
+            }
+        });
+        page.push_str(".PP\n.nf\n");
+        push_lines(&mut page, &command.own_help());
+        page.push_str(".fi\n");
+    }
+    page.push_str(".SH OPTIONS OF THE HTTP API\n");
+    for (title, flags) in [
+        ("Where the agent is", CLIENT_FLAGS),
+        ("Who answers", SERVER_FLAGS),
+        ("Namespace", NAMESPACE_FLAGS),
+    ] {
+        page.push_str(&format!(".SS {title}\n.nf\n"));
+        push_lines(&mut page, &shown(flags));
         page.push_str(".fi\n");
     }
     page.push_str(TAIL);
     page
+}
+
+fn push_lines(page: &mut String, text: &str) {
+    let text =
+        text.replace("Usage: consul ", "Usage: proconsul ").replace("$ consul ", "$ proconsul ");
+    text.lines().for_each(|line| {
+        page.push_str(&escaped(line));
+        page.push('\n');
+    });
 }
 
 /// Text that roff prints as it is: no line is a request, and a dash can be searched for.

@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use hyper::Method;
-use regex::Regex;
 use serde::Deserialize;
 
 use crate::base::runtime::Runtime;
 use crate::cli::api::Api;
 use crate::cli::command::{Command, Reach};
 use crate::cli::progress::Progress;
-use crate::cli::{Terminal, table};
+use crate::cli::{Terminal, go_regex, table};
 use crate::config::flags::{Flag, Takes};
 use crate::gossip::Status;
 use crate::http::escape::escape_path;
@@ -184,7 +183,7 @@ pub(super) async fn members<R: Runtime>(
 ) -> Result<(), i32> {
     let flags = MEMBERS.parse(args, terminal)?;
     let wanted = flags.text("status").unwrap_or(".*");
-    let wanted = Regex::new(wanted)
+    let wanted = go_regex::compile(wanted)
         .map_err(|error| terminal.fail(format!("Failed to compile status regexp: {error}")))?;
     let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
     let wan = flags.switch("wan") == Some(true);

@@ -23,6 +23,7 @@ mod complete_install;
 mod event;
 mod exec;
 mod files;
+mod go_regex;
 mod keyring;
 mod kv;
 mod kv_get;
@@ -50,6 +51,7 @@ use crate::cli::plan::{Plan, plan};
 use crate::config::AgentConfig;
 use crate::config::flags::{self, Flag, FlagError, Parsed};
 
+pub use complete_install::script as completion_script;
 pub use version::version_text;
 
 /// Where a command reads and writes.

@@ -273,7 +273,7 @@ fn check(check: &CheckType) -> Value {
 mod tests {
     use super::*;
     use crate::agent::Origin;
-    use crate::http::service_of_json;
+    use crate::http::agent::service_of_json;
     use crate::state::{CheckDefinition, NodeService};
 
     #[test]
