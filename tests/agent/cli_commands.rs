@@ -144,7 +144,7 @@ fn catalog_prints_what_consul_prints() {
     ] {
         assert_eq!(shell(&world, line, ""), (0, out.to_owned(), err.to_owned()), "{line:?}");
     }
-    world.put_file("./filter.txt", "Node == n2");
+    world.put_file("filter.txt", "Node == n2");
     assert_eq!(shell(&world, &["catalog", "nodes", "-filter=@filter.txt"], "").1, one);
     assert_eq!(shell(&world, &["catalog", "nodes", "-filter=-"], "Node == n2").1, one);
     let (code, _, err) = shell(&world, &["catalog", "nodes", "x"], "");
