@@ -142,6 +142,17 @@ mod tests {
     }
 
     #[test]
+    fn every_command_is_run_by_its_words() {
+        let source = include_str!("mod.rs");
+        for command in ALL {
+            let path = command.path;
+            let is_run = source.contains(&format!("\"{path}\" =>"));
+            let is_told = !inside(path).is_empty() || absent::refusal(path, &[]).is_some();
+            assert!(is_run != is_told, "{path}");
+        }
+    }
+
+    #[test]
     fn a_word_that_is_nearly_a_command_is_recognised() {
         let hint = hint("", "mebmers").expect("near");
         assert_eq!(hint, "There is no command \"mebmers\". Did you mean \"consul members\"?");

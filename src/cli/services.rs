@@ -235,13 +235,14 @@ fn written(registration: &ServiceRegistration) -> Value {
     })
 }
 
+/// What is not said is left out: no span is the empty text.
 fn check(check: &CheckType) -> Value {
     let it = &check.definition;
     let span = |span: Duration| match span.is_zero() {
         true => String::new(),
         false => go_duration::format(span),
     };
-    json!({
+    let mut said = json!({
         "CheckID": check.check_id,
         "Name": check.name,
         "Status": check.status,
@@ -266,7 +267,11 @@ fn check(check: &CheckType) -> Value {
         "TTL": span(it.ttl),
         "SuccessBeforePassing": check.success_before_passing,
         "FailuresBeforeCritical": check.failures_before_critical,
-    })
+    });
+    if let Value::Object(fields) = &mut said {
+        fields.retain(|_, value| *value != "");
+    }
+    said
 }
 
 #[cfg(test)]
