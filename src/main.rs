@@ -1,5 +1,6 @@
 //! The `proconsul` command.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -25,6 +26,17 @@ impl NodeRunner<TokioRuntime> for Shipped {
     }
 }
 
+/// A terminal that cannot go back to the beginning of a line.
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|kind| kind == "dumb")
+}
+
+/// The path of this program; its name, where the system does not say.
+fn program() -> String {
+    let path = std::env::current_exe().ok();
+    path.map_or_else(|| "proconsul".to_owned(), |path| path.display().to_string())
+}
+
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let ran = TokioRuntime::run(Level::Info, |runtime| async move {
@@ -33,6 +45,8 @@ fn main() -> ExitCode {
             stdout: &mut std::io::stdout(),
             stderr: &mut std::io::stderr(),
             env: std::env::vars().collect(),
+            watched: std::io::stderr().is_terminal() && !is_dumb(),
+            program: program(),
         };
         cli::run(runtime, &args, &mut terminal, &Shipped).await
     });

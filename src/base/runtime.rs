@@ -120,6 +120,10 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// Opens a TCP connection. `ConnectionRefused` when nothing listens there; `TimedOut` when
     /// nothing answers for as long as the system tries.
     fn connect(&self, to: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+    /// Opens a connection to a socket in the file system. A system without any refuses.
+    fn connect_unix(&self, _path: &Path) -> impl Future<Output = io::Result<Self::Stream>> + Send {
+        async { Err(io::ErrorKind::Unsupported.into()) }
+    }
     /// Listens for TCP connections; port 0 takes a free one.
     fn listen(&self, at: SocketAddr) -> impl Future<Output = io::Result<Self::Listener>> + Send;
     /// Opens a UDP socket; port 0 takes a free one.

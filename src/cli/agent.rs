@@ -5,8 +5,19 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::base::runtime::{Disk, Level, Runtime};
-use crate::cli::{NodeRunner, Terminal, parse_flags};
+use crate::cli::command::{Command, Reach};
+use crate::cli::{NodeRunner, Terminal};
 use crate::config::{AGENT_FLAGS, AgentConfig};
+
+pub(super) const COMMAND: Command = Command {
+    path: "agent",
+    synopsis: "Runs a Consul agent",
+    usage: "Usage: consul agent [options]\n\n  \
+        Starts the agent and runs until an interrupt is received. The agent represents a single node\n  \
+        in a cluster.",
+    flags: AGENT_FLAGS,
+    reach: Reach::Nobody,
+};
 
 pub(super) async fn run<R: Runtime, N: NodeRunner<R>>(
     runtime: R,
@@ -14,7 +25,7 @@ pub(super) async fn run<R: Runtime, N: NodeRunner<R>>(
     terminal: &mut Terminal<'_>,
     node: &N,
 ) -> i32 {
-    let flags = match parse_flags(AGENT_FLAGS, "Usage: consul agent [options]", args, terminal) {
+    let flags = match COMMAND.parse(args, terminal) {
         Ok(flags) => flags,
         Err(code) => return code,
     };

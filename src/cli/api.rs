@@ -1,41 +1,124 @@
 //! How a command reaches an agent: address and connection, with the error texts of Consul's Go
 //! client, which scripts look for (spec api 5.1, 5.2, 9).
 
-use std::io;
 use std::net::SocketAddr;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hyper::Method;
+use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
 
 use crate::base::runtime::Runtime;
-use crate::cli::Terminal;
+use crate::cli::address::Address;
+use crate::cli::{Terminal, files};
 use crate::config::flags::{Flag, Parsed, Takes};
 use crate::http::client::{self, Answer, Client};
 use crate::http::escape::{escape_path, escape_query};
 
+const fn flag(name: &'static str, takes: Takes, help: &'static str) -> Flag {
+    Flag { name, takes, help }
+}
+
 /// The flags of every command that talks to an agent.
-pub(super) const HTTP_FLAGS: [Flag; 4] = [
-    Flag {
-        name: "http-addr",
-        takes: Takes::Text,
-        help: "The address and port of the Consul HTTP agent, or CONSUL_HTTP_ADDR. \
-               The default is http://127.0.0.1:8500.",
-    },
-    Flag {
-        name: "datacenter",
-        takes: Takes::Text,
-        help: "Name of the datacenter to query; the agent's own by default.",
-    },
-    Flag { name: "stale", takes: Takes::Bool, help: "Permit any server to respond." },
-    Flag { name: "token", takes: Takes::Text, help: "ACL token; there are no ACLs yet." },
+pub(super) const CLIENT_FLAGS: &[Flag] = &[
+    flag(
+        "ca-file",
+        Takes::Texts,
+        "Path to a CA file to use for TLS. Also CONSUL_CACERT. There is no TLS yet: taken and not used.",
+    ),
+    flag(
+        "ca-path",
+        Takes::Texts,
+        "Path to a directory of CA certificates to use for TLS. Also CONSUL_CAPATH. Taken and not used.",
+    ),
+    flag(
+        "client-cert",
+        Takes::Texts,
+        "Path to a client certificate to use for TLS. Also CONSUL_CLIENT_CERT. Taken and not used.",
+    ),
+    flag(
+        "client-key",
+        Takes::Texts,
+        "Path to the key of the client certificate. Also CONSUL_CLIENT_KEY. Taken and not used.",
+    ),
+    flag(
+        "http-addr",
+        Takes::Text,
+        "The `address` and port of the agent's HTTP API: host:port, http://host:port or unix:///path. \
+         Also CONSUL_HTTP_ADDR. The default is http://127.0.0.1:8500.",
+    ),
+    flag(
+        "tls-server-name",
+        Takes::Texts,
+        "The server name to use as the SNI host with TLS. Also CONSUL_TLS_SERVER_NAME. Taken and not \
+         used.",
+    ),
+    flag(
+        "token",
+        Takes::Texts,
+        "ACL token to send with the request. Also CONSUL_HTTP_TOKEN. Agents without ACLs ignore it.",
+    ),
+    flag(
+        "token-file",
+        Takes::Texts,
+        "File that holds the ACL token; wins over -token and CONSUL_HTTP_TOKEN. Also \
+         CONSUL_HTTP_TOKEN_FILE.",
+    ),
 ];
+
+/// Of those whose question the servers of a datacenter answer.
+pub(super) const SERVER_FLAGS: &[Flag] = &[
+    flag(
+        "datacenter",
+        Takes::Texts,
+        "Name of the datacenter to query. Without it, that of the agent.",
+    ),
+    flag(
+        "stale",
+        Takes::Bool,
+        "Permit any server to respond, not just the leader. Answers come sooner and may be out of \
+         date. Says nothing on writes. The default is false.",
+    ),
+];
+
+/// Of those that belong to a namespace in Consul Enterprise.
+pub(super) const NAMESPACE_FLAGS: &[Flag] = &[flag(
+    "namespace",
+    Takes::Texts,
+    "The namespace to query. Namespaces are a feature of Consul Enterprise; an agent of the community \
+     edition refuses them.",
+)];
 
 /// The agent that the command is for.
 pub(super) struct Api<'a, R> {
     runtime: &'a R,
-    host: String,
-    port: u16,
+    address: Address,
+    token: Token,
+    headers: Vec<(HeaderName, HeaderValue)>,
     common: Vec<(&'static str, String)>,
+}
+
+/// The ACL token of a command.
+enum Token {
+    None,
+    Given(String),
+    /// In a file, which is read with the first request.
+    File(String),
+}
+
+impl Token {
+    /// `-token-file`, `-token`, `CONSUL_HTTP_TOKEN_FILE`, `CONSUL_HTTP_TOKEN`: the first that is given.
+    fn find(flags: &Parsed, terminal: &Terminal<'_>) -> Self {
+        let env = |name: &str| terminal.env.get(name).map(String::as_str);
+        let said = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
+        said(flags.text("token-file"))
+            .map(Token::File)
+            .or_else(|| said(flags.text("token")).map(Token::Given))
+            .or_else(|| said(env("CONSUL_HTTP_TOKEN_FILE")).map(Token::File))
+            .or_else(|| said(env("CONSUL_HTTP_TOKEN")).map(Token::Given))
+            .unwrap_or(Token::None)
+    }
 }
 
 /// An answer that is neither refusal nor failure: 200, or the 404 of an absent key.
@@ -51,36 +134,31 @@ impl<'a, R: Runtime> Api<'a, R> {
         flags: &Parsed,
         terminal: &Terminal<'_>,
     ) -> Result<Self, String> {
-        let address = flags
-            .text("http-addr")
-            .or_else(|| terminal.env.get("CONSUL_HTTP_ADDR").map(String::as_str))
-            .filter(|address| !address.is_empty())
-            .unwrap_or("127.0.0.1:8500");
-        let bare = match address.split_once("://") {
-            Some(("http" | "tcp", rest)) => rest,
-            Some((scheme, _)) => {
-                let text = format!("scheme {scheme} is not supported yet, use http");
-                return Err(format!("Error connecting to Consul agent: {text}"));
-            }
-            None => address,
-        };
-        let bare = bare.trim_end_matches('/');
-        let (host, port) = match bare.rsplit_once(':') {
-            Some((host, port)) => (host, port.parse::<u16>().ok()),
-            None => (bare, Some(80)),
-        };
-        let port = port
-            .filter(|_| !host.is_empty())
-            .ok_or_else(|| format!("Error connecting to Consul agent: bad address {address:?}"))?;
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let connecting = |text: String| format!("Error connecting to Consul agent: {text}");
+        let address = Address::find(flags, terminal).map_err(connecting)?;
+        let env = |name: &str| terminal.env.get(name).map(String::as_str);
+        let mut headers = Vec::new();
+        if let Some(login) = env("CONSUL_HTTP_AUTH").filter(|login| !login.is_empty()) {
+            // Without a colon it is a name alone.
+            let login = if login.contains(':') { login.to_owned() } else { format!("{login}:") };
+            let value = format!("Basic {}", STANDARD.encode(login));
+            let value =
+                HeaderValue::try_from(value).map_err(|error| connecting(error.to_string()))?;
+            headers.push((AUTHORIZATION, value));
+        }
         let mut common = Vec::new();
         if let Some(datacenter) = flags.text("datacenter") {
             common.push(("dc", datacenter.to_owned()));
         }
-        if flags.switch("stale") == Some(true) {
+        let namespace = flags.text("namespace").or_else(|| env("CONSUL_NAMESPACE"));
+        if let Some(namespace) = namespace.filter(|name| !name.is_empty()) {
+            common.push(("ns", namespace.to_owned()));
+        }
+        if flags.is_on("stale") {
             common.push(("stale", String::new()));
         }
-        Ok(Self { runtime, host, port, common })
+        let token = Token::find(flags, terminal);
+        Ok(Self { runtime, address, token, headers, common })
     }
 
     /// Asks for a key or a prefix of keys.
@@ -111,20 +189,19 @@ impl<'a, R: Runtime> Api<'a, R> {
         expect_ok(self.exchange(method, path, params, body).await?)
     }
 
-    /// Asks for a body that may have no end; its pieces go to `take`.
+    /// Asks for a body that is long or has no end; its pieces go to `take`, and the answer has none of it.
     pub(super) async fn follow(
         &self,
         path: &str,
         params: &[(&str, &str)],
         mut take: impl FnMut(&[u8]) + Send,
-    ) -> Result<(), String> {
+    ) -> Result<Answer, String> {
         let target = self.target(&Method::GET, path, params);
-        let failed =
-            |why: String| format!("Get \"http://{}:{}{target}\": {why}", self.host, self.port);
+        let failed = |why: String| format!("Get {:?}: {why}", self.address.url(&target));
         let stream = self.connect().await.map_err(&failed)?;
         let mut client = Client::new(stream).await.map_err(|error| failed(error.to_string()))?;
         let answer = client.follow(&target, &mut take).await;
-        expect_ok(answer.map_err(|error| failed(error.to_string()))?).map(|_| ())
+        expect_ok(answer.map_err(|error| failed(error.to_string()))?)
     }
 
     /// Asks, whatever the status of the answer.
@@ -142,11 +219,30 @@ impl<'a, R: Runtime> Api<'a, R> {
             Method::POST => "Post",
             _ => "Delete",
         };
-        let failed =
-            |why: String| format!("{verb} \"http://{}:{}{target}\": {why}", self.host, self.port);
+        let failed = |why: String| format!("{verb} {:?}: {why}", self.address.url(&target));
+        let mut headers = self.headers.clone();
+        if let Some(token) = self.token().await? {
+            headers.push((HeaderName::from_static("x-consul-token"), token));
+        }
         let stream = self.connect().await.map_err(&failed)?;
-        let answer = client::request(stream, method, &target, &[], body).await;
+        let answer = client::request(stream, method, &target, &headers, body).await;
         answer.map_err(|error| failed(error.to_string()))
+    }
+
+    async fn token(&self) -> Result<Option<HeaderValue>, String> {
+        let token = match &self.token {
+            Token::None => return Ok(None),
+            Token::Given(token) => token.clone(),
+            Token::File(file) => {
+                let read = files::read(self.runtime, file).await;
+                let bytes = read.map_err(|why| format!("Error loading token file: {why}"))?;
+                String::from_utf8_lossy(&bytes).trim().to_owned()
+            }
+        };
+        match HeaderValue::try_from(token) {
+            Ok(token) => Ok(Some(token).filter(|token| !token.is_empty())),
+            Err(_) => Err("the ACL token holds characters that no header can".to_owned()),
+        }
     }
 
     fn target(&self, method: &Method, path: &str, params: &[(&str, &str)]) -> String {
@@ -165,20 +261,24 @@ impl<'a, R: Runtime> Api<'a, R> {
     }
 
     async fn connect(&self) -> Result<R::Stream, String> {
-        let found = self.runtime.resolve(&self.host).await;
+        let (host, port) = match &self.address {
+            Address::Tcp(host, port) => (host, *port),
+            Address::Unix(path) => {
+                return self.runtime.connect_unix(path).await.map_err(|error| {
+                    format!("dial unix {}: connect: {}", path.display(), files::reason(&error))
+                });
+            }
+        };
+        let found = self.runtime.resolve(host).await;
         let ip = found
             .ok()
             .and_then(|ips| ips.into_iter().next())
-            .ok_or_else(|| format!("dial tcp: lookup {}: no such host", self.host))?;
-        let address = SocketAddr::new(ip, self.port);
-        self.runtime.connect(address).await.map_err(|error| {
-            let why = match error.kind() {
-                io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
-                io::ErrorKind::TimedOut => "connection timed out".to_owned(),
-                _ => error.to_string(),
-            };
-            format!("dial tcp {address}: connect: {why}")
-        })
+            .ok_or_else(|| format!("dial tcp: lookup {host}: no such host"))?;
+        let address = SocketAddr::new(ip, port);
+        self.runtime
+            .connect(address)
+            .await
+            .map_err(|error| format!("dial tcp {address}: connect: {}", files::reason(&error)))
     }
 }
 

@@ -9,17 +9,38 @@ use serde_json::{Map, Value};
 
 use crate::base::go_duration;
 use crate::base::runtime::Runtime;
+use crate::cli::Terminal;
 use crate::cli::api::Api;
-use crate::cli::kv::with_http;
-use crate::cli::{Terminal, parse_flags};
+use crate::cli::command::{Command, Reach};
 use crate::config::flags::{Flag, Parsed, Takes};
 
-pub(super) const USAGE: &str = "Usage: consul operator autopilot <subcommand> [options]\n\n  \
-    The Autopilot operator command is used to interact with Consul's Autopilot\n  \
-    subsystem. The command can be used to view or modify the current configuration.\n\n\
-    Subcommands:\n    \
-    get-config    Display the current Autopilot configuration\n    \
-    set-config    Modify the current Autopilot configuration";
+pub(super) const GROUP: Command = Command {
+    path: "operator autopilot",
+    synopsis: "Provides tools for modifying Autopilot configuration",
+    usage: "Usage: consul operator autopilot <subcommand> [options]\n\n  \
+        The Autopilot operator command is used to interact with Consul's Autopilot\n  \
+        subsystem. The command can be used to view or modify the current configuration.",
+    flags: &[],
+    reach: Reach::Nobody,
+};
+
+pub(super) const GET_CONFIG: Command = Command {
+    path: "operator autopilot get-config",
+    synopsis: "Display the current Autopilot configuration",
+    usage: "Usage: consul operator autopilot get-config [options]\n\n  \
+        Displays the current Autopilot configuration.",
+    flags: &[],
+    reach: Reach::Servers,
+};
+
+pub(super) const SET_CONFIG: Command = Command {
+    path: "operator autopilot set-config",
+    synopsis: "Modify the current Autopilot configuration",
+    usage: "Usage: consul operator autopilot set-config [options]\n\n  \
+        Modifies the current Autopilot configuration.",
+    flags: SET_FLAGS,
+    reach: Reach::Servers,
+};
 
 const PATH: &str = "/v1/operator/autopilot/configuration";
 
@@ -86,9 +107,7 @@ pub(super) async fn get_config<R: Runtime>(
     args: &[String],
     terminal: &mut Terminal<'_>,
 ) -> Result<(), i32> {
-    let usage = "Usage: consul operator autopilot get-config [options]\n\n  \
-                 Displays the current Autopilot configuration.";
-    let flags = parse_flags(&with_http(&[]), usage, args, terminal)?;
+    let flags = GET_CONFIG.parse(args, terminal)?;
     let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
     let configuration = query(&api).await.map_err(|text| terminal.fail(text))?;
     for name in SHOWN {
@@ -108,9 +127,7 @@ pub(super) async fn set_config<R: Runtime>(
     args: &[String],
     terminal: &mut Terminal<'_>,
 ) -> Result<(), i32> {
-    let usage = "Usage: consul operator autopilot set-config [options]\n\n  \
-                 Modifies the current Autopilot configuration.";
-    let flags = parse_flags(&with_http(SET_FLAGS), usage, args, terminal)?;
+    let flags = SET_CONFIG.parse(args, terminal)?;
     for name in ["last-contact-threshold", "server-stabilization-time"] {
         if let Some(text) = flags.text(name).filter(|text| go_duration::parse_span(text).is_none())
         {

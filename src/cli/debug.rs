@@ -24,10 +24,10 @@ use serde_json::{Value, json};
 use crate::base::calendar::Utc;
 use crate::base::runtime::{Disk, Either, File, Runtime, first_of};
 use crate::base::{Duration, WallTime, go_duration};
+use crate::cli::Terminal;
 use crate::cli::api::Api;
 use crate::cli::attached::told_to_end;
-use crate::cli::kv::with_http;
-use crate::cli::{Terminal, parse_flags};
+use crate::cli::command::{Command, Reach};
 use crate::config::flags::{Flag, Parsed, Takes};
 
 const USAGE: &str = "Usage: consul debug [options]\n\n  \
@@ -53,6 +53,14 @@ const FLAGS: &[Flag] = &[
     text("interval", "The interval in which to capture dynamic information. Defaults to 30s."),
     text("output", "The path to the archive, without its ending. By default named after the time."),
 ];
+
+pub(super) const COMMAND: Command = Command {
+    path: "debug",
+    synopsis: "Records a debugging archive for operators",
+    usage: USAGE,
+    flags: FLAGS,
+    reach: Reach::Agent,
+};
 
 const fn text(name: &'static str, help: &'static str) -> Flag {
     Flag { name, takes: Takes::Text, help }
@@ -140,7 +148,7 @@ pub(super) async fn run<R: Runtime>(
     args: &[String],
     terminal: &mut Terminal<'_>,
 ) -> Result<(), i32> {
-    let flags = parse_flags(&with_http(FLAGS), USAGE, args, terminal)?;
+    let flags = COMMAND.parse(args, terminal)?;
     let wanted = Wanted::of(&flags, runtime.wall_clock());
     let mut wanted = wanted.map_err(|text| terminal.fail(format!("==> {text}")))?;
     let api =

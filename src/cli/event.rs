@@ -2,20 +2,25 @@
 
 use bytes::Bytes;
 use hyper::Method;
-use regex::Regex;
 use serde::Deserialize;
 
 use crate::base::runtime::Runtime;
 use crate::cli::api::Api;
-use crate::cli::kv::with_http;
-use crate::cli::{Terminal, parse_flags};
+use crate::cli::command::{Command, Reach};
+use crate::cli::{Terminal, go_regex};
 use crate::config::flags::{Flag, Takes};
 use crate::http::escape::escape_path;
 
-const USAGE: &str = "Usage: consul event [options] [payload]\n\n  \
-    Dispatches a custom user event across a datacenter. An event must provide\n  \
-    a name, but a payload is optional. Events support filtering using\n  \
-    regular expressions on node name, service, and tag definitions.";
+pub(super) const COMMAND: Command = Command {
+    path: "event",
+    synopsis: "Fire a new event",
+    usage: "Usage: consul event [options] [payload]\n\n  \
+        Dispatches a custom user event across a datacenter. An event must provide\n  \
+        a name, but a payload is optional. Events support filtering using\n  \
+        regular expressions on node name, service, and tag definitions.",
+    flags: FLAGS,
+    reach: Reach::Servers,
+};
 
 const FLAGS: &[Flag] = &[
     Flag { name: "name", takes: Takes::Text, help: "Name of the event." },
@@ -43,16 +48,16 @@ pub(super) async fn run<R: Runtime>(
     args: &[String],
     terminal: &mut Terminal<'_>,
 ) -> Result<(), i32> {
-    let flags = parse_flags(&with_http(FLAGS), USAGE, args, terminal)?;
+    let flags = COMMAND.parse(args, terminal)?;
     let given = |name| flags.text(name).unwrap_or_default();
     let name = given("name");
     if name.is_empty() {
-        return Err(terminal.fail(format!("Event name must be specified\n\n{USAGE}")));
+        return Err(terminal.fail(format!("Event name must be specified\n\n{}", COMMAND.help())));
     }
     let mut params = Vec::new();
     for filter in ["node", "service", "tag"] {
         let expression = given(filter);
-        if let Err(error) = Regex::new(expression) {
+        if let Err(error) = go_regex::compile(expression) {
             let text = format!("Failed to compile {filter} filter regexp: {error}");
             return Err(terminal.fail(text));
         }
@@ -66,7 +71,11 @@ pub(super) async fn run<R: Runtime>(
     let payload = match flags.rest.as_slice() {
         [] => Bytes::new(),
         [payload] => Bytes::copy_from_slice(payload.as_bytes()),
-        _ => return Err(terminal.fail(format!("Too many command line arguments.\n\n{USAGE}"))),
+        _ => {
+            return Err(
+                terminal.fail(format!("Too many command line arguments.\n\n{}", COMMAND.help()))
+            );
+        }
     };
     let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
     let asked = api.call(Method::GET, "/v1/agent/self", &[], Bytes::new()).await;

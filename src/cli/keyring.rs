@@ -9,24 +9,36 @@ use hyper::Method;
 use serde::Deserialize;
 
 use crate::base::runtime::Runtime;
+use crate::cli::Terminal;
 use crate::cli::api::Api;
-use crate::cli::kv::with_http;
-use crate::cli::{Terminal, parse_flags};
+use crate::cli::command::{Command, Reach};
 use crate::config::flags::{Flag, Parsed, Takes};
 
-const KEYGEN_USAGE: &str = "Usage: consul keygen\n\n  \
-    Generates a new 32-byte encryption key that can be used to configure the\n  \
-    agent to encrypt traffic. The output of this command is already\n  \
-    in the proper format that the agent expects.";
+pub(super) const KEYGEN: Command = Command {
+    path: "keygen",
+    synopsis: "Generates a new encryption key",
+    usage: "Usage: consul keygen\n\n  \
+        Generates a new 32-byte encryption key that can be used to configure the\n  \
+        agent to encrypt traffic. The output of this command is already\n  \
+        in the proper format that the agent expects.",
+    flags: &[],
+    reach: Reach::Nobody,
+};
 
-const KEYRING_USAGE: &str = "Usage: consul keyring [options]\n\n  \
+pub(super) const COMMAND: Command = Command {
+    path: "keyring",
+    synopsis: "Manages gossip layer encryption keys",
+    usage: "Usage: consul keyring [options]\n\n  \
     Manages encryption keys used for gossip messages. Gossip encryption is\n  \
     optional. When enabled, this command may be used to examine active encryption\n  \
     keys in the cluster, add new keys, and remove old ones. When combined, this\n  \
     functionality provides the ability to perform key rotation cluster-wide,\n  \
     without disrupting the cluster.\n\n  \
     All operations performed by this command can only be run against server nodes,\n  \
-    and affect both the LAN and WAN keyrings in lock-step.";
+    and affect both the LAN and WAN keyrings in lock-step.",
+    flags: FLAGS,
+    reach: Reach::Servers,
+};
 
 const FLAGS: &[Flag] = &[
     Flag {
@@ -78,7 +90,7 @@ pub(super) fn keygen<R: Runtime>(
     args: &[String],
     terminal: &mut Terminal<'_>,
 ) -> Result<(), i32> {
-    parse_flags(&[], KEYGEN_USAGE, args, terminal)?;
+    KEYGEN.parse(args, terminal)?;
     let mut key = [0; 32];
     runtime.entropy(&mut key);
     terminal.line(STANDARD.encode(key));
@@ -124,9 +136,9 @@ pub(super) async fn keyring<R: Runtime>(
     args: &[String],
     terminal: &mut Terminal<'_>,
 ) -> Result<(), i32> {
-    let flags = parse_flags(&with_http(FLAGS), KEYRING_USAGE, args, terminal)?;
+    let flags = COMMAND.parse(args, terminal)?;
     let action = match &mut actions(&flags)[..] {
-        [] => return Err(terminal.fail(KEYRING_USAGE)),
+        [] => return Err(terminal.fail(COMMAND.help())),
         [action] => Action { method: std::mem::take(&mut action.method), ..*action },
         _ => return Err(terminal.fail("Only a single action is allowed")),
     };

@@ -1,64 +1,113 @@
-//! `kv put` and `kv delete`, and the choice among the `kv` commands (spec api 5.11).
-
-use std::path::Path;
+//! `kv put` and `kv delete` (spec api 5.11).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hyper::Method;
 
-use crate::base::runtime::{Disk, Runtime};
-use crate::cli::api::{Api, Found, HTTP_FLAGS};
-use crate::cli::{Terminal, kv_get, parse_flags};
+use crate::base::runtime::Runtime;
+use crate::cli::api::{Api, CLIENT_FLAGS, Found, SERVER_FLAGS};
+use crate::cli::command::{Command, Reach};
+use crate::cli::{Terminal, files};
 use crate::config::flags::{Flag, Parsed, Takes};
 
-const USAGE: &str = "Usage: consul kv <subcommand> [options] [args]\n\n\
-    Subcommands:\n    \
-    delete    Removes data from the KV store\n    \
-    get       Retrieves or lists data from the KV store\n    \
-    put       Sets or updates data in the KV store";
+pub(super) const GROUP: Command = Command {
+    path: "kv",
+    synopsis: "Interact with the key-value store",
+    usage: "Usage: consul kv <subcommand> [options] [args]\n\n  \
+        Reads and writes Consul's key-value store.\n\n  \
+        Create or update the key named \"redis/config/connections\" with the value \"5\":\n\n      \
+        $ consul kv put redis/config/connections 5\n\n  \
+        Read this value back:\n\n      \
+        $ consul kv get redis/config/connections\n\n  \
+        Delete it:\n\n      \
+        $ consul kv delete redis/config/connections",
+    flags: &[],
+    reach: Reach::Nobody,
+};
+
+pub(super) const PUT: Command = Command {
+    path: "kv put",
+    synopsis: "Sets or updates data in the KV store",
+    usage: "Usage: consul kv put [options] KEY [DATA]\n\n  \
+        Writes the data to the key. Without data, it becomes empty.\n\n      \
+        $ consul kv put config/redis/maxconns 5\n\n  \
+        The data can be read from a file or from standard input:\n\n      \
+        $ consul kv put config/program/license @license.lic\n      \
+        $ echo \"abcd1234\" | consul kv put config/program/license -\n\n  \
+        Only if the key has not changed since its ModifyIndex was 844:\n\n      \
+        $ consul kv put -cas -modify-index=844 config/redis/maxconns 5",
+    flags: PUT_FLAGS,
+    reach: Reach::Namespaced,
+};
+
+pub(super) const DELETE: Command = Command {
+    path: "kv delete",
+    synopsis: "Removes data from the KV store",
+    usage: "Usage: consul kv delete [options] KEY_OR_PREFIX\n\n  \
+        Removes a key, or all keys with a prefix. A key that is not there is no error.\n\n      \
+        $ consul kv delete foo\n      \
+        $ consul kv delete -recurse foo",
+    flags: DELETE_FLAGS,
+    reach: Reach::Namespaced,
+};
 
 const PUT_FLAGS: &[Flag] = &[
-    Flag { name: "acquire", takes: Takes::Bool, help: "Obtain a lock on the key." },
-    Flag { name: "base64", takes: Takes::Bool, help: "Treat the data as base 64 encoded." },
-    Flag { name: "cas", takes: Takes::Bool, help: "Perform a Check-And-Set operation." },
-    Flag { name: "flags", takes: Takes::Number, help: "Unsigned integer to assign to the pair." },
-    Flag { name: "modify-index", takes: Takes::Number, help: "The ModifyIndex of the key." },
-    Flag { name: "release", takes: Takes::Bool, help: "Forfeit the lock on the key." },
-    Flag { name: "session", takes: Takes::Text, help: "Session identifier of the lock." },
+    Flag {
+        name: "acquire",
+        takes: Takes::Bool,
+        help: "Obtain a lock on the key, which is created if it is not there. Needs -session.",
+    },
+    Flag {
+        name: "base64",
+        takes: Takes::Bool,
+        help: "Treat the data as base 64 encoded. The default is false.",
+    },
+    Flag {
+        name: "cas",
+        takes: Takes::Bool,
+        help: "Perform a Check-And-Set operation: write only if the key's ModifyIndex is that of \
+               -modify-index; without one, only if there is no such key.",
+    },
+    Flag {
+        name: "flags",
+        takes: Takes::Number,
+        help: "Unsigned integer to assign to the pair, for the use of clients. The default is 0.",
+    },
+    Flag {
+        name: "modify-index",
+        takes: Takes::Number,
+        help: "Unsigned integer representing the ModifyIndex of the key, for -cas.",
+    },
+    Flag {
+        name: "release",
+        takes: Takes::Bool,
+        help: "Forfeit the lock on the key. Needs the -session that holds it.",
+    },
+    Flag { name: "session", takes: Takes::Text, help: "ID of the session that locks or unlocks." },
 ];
 
 const DELETE_FLAGS: &[Flag] = &[
-    Flag { name: "cas", takes: Takes::Bool, help: "Perform a Check-And-Set operation." },
-    Flag { name: "modify-index", takes: Takes::Number, help: "The ModifyIndex of the key." },
-    Flag { name: "recurse", takes: Takes::Bool, help: "Delete all keys with the prefix." },
+    Flag {
+        name: "cas",
+        takes: Takes::Bool,
+        help: "Perform a Check-And-Set operation. Needs -modify-index.",
+    },
+    Flag {
+        name: "modify-index",
+        takes: Takes::Number,
+        help: "Unsigned integer representing the ModifyIndex of the key, for -cas.",
+    },
+    Flag {
+        name: "recurse",
+        takes: Takes::Bool,
+        help: "Delete all keys with the prefix. The default is false.",
+    },
 ];
-
-pub(super) async fn run<R: Runtime>(
-    runtime: &R,
-    args: &[String],
-    terminal: &mut Terminal<'_>,
-) -> i32 {
-    let (command, rest) = match args.split_first() {
-        Some((command, rest)) => (command.as_str(), rest),
-        None => ("", args),
-    };
-    let done = match command {
-        "get" => kv_get::run(runtime, rest, terminal).await,
-        "put" => put(runtime, rest, terminal).await,
-        "delete" => delete(runtime, rest, terminal).await,
-        "-h" | "-help" | "--help" => {
-            terminal.line(USAGE);
-            Ok(())
-        }
-        _ => Err(terminal.fail(USAGE)),
-    };
-    done.err().unwrap_or(0)
-}
 
 /// The flags of a command and those of every command.
 pub(super) fn with_http(own: &[Flag]) -> Vec<Flag> {
-    own.iter().chain(&HTTP_FLAGS).copied().collect()
+    [CLIENT_FLAGS, SERVER_FLAGS, own].concat()
 }
 
 /// A leading slash is dropped: no key begins with one, but users type it.
@@ -66,13 +115,12 @@ pub(super) fn key_of(arg: &str) -> &str {
     arg.strip_prefix('/').unwrap_or(arg)
 }
 
-async fn put<R: Runtime>(
+pub(super) async fn put<R: Runtime>(
     runtime: &R,
     args: &[String],
     terminal: &mut Terminal<'_>,
 ) -> Result<(), i32> {
-    let usage = "Usage: consul kv put [options] KEY [DATA]";
-    let flags = parse_flags(&with_http(PUT_FLAGS), usage, args, terminal)?;
+    let flags = PUT.parse(args, terminal)?;
     let (key, data) = match flags.rest.as_slice() {
         [] => return Err(terminal.fail("Error! Missing KEY argument")),
         [key] => (key_of(key), None),
@@ -82,7 +130,7 @@ async fn put<R: Runtime>(
             return Err(terminal.fail(text));
         }
     };
-    let data = match data_of(runtime, data.unwrap_or_default(), terminal).await {
+    let data = match files::data(runtime, data.unwrap_or_default(), terminal).await {
         Ok(data) => data,
         Err(text) => return Err(terminal.fail(format!("Error! {text}"))),
     };
@@ -129,34 +177,6 @@ fn failing() -> String {
     "Error! Failed writing data".to_owned()
 }
 
-/// The bytes to write: as given, from a file (`@name`), or from standard input (`-`).
-async fn data_of<R: Runtime>(
-    runtime: &R,
-    data: &str,
-    terminal: &mut Terminal<'_>,
-) -> Result<Vec<u8>, String> {
-    if data == "-" {
-        let mut read = Vec::new();
-        return match terminal.stdin.read_to_end(&mut read) {
-            Ok(_) => Ok(read),
-            Err(error) => Err(format!("Failed to read stdin: {error}")),
-        };
-    }
-    let Some(name) = data.strip_prefix('@') else {
-        return Ok(data.as_bytes().to_vec());
-    };
-    let path = Path::new(name);
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let file = path.file_name().unwrap_or_default().to_string_lossy();
-    runtime.disk(folder).read(&file).await.map_err(|error| {
-        let why = match error.kind() {
-            std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
-            _ => error.to_string(),
-        };
-        format!("Failed to read file: open {name}: {why}")
-    })
-}
-
 /// With `-base64`, the decoded data. What cannot be decoded is complained of and written as nothing:
 /// so does Consul (recorded behaviour).
 fn decoded(flags: &Parsed, data: Vec<u8>, terminal: &mut Terminal<'_>) -> Bytes {
@@ -172,13 +192,12 @@ fn decoded(flags: &Parsed, data: Vec<u8>, terminal: &mut Terminal<'_>) -> Bytes 
     }
 }
 
-async fn delete<R: Runtime>(
+pub(super) async fn delete<R: Runtime>(
     runtime: &R,
     args: &[String],
     terminal: &mut Terminal<'_>,
 ) -> Result<(), i32> {
-    let usage = "Usage: consul kv delete [options] KEY_OR_PREFIX";
-    let flags = parse_flags(&with_http(DELETE_FLAGS), usage, args, terminal)?;
+    let flags = DELETE.parse(args, terminal)?;
     let (recurse, cas) = (flags.switch("recurse") == Some(true), flags.switch("cas") == Some(true));
     let index = flags.number("modify-index");
     let key = match flags.rest.as_slice() {

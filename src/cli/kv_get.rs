@@ -8,18 +8,54 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::base::runtime::Runtime;
+use crate::cli::Terminal;
 use crate::cli::api::{Api, Found};
-use crate::cli::kv::{key_of, with_http};
-use crate::cli::{Terminal, parse_flags};
+use crate::cli::command::{Command, Reach};
+use crate::cli::kv::key_of;
 use crate::config::flags::{Flag, Takes};
 
-const FLAGS: &[Flag] = &[
-    Flag { name: "base64", takes: Takes::Bool, help: "Base64 encode the value." },
-    Flag { name: "detailed", takes: Takes::Bool, help: "Show metadata about the key too." },
-    Flag { name: "keys", takes: Takes::Bool, help: "List keys which start with the prefix." },
-    Flag { name: "recurse", takes: Takes::Bool, help: "Look at all keys with the prefix." },
-    Flag { name: "separator", takes: Takes::Text, help: "Separator of -keys; the default is /." },
-];
+pub(super) const COMMAND: Command = Command {
+    path: "kv get",
+    synopsis: "Retrieves or lists data from the KV store",
+    usage: "Usage: consul kv get [options] [KEY_OR_PREFIX]\n\n  \
+        Prints the value of a key. A key that is not there is an error.\n\n      \
+        $ consul kv get foo\n\n  \
+        With what else is known of it, such as its ModifyIndex and flags:\n\n      \
+        $ consul kv get -detailed foo\n\n  \
+        All pairs, or all keys, that begin with a prefix:\n\n      \
+        $ consul kv get -recurse foo\n      \
+        $ consul kv get -keys foo",
+    flags: &[
+        Flag {
+            name: "base64",
+            takes: Takes::Bool,
+            help: "Base64 encode the value. The default is false.",
+        },
+        Flag {
+            name: "detailed",
+            takes: Takes::Bool,
+            help: "Provide additional metadata about the key in addition to the value, such as the \
+                   ModifyIndex and its flags. The default is false.",
+        },
+        Flag {
+            name: "keys",
+            takes: Takes::Bool,
+            help: "List keys which start with the given prefix, but not their values. The default is \
+                   false.",
+        },
+        Flag {
+            name: "recurse",
+            takes: Takes::Bool,
+            help: "Look at all keys with the given prefix. The default is false.",
+        },
+        Flag {
+            name: "separator",
+            takes: Takes::Text,
+            help: "String to use as a separator between keys, with -keys. The default is \"/\".",
+        },
+    ],
+    reach: Reach::Namespaced,
+};
 
 /// An entry as the API gives it.
 #[derive(Deserialize)]
@@ -44,17 +80,19 @@ impl Entry {
         STANDARD.decode(text).unwrap_or_default()
     }
 
-    /// Two columns, six spaces apart.
-    fn detailed(&self, encoded: bool) -> Vec<u8> {
+    /// Two columns, six spaces apart; the value last, unless keys alone are wanted.
+    fn detailed(&self, encoded: bool, keys: bool) -> Vec<u8> {
         let session = self.session.as_deref().filter(|id| !id.is_empty()).unwrap_or("-");
         let mut text = format!(
             "CreateIndex      {}\nFlags            {}\nKey              {}\n\
-             LockIndex        {}\nModifyIndex      {}\nSession          {session}\n\
-             Value            ",
+             LockIndex        {}\nModifyIndex      {}\nSession          {session}\n",
             self.create_index, self.flags, self.key, self.lock_index, self.modify_index
         )
         .into_bytes();
-        text.extend(self.value(encoded));
+        if !keys {
+            text.extend(b"Value            ");
+            text.extend(self.value(encoded));
+        }
         text
     }
 }
@@ -64,8 +102,7 @@ pub(super) async fn run<R: Runtime>(
     args: &[String],
     terminal: &mut Terminal<'_>,
 ) -> Result<(), i32> {
-    let usage = "Usage: consul kv get [options] [KEY_OR_PREFIX]";
-    let flags = parse_flags(&with_http(FLAGS), usage, args, terminal)?;
+    let flags = COMMAND.parse(args, terminal)?;
     let on = |name| flags.switch(name) == Some(true);
     let (keys, recurse) = (on("keys"), on("recurse"));
     let key = match flags.rest.as_slice() {
@@ -105,15 +142,15 @@ pub(super) async fn run<R: Runtime>(
     let entries: Vec<Entry> = decode(&body).map_err(|text| failed(terminal, text))?;
     for (at, entry) in entries.iter().enumerate() {
         let lines = match (keys, on("detailed"), recurse) {
+            (_, true, _) => entry.detailed(on("base64"), keys),
             (true, _, _) => entry.key.clone().into_bytes(),
-            (_, true, _) => entry.detailed(on("base64")),
             (_, _, true) => {
                 [format!("{}:", entry.key).into_bytes(), entry.value(on("base64"))].concat()
             }
             _ => entry.value(on("base64")),
         };
         terminal.line(lines);
-        if on("detailed") && !keys && at + 1 < entries.len() {
+        if on("detailed") && at + 1 < entries.len() {
             terminal.line("");
         }
     }

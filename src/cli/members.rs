@@ -4,60 +4,101 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use hyper::Method;
-use regex::Regex;
 use serde::Deserialize;
 
 use crate::base::runtime::Runtime;
 use crate::cli::api::Api;
-use crate::cli::kv::with_http;
-use crate::cli::{Terminal, parse_flags, table};
+use crate::cli::command::{Command, Reach};
+use crate::cli::progress::Progress;
+use crate::cli::{Terminal, go_regex, table};
 use crate::config::flags::{Flag, Takes};
 use crate::gossip::Status;
 use crate::http::escape::escape_path;
 
-const MEMBERS_FLAGS: &[Flag] = &[
-    Flag {
-        name: "detailed",
-        takes: Takes::Bool,
-        help: "Provides detailed information about nodes.",
-    },
-    Flag {
-        name: "segment",
-        takes: Takes::Text,
-        help: "If provided, output is filtered to only nodes in the given segment; there are none.",
-    },
-    Flag {
-        name: "status",
-        takes: Takes::Text,
-        help: "If provided, output is filtered to only nodes matching the regular expression for \
-               status. The default is .*.",
-    },
-    Flag {
+pub(super) const MEMBERS: Command = Command {
+    path: "members",
+    synopsis: "Lists the members of a Consul cluster",
+    usage: "Usage: consul members [options]\n\n  \
+        Outputs the members of a running Consul agent.",
+    flags: &[
+        Flag {
+            name: "detailed",
+            takes: Takes::Bool,
+            help: "Provides detailed information about nodes.",
+        },
+        Flag {
+            name: "segment",
+            takes: Takes::Text,
+            help: "(Enterprise-only) If provided, output is filtered to only nodes in the given segment.",
+        },
+        Flag {
+            name: "status",
+            takes: Takes::Text,
+            help: "If provided, output is filtered to only nodes matching the regular expression for \
+                   status. The default is .*.",
+        },
+        Flag {
+            name: "wan",
+            takes: Takes::Bool,
+            help: "If the agent is in server mode, this can be used to return the other peers in the \
+                   WAN pool.",
+        },
+    ],
+    reach: Reach::Agent,
+};
+
+pub(super) const JOIN: Command = Command {
+    path: "join",
+    synopsis: "Tell Consul agent to join cluster",
+    usage: "Usage: consul join [options] address ...\n\n  \
+        Tells a running Consul agent (with \"consul agent\") to join the cluster\n  \
+        by specifying at least one existing member.",
+    flags: &[Flag {
         name: "wan",
         takes: Takes::Bool,
-        help: "If the agent is in server mode, this can be used to return the other peers in the \
-               WAN pool.",
-    },
-];
+        help: "Joins a server to another server in the WAN pool.",
+    }],
+    reach: Reach::Agent,
+};
 
-const WAN_FLAGS: &[Flag] = &[Flag {
-    name: "wan",
-    takes: Takes::Bool,
-    help: "Joins a server to another server in the WAN pool.",
-}];
+pub(super) const LEAVE: Command = Command {
+    path: "leave",
+    synopsis: "Gracefully leaves the Consul cluster and shuts down",
+    usage: "Usage: consul leave [options]\n\n  \
+        Causes the agent to gracefully leave the Consul cluster and shutdown.",
+    flags: &[],
+    reach: Reach::Agent,
+};
 
-const FORCE_LEAVE_FLAGS: &[Flag] = &[
-    Flag {
-        name: "prune",
-        takes: Takes::Bool,
-        help: "Remove agent completely from list of members.",
-    },
-    Flag {
-        name: "wan",
-        takes: Takes::Bool,
-        help: "Force leave the agent from the WAN pool as well.",
-    },
-];
+pub(super) const FORCE_LEAVE: Command = Command {
+    path: "force-leave",
+    synopsis: "Forces a member of the cluster to enter the \"left\" state",
+    usage: "Usage: consul force-leave [options] name\n\n  \
+        Forces a member of a Consul cluster to enter the \"left\" state. A member that is still\n  \
+        alive joins again soon; this is for members that have failed and will not come back.",
+    flags: &[
+        Flag {
+            name: "prune",
+            takes: Takes::Bool,
+            help: "Remove agent completely from list of members.",
+        },
+        Flag {
+            name: "wan",
+            takes: Takes::Bool,
+            help: "Force leave the agent from the WAN pool as well.",
+        },
+    ],
+    reach: Reach::Agent,
+};
+
+pub(super) const INFO: Command = Command {
+    path: "info",
+    synopsis: "Provides debugging information for operators.",
+    usage: "Usage: consul info [options]\n\n  \
+        Provides debugging information for operators",
+    flags: &[],
+    reach: Reach::Agent,
+};
 
 /// Where the column `Segment` stands: last.
 const SEGMENT_COLUMN: usize = 7;
@@ -140,15 +181,14 @@ pub(super) async fn members<R: Runtime>(
     args: &[String],
     terminal: &mut Terminal<'_>,
 ) -> Result<(), i32> {
-    let usage = "Usage: consul members [options]\n\n  \
-                 Outputs the members of a running Consul agent.";
-    let flags = parse_flags(&with_http(MEMBERS_FLAGS), usage, args, terminal)?;
+    let flags = MEMBERS.parse(args, terminal)?;
     let wanted = flags.text("status").unwrap_or(".*");
-    let wanted = Regex::new(wanted)
+    let wanted = go_regex::compile(wanted)
         .map_err(|error| terminal.fail(format!("Failed to compile status regexp: {error}")))?;
     let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
     let wan = flags.switch("wan") == Some(true);
-    let params: &[(&str, &str)] = if wan { &[("wan", "1")] } else { &[("segment", "_all")] };
+    let segment = flags.text("segment").unwrap_or("_all");
+    let params: &[(&str, &str)] = if wan { &[("wan", "1")] } else { &[("segment", segment)] };
     let answer = api.call(Method::GET, "/v1/agent/members", params, Bytes::new()).await;
     let answer = answer.map_err(|why| terminal.fail(format!("Error retrieving members: {why}")))?;
     let members: Option<Vec<Member>> = serde_json::from_slice(&answer.body)
@@ -182,22 +222,23 @@ pub(super) async fn join<R: Runtime>(
     args: &[String],
     terminal: &mut Terminal<'_>,
 ) -> Result<(), i32> {
-    let usage = "Usage: consul join [options] address ...\n\n  \
-                 Tells a running Consul agent (with \"consul agent\") to join the cluster\n  \
-                 by specifying at least one existing member.";
-    let flags = parse_flags(&with_http(WAN_FLAGS), usage, args, terminal)?;
+    let flags = JOIN.parse(args, terminal)?;
     if flags.rest.is_empty() {
-        let text = format!("At least one address to join must be specified.\n\n{usage}");
+        let text = format!("At least one address to join must be specified.\n\n{}", JOIN.help());
         return Err(terminal.fail(text));
     }
     let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
     let params: &[(&str, &str)] =
         if flags.switch("wan") == Some(true) { &[("wan", "1")] } else { &[] };
-    let mut joined = 0;
-    for address in &flags.rest {
+    let (mut joined, mut progress) = (0, Progress::default());
+    for (at, address) in flags.rest.iter().enumerate() {
         let mut path = "/v1/agent/join/".to_owned();
         escape_path(address, &mut path);
-        match api.call(Method::PUT, &path, params, Bytes::new()).await {
+        let text = format!("Joining {address} ({} of {}) ...", at + 1, flags.rest.len());
+        progress.say(terminal, &text);
+        let asked = api.call(Method::PUT, &path, params, Bytes::new()).await;
+        progress.end(terminal);
+        match asked {
             Ok(_) => joined += 1,
             Err(why) => {
                 terminal.fail(format!("Error joining address '{address}': {why}"));
@@ -217,13 +258,11 @@ pub(super) async fn leave<R: Runtime>(
     args: &[String],
     terminal: &mut Terminal<'_>,
 ) -> Result<(), i32> {
-    let usage = "Usage: consul leave [options]\n\n  \
-                 Causes the agent to gracefully leave the Consul cluster and shutdown.";
-    let flags = parse_flags(&with_http(&[]), usage, args, terminal)?;
+    let flags = LEAVE.parse(args, terminal)?;
     if !flags.rest.is_empty() {
         let code =
             terminal.fail(format!("Error found unexpected args: [{}]", flags.rest.join(" ")));
-        terminal.line(usage);
+        terminal.line(LEAVE.help());
         return Err(code);
     }
     let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
@@ -239,12 +278,10 @@ pub(super) async fn force_leave<R: Runtime>(
     args: &[String],
     terminal: &mut Terminal<'_>,
 ) -> Result<(), i32> {
-    let usage = "Usage: consul force-leave [options] name\n\n  \
-                 Forces a member of a Consul cluster to enter the \"left\" state.";
-    let flags = parse_flags(&with_http(FORCE_LEAVE_FLAGS), usage, args, terminal)?;
+    let flags = FORCE_LEAVE.parse(args, terminal)?;
     let [node] = flags.rest.as_slice() else {
-        let text = format!("A single node name must be specified to force leave.\n\n{usage}");
-        return Err(terminal.fail(text));
+        let text = "A single node name must be specified to force leave.";
+        return Err(terminal.fail(format!("{text}\n\n{}", FORCE_LEAVE.help())));
     };
     let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
     let asked = |name: &&&str| flags.switch(name) == Some(true);
@@ -269,9 +306,7 @@ pub(super) async fn info<R: Runtime>(
     args: &[String],
     terminal: &mut Terminal<'_>,
 ) -> Result<(), i32> {
-    let usage = "Usage: consul info [options]\n\n  \
-                 Provides debugging information for operators";
-    let flags = parse_flags(&with_http(&[]), usage, args, terminal)?;
+    let flags = INFO.parse(args, terminal)?;
     let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
     let answer = api.call(Method::GET, "/v1/agent/self", &[], Bytes::new()).await;
     let answer = answer.map_err(|why| terminal.fail(format!("Error querying agent: {why}")))?;

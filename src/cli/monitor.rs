@@ -1,15 +1,21 @@
 //! `monitor`: the agent's log lines, as they come, until a signal or the agent ends it (spec api 5.8).
 
 use crate::base::runtime::{Either, Runtime, Signal, first_of};
+use crate::cli::Terminal;
 use crate::cli::api::Api;
-use crate::cli::kv::with_http;
-use crate::cli::{Terminal, parse_flags};
+use crate::cli::command::{Command, Reach};
 use crate::config::flags::{Flag, Takes};
 
-const USAGE: &str = "Usage: consul monitor [options]\n\n  \
-    Shows recent log messages of a Consul agent, and attaches to the agent, outputting log\n  \
-    messages as they occur in real time. The monitor lets you listen for log levels that may be\n  \
-    filtered out of the Consul agent.";
+pub(super) const COMMAND: Command = Command {
+    path: "monitor",
+    synopsis: "Stream logs from a Consul agent",
+    usage: "Usage: consul monitor [options]\n\n  \
+        Shows recent log messages of a Consul agent, and attaches to the agent, outputting log\n  \
+        messages as they occur in real time. The monitor lets you listen for log levels that may be\n  \
+        filtered out of the Consul agent.",
+    flags: FLAGS,
+    reach: Reach::Agent,
+};
 
 const FLAGS: &[Flag] = &[
     Flag { name: "log-json", takes: Takes::Bool, help: "Output logs in JSON format." },
@@ -25,7 +31,7 @@ pub(super) async fn monitor<R: Runtime>(
     args: &[String],
     terminal: &mut Terminal<'_>,
 ) -> Result<(), i32> {
-    let flags = parse_flags(&with_http(FLAGS), USAGE, args, terminal)?;
+    let flags = COMMAND.parse(args, terminal)?;
     let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
     let mut params = vec![("loglevel", flags.text("log-level").unwrap_or("INFO"))];
     if flags.switch("log-json") == Some(true) {

@@ -7,24 +7,57 @@ use serde::Deserialize;
 
 use crate::base::runtime::Runtime;
 use crate::cli::api::Api;
-use crate::cli::kv::with_http;
-use crate::cli::{Terminal, autopilot, parse_flags, table};
+use crate::cli::command::{Command, Reach};
+use crate::cli::{Terminal, table};
 use crate::config::flags::{Flag, Takes};
 
-const USAGE: &str = "Usage: consul operator <subcommand> [options]\n\n  \
-    Provides cluster-level tools for Consul operators, such as interacting with\n  \
-    the Raft subsystem.\n\n\
-    Subcommands:\n    \
-    autopilot    Provides tools for modifying Autopilot configuration\n    \
-    raft         Provides cluster-level tools for Consul operators";
+pub(super) const GROUP: Command = Command {
+    path: "operator",
+    synopsis: "Provides cluster-level tools for Consul operators",
+    usage: "Usage: consul operator <subcommand> [options]\n\n  \
+        Provides cluster-level tools for Consul operators, such as interacting with\n  \
+        the Raft subsystem.",
+    flags: &[],
+    reach: Reach::Nobody,
+};
 
-const RAFT_USAGE: &str = "Usage: consul operator raft <subcommand> [options]\n\n  \
-    Shows and repairs the set of Raft servers. A wrong repair can cost the cluster\n  \
-    its quorum, and with it what is stored.\n\n\
-    Subcommands:\n    \
-    list-peers         Display the current Raft peer configuration\n    \
-    remove-peer        Remove a Consul server from the Raft configuration\n    \
-    transfer-leader    Transfer raft leadership to another node";
+pub(super) const RAFT: Command = Command {
+    path: "operator raft",
+    synopsis: "Provides cluster-level tools for Consul operators",
+    usage: "Usage: consul operator raft <subcommand> [options]\n\n  \
+        Shows and repairs the set of Raft servers. A wrong repair can cost the cluster\n  \
+        its quorum, and with it what is stored.",
+    flags: &[],
+    reach: Reach::Nobody,
+};
+
+pub(super) const LIST_PEERS: Command = Command {
+    path: "operator raft list-peers",
+    synopsis: "Display the current Raft peer configuration",
+    usage: "Usage: consul operator raft list-peers [options]\n\n  \
+        Displays the current Raft peer configuration.",
+    flags: &[],
+    reach: Reach::Servers,
+};
+
+pub(super) const REMOVE_PEER: Command = Command {
+    path: "operator raft remove-peer",
+    synopsis: "Remove a Consul server from the Raft configuration",
+    usage: "Usage: consul operator raft remove-peer [options]\n\n  \
+        Removes the server with the given -address or -id from the Raft configuration. Meant\n  \
+        for a server that is gone for good and is still listed.",
+    flags: REMOVE_FLAGS,
+    reach: Reach::Servers,
+};
+
+pub(super) const TRANSFER_LEADER: Command = Command {
+    path: "operator raft transfer-leader",
+    synopsis: "Transfer raft leadership to another node",
+    usage: "Usage: consul operator raft transfer-leader [options]\n\n  \
+        Makes another server the leader. The one that leads now goes on as a follower.",
+    flags: TRANSFER_FLAGS,
+    reach: Reach::Servers,
+};
 
 const REMOVE_FLAGS: &[Flag] = &[
     Flag { name: "address", takes: Takes::Text, help: "The address to remove, as ip:port." },
@@ -36,38 +69,6 @@ const TRANSFER_FLAGS: &[Flag] = &[Flag {
     takes: Takes::Text,
     help: "The ID of the server that is to lead. Without it the leader chooses.",
 }];
-
-pub(super) async fn run<R: Runtime>(
-    runtime: &R,
-    args: &[String],
-    terminal: &mut Terminal<'_>,
-) -> i32 {
-    let words: Vec<&str> = args.iter().take(2).map(String::as_str).collect();
-    let rest = args.get(2..).unwrap_or_default();
-    let done = match words.as_slice() {
-        ["raft", "list-peers"] => list_peers(runtime, rest, terminal).await,
-        ["raft", "remove-peer"] => remove_peer(runtime, rest, terminal).await,
-        ["raft", "transfer-leader"] => transfer_leader(runtime, rest, terminal).await,
-        ["autopilot", "get-config"] => autopilot::get_config(runtime, rest, terminal).await,
-        ["autopilot", "set-config"] => autopilot::set_config(runtime, rest, terminal).await,
-        ["autopilot", "-h" | "-help" | "--help"] => {
-            terminal.line(autopilot::USAGE);
-            Ok(())
-        }
-        ["raft", "-h" | "-help" | "--help"] => {
-            terminal.line(RAFT_USAGE);
-            Ok(())
-        }
-        ["-h" | "-help" | "--help", ..] => {
-            terminal.line(USAGE);
-            Ok(())
-        }
-        ["autopilot", ..] => Err(terminal.fail(autopilot::USAGE)),
-        ["raft", ..] => Err(terminal.fail(RAFT_USAGE)),
-        _ => Err(terminal.fail(USAGE)),
-    };
-    done.err().unwrap_or(0)
-}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -101,13 +102,12 @@ impl Server {
     }
 }
 
-async fn list_peers<R: Runtime>(
+pub(super) async fn list_peers<R: Runtime>(
     runtime: &R,
     args: &[String],
     terminal: &mut Terminal<'_>,
 ) -> Result<(), i32> {
-    let usage = "Usage: consul operator raft list-peers [options]";
-    let flags = parse_flags(&with_http(&[]), usage, args, terminal)?;
+    let flags = LIST_PEERS.parse(args, terminal)?;
     let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
     let asked = api.call(Method::GET, "/v1/operator/raft/configuration", &[], Bytes::new()).await;
     let read = asked.and_then(|answer| {
@@ -123,15 +123,12 @@ async fn list_peers<R: Runtime>(
     Ok(())
 }
 
-async fn remove_peer<R: Runtime>(
+pub(super) async fn remove_peer<R: Runtime>(
     runtime: &R,
     args: &[String],
     terminal: &mut Terminal<'_>,
 ) -> Result<(), i32> {
-    let usage = "Usage: consul operator raft remove-peer [options]\n\n  \
-        Removes the server with the given -address or -id from the Raft configuration. Meant\n  \
-        for a server that is gone for good and is still listed.";
-    let flags = parse_flags(&with_http(REMOVE_FLAGS), usage, args, terminal)?;
+    let flags = REMOVE_PEER.parse(args, terminal)?;
     let given = |name| flags.text(name).filter(|text| !text.is_empty());
     let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
     let removed = match (given("address"), given("id")) {
@@ -158,13 +155,12 @@ async fn remove<R: Runtime>(
     Ok(format!("Removed peer with {kind} {name:?}"))
 }
 
-async fn transfer_leader<R: Runtime>(
+pub(super) async fn transfer_leader<R: Runtime>(
     runtime: &R,
     args: &[String],
     terminal: &mut Terminal<'_>,
 ) -> Result<(), i32> {
-    let usage = "Usage: consul operator raft transfer-leader [options]";
-    let flags = parse_flags(&with_http(TRANSFER_FLAGS), usage, args, terminal)?;
+    let flags = TRANSFER_LEADER.parse(args, terminal)?;
     let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
     let id = flags.text("id").unwrap_or_default();
     let params: &[(&str, &str)] = if id.is_empty() { &[] } else { &[("id", id)] };

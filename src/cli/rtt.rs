@@ -5,21 +5,25 @@ use hyper::Method;
 use serde::Deserialize;
 
 use crate::base::runtime::Runtime;
+use crate::cli::Terminal;
 use crate::cli::api::Api;
-use crate::cli::kv::with_http;
-use crate::cli::{Terminal, parse_flags};
+use crate::cli::command::{Command, Reach};
 use crate::config::flags::{Flag, Takes};
 use crate::gossip::Coordinate;
 
-const USAGE: &str = "Usage: consul rtt [options] node1 [node2]\n\n  \
-    Estimates the round trip time between two nodes using Consul's network coordinate\n  \
-    model of the cluster. Without a second node the agent's own is taken.";
-
-const FLAGS: &[Flag] = &[Flag {
-    name: "wan",
-    takes: Takes::Bool,
-    help: "Use WAN coordinates instead of LAN coordinates.",
-}];
+pub(super) const COMMAND: Command = Command {
+    path: "rtt",
+    synopsis: "Estimates network round trip time between nodes",
+    usage: "Usage: consul rtt [options] node1 [node2]\n\n  \
+        Estimates the round trip time between two nodes using Consul's network coordinate\n  \
+        model of the cluster. Without a second node the agent's own is taken.",
+    flags: &[Flag {
+        name: "wan",
+        takes: Takes::Bool,
+        help: "Use WAN coordinates instead of LAN coordinates; names are then node.datacenter.",
+    }],
+    reach: Reach::Agent,
+};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -64,9 +68,9 @@ pub(super) async fn rtt<R: Runtime>(
     args: &[String],
     terminal: &mut Terminal<'_>,
 ) -> Result<(), i32> {
-    let flags = parse_flags(&with_http(FLAGS), USAGE, args, terminal)?;
+    let flags = COMMAND.parse(args, terminal)?;
     if !matches!(flags.rest.len(), 1 | 2) {
-        let text = format!("One or two node names must be specified\n\n{USAGE}");
+        let text = format!("One or two node names must be specified\n\n{}", COMMAND.help());
         return Err(terminal.fail(text));
     }
     let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;

@@ -1,59 +1,64 @@
-//! `snapshot save` and `snapshot restore`, and the choice among the `snapshot` commands (spec api 5.17).
+//! `snapshot save` and `snapshot restore` (spec api 5.17).
 //!
 //! A snapshot is written beside its name, made durable, read back and verified, and only then renamed:
-//! a file of the wanted name is whole, and one that was there before stays until then. Nothing is said
-//! meanwhile: Consul says nothing, and scripts compare what it says.
+//! a file of the wanted name is whole, and one that was there before stays until then. How far it is is
+//! told to a person who looks, and to nobody else: scripts compare what is said.
 
 use std::io;
-use std::path::Path;
 
 use bytes::Bytes;
 use hyper::Method;
 use serde::Deserialize;
 
 use crate::base::runtime::{Disk, File, Runtime};
+use crate::cli::Terminal;
 use crate::cli::api::Api;
-use crate::cli::kv::with_http;
-use crate::cli::{Terminal, parse_flags, snapshot_inspect};
+use crate::cli::command::{Command, Reach};
+use crate::cli::files::{self, place, reason};
+use crate::cli::progress::{Progress, size};
 use crate::config::flags::{Flag, Takes};
 use crate::wire::archive;
 
-const USAGE: &str = "Usage: consul snapshot <subcommand> [options] [args]\n\n  \
-    Saves, restores and shows the state of the Consul servers, for disaster recovery. It is in\n  \
-    one atomic, point-in-time file.\n\n\
-    Subcommands:\n    \
-    inspect    Displays information about a Consul snapshot file\n    \
-    restore    Restores snapshot of Consul server state\n    \
-    save       Saves snapshot of Consul server state";
+pub(super) const GROUP: Command = Command {
+    path: "snapshot",
+    synopsis: "Saves, restores and inspects snapshots of Consul server state",
+    usage: "Usage: consul snapshot <subcommand> [options] [args]\n\n  \
+        Saves, restores and shows the state of the Consul servers, for disaster recovery. It is in\n  \
+        one atomic, point-in-time file.\n\n  \
+        Create a snapshot:\n\n      $ consul snapshot save backup.snap\n\n  \
+        Restore it:\n\n      $ consul snapshot restore backup.snap",
+    flags: &[],
+    reach: Reach::Nobody,
+};
 
-const SAVE_FLAGS: &[Flag] = &[Flag {
-    name: "append-filename",
-    takes: Takes::Text,
-    help: "Adds to the end of the file's name, in this order, those of version, dc, node and status \
-           that are listed here, separated by commas.",
-}];
+pub(super) const SAVE: Command = Command {
+    path: "snapshot save",
+    synopsis: "Saves snapshot of Consul server state",
+    usage: "Usage: consul snapshot save [options] FILE\n\n  \
+        Retrieves the state of the servers at one moment and saves it to the file, which has its\n  \
+        name only when it is whole and verified.\n\n      \
+        $ consul snapshot save backup.snap\n\n  \
+        From any server, when there is no leader:\n\n      \
+        $ consul snapshot save -stale backup.snap",
+    flags: &[Flag {
+        name: "append-filename",
+        takes: Takes::Text,
+        help: "Adds to the end of the file's name, in this order, those of version, dc, node and status \
+               that are listed here, separated by commas.",
+    }],
+    reach: Reach::Servers,
+};
 
-pub(super) async fn run<R: Runtime>(
-    runtime: &R,
-    args: &[String],
-    terminal: &mut Terminal<'_>,
-) -> i32 {
-    let (command, rest) = match args.split_first() {
-        Some((command, rest)) => (command.as_str(), rest),
-        None => ("", args),
-    };
-    let done = match command {
-        "save" => save(runtime, rest, terminal).await,
-        "restore" => restore(runtime, rest, terminal).await,
-        "inspect" => snapshot_inspect::run(runtime, rest, terminal).await,
-        "-h" | "-help" | "--help" => {
-            terminal.line(USAGE);
-            Ok(())
-        }
-        _ => Err(terminal.fail(USAGE)),
-    };
-    done.err().unwrap_or(0)
-}
+pub(super) const RESTORE: Command = Command {
+    path: "snapshot restore",
+    synopsis: "Restores snapshot of Consul server state",
+    usage: "Usage: consul snapshot restore [options] FILE\n\n  \
+        Puts the state of a snapshot in the place of what the servers hold. All that was written\n  \
+        since is lost.\n\n      \
+        $ consul snapshot restore backup.snap",
+    flags: &[],
+    reach: Reach::Servers,
+};
 
 /// The one positional argument of these commands.
 pub(super) fn file_argument<'a>(
@@ -70,13 +75,12 @@ pub(super) fn file_argument<'a>(
     }
 }
 
-async fn save<R: Runtime>(
+pub(super) async fn save<R: Runtime>(
     runtime: &R,
     args: &[String],
     terminal: &mut Terminal<'_>,
 ) -> Result<(), i32> {
-    let usage = "Usage: consul snapshot save [options] FILE";
-    let flags = parse_flags(&with_http(SAVE_FLAGS), usage, args, terminal)?;
+    let flags = SAVE.parse(args, terminal)?;
     let mut file = file_argument(&flags.rest, terminal)?.to_owned();
     let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
     let appended = flags.text("append-filename").unwrap_or_default();
@@ -86,12 +90,17 @@ async fn save<R: Runtime>(
             terminal.fail(format!("{what}: {text}"))
         })?;
     }
+    let (mut archive, mut progress) = (Vec::new(), Progress::default());
     let answer = api
-        .call(Method::GET, "/v1/snapshot", &[], Bytes::new())
-        .await
-        .map_err(|text| terminal.fail(format!("Error saving snapshot: {text}")))?;
+        .follow("/v1/snapshot", &[], |piece| {
+            archive.extend_from_slice(piece);
+            progress.say(terminal, &format!("Saving snapshot: {}", size(archive.len())));
+        })
+        .await;
+    progress.end(terminal);
+    let answer = answer.map_err(|text| terminal.fail(format!("Error saving snapshot: {text}")))?;
     let index = answer.header("x-consul-index").unwrap_or("0").to_owned();
-    write_verified(runtime, &file, &answer.body).await.map_err(|text| terminal.fail(text))?;
+    write_verified(runtime, &file, &archive).await.map_err(|text| terminal.fail(text))?;
     terminal.line(format!("Saved and verified snapshot to index {index}"));
     Ok(())
 }
@@ -152,15 +161,6 @@ async fn named_after_agent<R: Runtime>(
     Ok(name + extension)
 }
 
-/// Folder and name of a path.
-fn place(file: &str) -> (&Path, String) {
-    let path = Path::new(file);
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    // A folder that is to be synced must have a name.
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    (folder.unwrap_or(Path::new(".")), name)
-}
-
 async fn write_verified<R: Runtime>(runtime: &R, file: &str, archive: &[u8]) -> Result<(), String> {
     let (folder, name) = place(file);
     let disk = runtime.disk(folder);
@@ -197,31 +197,24 @@ async fn write_verified<R: Runtime>(runtime: &R, file: &str, archive: &[u8]) -> 
 
 /// A file's content, or why not, in Go's words.
 pub(super) async fn read_file<R: Runtime>(runtime: &R, file: &str) -> Result<Vec<u8>, String> {
-    let (folder, name) = place(file);
-    let read = runtime.disk(folder).read(&name).await;
-    read.map_err(|why| format!("Error opening snapshot file: open {file}: {}", reason(&why)))
+    let read = files::read(runtime, file).await;
+    read.map_err(|why| format!("Error opening snapshot file: {why}"))
 }
 
-fn reason(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "no such file or directory".to_owned(),
-        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        io::ErrorKind::IsADirectory => "is a directory".to_owned(),
-        _ => error.to_string(),
-    }
-}
-
-async fn restore<R: Runtime>(
+pub(super) async fn restore<R: Runtime>(
     runtime: &R,
     args: &[String],
     terminal: &mut Terminal<'_>,
 ) -> Result<(), i32> {
-    let usage = "Usage: consul snapshot restore [options] FILE";
-    let flags = parse_flags(&with_http(&[]), usage, args, terminal)?;
+    let flags = RESTORE.parse(args, terminal)?;
     let file = file_argument(&flags.rest, terminal)?;
     let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
     let archive = read_file(runtime, file).await.map_err(|text| terminal.fail(text))?;
-    match api.call(Method::PUT, "/v1/snapshot", &[], archive.into()).await {
+    let mut progress = Progress::default();
+    progress.say(terminal, &format!("Restoring snapshot: {} ...", size(archive.len())));
+    let restored = api.call(Method::PUT, "/v1/snapshot", &[], archive.into()).await;
+    progress.end(terminal);
+    match restored {
         Ok(_) => {
             terminal.line("Restored snapshot");
             Ok(())

@@ -3,23 +3,48 @@
 //! Needs no agent. `-kvdetails` counts keys by the beginning of their names.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use serde::Serialize;
 
 use crate::base::runtime::Runtime;
+use crate::cli::command::{Command, Reach};
 use crate::cli::snapshot::{file_argument, read_file};
-use crate::cli::{Terminal, parse_flags};
+use crate::cli::{Terminal, columns};
 use crate::config::flags::{Flag, Takes};
 use crate::wire::archive::{self, Archive};
 use crate::wire::snapshot::RecordInfo;
 
-const FLAGS: &[Flag] = &[
-    Flag { name: "format", takes: Takes::Text, help: "Output format: pretty (default) or json." },
-    Flag { name: "kvdepth", takes: Takes::Number, help: "Depth of -kvdetails; the default is 2." },
-    Flag { name: "kvdetails", takes: Takes::Bool, help: "Show the usage of the KV store." },
-    Flag { name: "kvfilter", takes: Takes::Text, help: "Count only keys with this prefix." },
-];
+pub(super) const COMMAND: Command = Command {
+    path: "snapshot inspect",
+    synopsis: "Displays information about a Consul snapshot file",
+    usage: "Usage: consul snapshot inspect [options] FILE\n\n  \
+        Displays information about a snapshot file on disk: what it stands for, and what takes how\n  \
+        much room in it. Needs no agent.\n\n      \
+        $ consul snapshot inspect backup.snap",
+    flags: &[
+        Flag {
+            name: "format",
+            takes: Takes::Text,
+            help: "Output format: pretty or json. The default is pretty.",
+        },
+        Flag {
+            name: "kvdepth",
+            takes: Takes::Int,
+            help: "How many parts of a key's name -kvdetails goes by. The default is 2.",
+        },
+        Flag {
+            name: "kvdetails",
+            takes: Takes::Bool,
+            help: "Provides a detailed KV space usage breakdown for any KV data that's been stored.",
+        },
+        Flag {
+            name: "kvfilter",
+            takes: Takes::Text,
+            help: "Filter KV keys using this prefix filter.",
+        },
+    ],
+    reach: Reach::Nobody,
+};
 
 const DEFAULT_DEPTH: u64 = 2;
 
@@ -60,8 +85,7 @@ pub(super) async fn run<R: Runtime>(
     args: &[String],
     terminal: &mut Terminal<'_>,
 ) -> Result<(), i32> {
-    let flags =
-        parse_flags(FLAGS, "Usage: consul snapshot inspect [options] FILE", args, terminal)?;
+    let flags = COMMAND.parse(args, terminal)?;
     let file = file_argument(&flags.rest, terminal)?;
     let format = flags.text("format").unwrap_or("pretty");
     let archive = read_file(runtime, file).await.map_err(|text| terminal.fail(text))?;
@@ -169,29 +193,6 @@ fn rows(title: &str, shares: &[Share], total: u64) -> Vec<Vec<String>> {
     rows.push(row("----", "----", "----"));
     rows.push(row("Total", "", &byte_size(total)));
     rows
-}
-
-/// Go's tabwriter with a padding of six: every cell but the last is as wide as the widest of its
-/// column and six more, at least eight.
-fn columns(rows: &[Vec<String>]) -> String {
-    const PADDING: usize = 6;
-    let last = rows.first().map_or(0, Vec::len).saturating_sub(1);
-    let width = |at: usize| {
-        let widest = rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
-        (widest + PADDING).max(8)
-    };
-    let widths: Vec<usize> = (0..last).map(width).collect();
-    let mut text = String::new();
-    for (at, row) in rows.iter().enumerate() {
-        if at > 0 {
-            text.push('\n');
-        }
-        for (cell, width) in row.iter().zip(&widths) {
-            write!(text, "{cell:<width$}").expect("writing to a string cannot fail");
-        }
-        text.push_str(&row[last]);
-    }
-    text
 }
 
 /// `1.7KB`, `344B`, `0`: one decimal, unless it is zero.

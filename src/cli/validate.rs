@@ -1,7 +1,8 @@
 //! `validate`: whether an agent would start with these files (spec api 5.18).
 
 use crate::base::runtime::Runtime;
-use crate::cli::{Terminal, agent, parse_flags};
+use crate::cli::command::{Command, Reach};
+use crate::cli::{Terminal, agent};
 use crate::config::AgentConfig;
 use crate::config::flags::{Flag, Takes};
 
@@ -26,12 +27,20 @@ const FLAGS: &[Flag] = &[
     },
 ];
 
+pub(super) const COMMAND: Command = Command {
+    path: "validate",
+    synopsis: "Validate config files/directories",
+    usage: USAGE,
+    flags: FLAGS,
+    reach: Reach::Nobody,
+};
+
 pub(super) async fn validate<R: Runtime>(
     runtime: &R,
     args: &[String],
     terminal: &mut Terminal<'_>,
 ) -> Result<(), i32> {
-    let flags = parse_flags(FLAGS, USAGE, args, terminal)?;
+    let flags = COMMAND.parse(args, terminal)?;
     let paths: Vec<&str> = flags.rest.iter().map(String::as_str).collect();
     if paths.is_empty() {
         return Err(terminal.fail("Must specify at least one config file or directory"));

@@ -16,11 +16,11 @@ use serde_json::Value;
 use crate::base::attached::{AttachedChild, AttachedCommand, AttachedInput};
 use crate::base::go_duration;
 use crate::base::runtime::{Either, Runtime, first_of};
+use crate::cli::Terminal;
 use crate::cli::api::Api;
 use crate::cli::attached::{argv, told_to_end};
-use crate::cli::kv::with_http;
-use crate::cli::{Terminal, parse_flags};
-use crate::config::flags::{self, Flag, Parsed, Takes, parse_bool};
+use crate::cli::command::{Command, Reach};
+use crate::config::flags::{Flag, Parsed, Takes, parse_bool};
 use crate::http::client::Answer;
 use crate::watch::{self, Asker, Handed, Owner, Params, Plan, Question, indented};
 
@@ -54,6 +54,14 @@ const FLAGS: &[Flag] = &[
     ),
 ];
 
+pub(super) const COMMAND: Command = Command {
+    path: "watch",
+    synopsis: "Watch for changes in Consul",
+    usage: USAGE,
+    flags: FLAGS,
+    reach: Reach::Servers,
+};
+
 const fn text(name: &'static str, help: &'static str) -> Flag {
     Flag { name, takes: Takes::Text, help }
 }
@@ -63,11 +71,10 @@ pub(super) async fn run<R: Runtime>(
     args: &[String],
     terminal: &mut Terminal<'_>,
 ) -> Result<(), i32> {
-    let known = with_http(FLAGS);
-    let flags = parse_flags(&known, USAGE, args, terminal)?;
+    let flags = COMMAND.parse(args, terminal)?;
     let kind = flags.text("type").unwrap_or_default();
     if kind.is_empty() {
-        let help = format!("{USAGE}\n\n{}", flags::usage(&known));
+        let help = COMMAND.help();
         return Err(terminal.fail(format!("Watch type must be specified\n\n{help}")));
     }
     if kind.starts_with("connect_") || kind.starts_with("agent_") {

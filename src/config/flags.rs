@@ -1,6 +1,8 @@
 //! Command lines as Go's flag package reads them (spec api 5.1): one or two dashes, `-k v` or `-k=v`,
 //! booleans without a value, and everything from the first positional argument on left alone.
 
+use crate::base::go_duration;
+
 /// What a flag takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Takes {
@@ -10,6 +12,14 @@ pub enum Takes {
     Text,
     /// A whole number of at least zero.
     Number,
+    /// A whole number.
+    Int,
+    /// A span of time in Go's form, such as `2s`.
+    Span,
+    /// Any text; may be given many times.
+    Texts,
+    /// `key=value`; may be given many times.
+    Pairs,
 }
 
 /// A flag of a command.
@@ -65,6 +75,17 @@ impl Parsed {
     #[must_use]
     pub fn switch(&self, name: &str) -> Option<bool> {
         self.text(name).and_then(parse_bool)
+    }
+
+    /// Whether a boolean flag was given and not switched off.
+    #[must_use]
+    pub fn is_on(&self, name: &str) -> bool {
+        self.switch(name) == Some(true)
+    }
+
+    /// All pairs given for a flag, in order.
+    pub fn pairs<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.all(name).filter_map(|pair| pair.split_once('='))
     }
 
     /// A number flag's value, when given.
@@ -124,6 +145,16 @@ fn check(flag: &Flag, value: &str) -> Result<(), String> {
         Takes::Bool if parse_bool(value).is_none() => {
             Err(format!("invalid boolean value {value:?} for -{name}: parse error"))
         }
+        Takes::Int if value.parse::<i64>().is_err() => {
+            Err(format!("invalid value {value:?} for flag -{name}: parse error"))
+        }
+        Takes::Span if go_duration::parse(value).is_none() => {
+            Err(format!("invalid value {value:?} for flag -{name}: parse error"))
+        }
+        Takes::Pairs if !value.contains('=') => {
+            let why = format!("Missing \"=\" value in argument: {value}");
+            Err(format!("invalid value {value:?} for flag -{name}: {why}"))
+        }
         Takes::Number if value.is_empty() || !value.bytes().all(|b| b.is_ascii_digit()) => {
             Err(format!("invalid value {value:?} for flag -{name}: parse error"))
         }
@@ -144,15 +175,24 @@ pub fn parse_bool(text: &str) -> Option<bool> {
     }
 }
 
-/// The options part of a usage text.
-#[must_use]
-pub fn usage(flags: &[Flag]) -> String {
-    let mut text = String::from("Options:\n");
-    for flag in flags {
-        let value = if flag.takes == Takes::Bool { "" } else { "=<value>" };
-        text.push_str(&format!("\n  -{}{value}\n     {}\n", flag.name, flag.help));
+impl Flag {
+    /// What stands for its value in a usage text: the help's word in backquotes, as in Go, or its kind.
+    #[must_use]
+    pub fn example(&self) -> Option<&'static str> {
+        if let Some((_, rest)) = self.help.split_once('`')
+            && let Some((word, _)) = rest.split_once('`')
+        {
+            return Some(word);
+        }
+        match self.takes {
+            Takes::Bool => None,
+            Takes::Text => Some("string"),
+            Takes::Number => Some("uint"),
+            Takes::Int => Some("int"),
+            Takes::Span => Some("duration"),
+            Takes::Texts | Takes::Pairs => Some("value"),
+        }
     }
-    text
 }
 
 #[cfg(test)]
@@ -163,6 +203,9 @@ mod tests {
         Flag { name: "dev", takes: Takes::Bool, help: "" },
         Flag { name: "node", takes: Takes::Text, help: "" },
         Flag { name: "n", takes: Takes::Number, help: "" },
+        Flag { name: "port", takes: Takes::Int, help: "" },
+        Flag { name: "wait", takes: Takes::Span, help: "" },
+        Flag { name: "meta", takes: Takes::Pairs, help: "Metadata as `key=value`." },
     ];
 
     fn run(line: &str) -> Result<Parsed, FlagError> {
@@ -181,6 +224,12 @@ mod tests {
         assert_eq!(run("-- -dev").expect("valid").rest, ["-dev"]);
         assert_eq!(run("-node -dev").expect("valid").text("node"), Some("-dev"));
         assert_eq!(run("- -dev").expect("valid").rest, ["-", "-dev"]);
+        let parsed = run("-port=-1 -meta a=b -meta=c=d=e -wait 2s").expect("valid");
+        assert_eq!(parsed.pairs("meta").collect::<Vec<_>>(), [("a", "b"), ("c", "d=e")]);
+        assert_eq!(
+            FLAGS.iter().map(Flag::example).collect::<Vec<_>>(),
+            [None, Some("string"), Some("uint"), Some("int"), Some("duration"), Some("key=value"),]
+        );
     }
 
     #[test]
@@ -194,6 +243,9 @@ mod tests {
                 "-n 99999999999999999999",
                 "invalid value \"99999999999999999999\" for flag -n: value out of range",
             ),
+            ("-port x", "invalid value \"x\" for flag -port: parse error"),
+            ("-wait soon", "invalid value \"soon\" for flag -wait: parse error"),
+            ("-meta a", "invalid value \"a\" for flag -meta: Missing \"=\" value in argument: a"),
             ("---x", "bad flag syntax: ---x"),
             ("-=x", "bad flag syntax: -=x"),
         ] {

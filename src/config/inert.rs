@@ -55,7 +55,8 @@ const NO_LIMIT: &str = "this limit is not enforced";
 const NO_UI: &str = "the page at /ui/ is the built-in one, it has no effect";
 const NO_ATLAS: &str = "Atlas is no more, it has no effect";
 const NO_LISTENER: &str = "nothing listens there, it has no effect";
-const NO_SINK: &str = "nothing is sent there; use telemetry.statsd_address, or read /v1/agent/metrics";
+const NO_SINK: &str =
+    "nothing is sent there; use telemetry.statsd_address, or read /v1/agent/metrics";
 const LATER: &str = "it is of a later Consul than 1.9.8, and has no effect";
 
 const KEYS: &[(&str, Said)] = &[

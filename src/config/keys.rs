@@ -138,13 +138,8 @@ pub(super) const SUPPORTED: &[&str] = &[
 
 /// Documented keys that would change what the agent does, and that it does not do yet: refused, so
 /// that nobody relies on them.
-pub(super) const NOT_YET: &[&str] = &[
-    "alt_domain",
-    "dns_config",
-    "domain",
-    "recursor",
-    "recursors",
-];
+pub(super) const NOT_YET: &[&str] =
+    &["alt_domain", "dns_config", "domain", "recursor", "recursors"];
 
 /// Whether a key has a meaning here.
 pub(super) fn is_supported(key: &str) -> bool {
@@ -176,7 +171,7 @@ pub(super) fn refusal(key: &str) -> Option<String> {
 }
 
 /// The known key that a misspelt one may have meant.
-pub(super) fn nearest<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let (away, known) = known.map(|known| (distance(key, known), known)).min()?;
     (away <= 2 + key.len() / 8).then_some(known)
 }

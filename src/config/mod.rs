@@ -62,6 +62,7 @@ pub use autopilot::Autopilot;
 pub use error::ConfigError;
 pub use gossip::{Gossip, GossipTiming, Pool};
 pub use http::Http;
+pub(crate) use keys::nearest;
 pub use peers::resolve;
 pub use read_from::ReadFrom;
 pub use telemetry::Telemetry;

@@ -82,7 +82,7 @@ fn stats(
     let build = [("prerelease", ""), ("revision", ""), ("version", &identity.version)];
     let (tasks, processors) = (usage.tasks.to_string(), usage.processors.to_string());
     let runtime = [
-        ("arch", std::env::consts::ARCH),
+        ("arch", go_arch()),
         ("cpu_count", &processors),
         ("goroutines", &tasks),
         ("max_procs", &processors),
@@ -181,4 +181,14 @@ fn raft(info: &RaftInfo) -> Section {
         ("state", info.raft_state.to_owned()),
         ("term", info.term.to_string()),
     ])
+}
+
+/// The machine's architecture by Go's name.
+fn go_arch() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "x86" => "386",
+        other => other,
+    }
 }

@@ -138,6 +138,10 @@ impl Runtime for TokioRuntime {
         TokioStream::connect(to).await
     }
 
+    async fn connect_unix(&self, path: &Path) -> io::Result<TokioStream> {
+        TokioStream::connect_unix(path).await
+    }
+
     async fn listen(&self, at: SocketAddr) -> io::Result<TokioListener> {
         TokioListener::bind(at).await
     }

@@ -1,13 +1,13 @@
 //! Sockets and name lookup.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream, UdpSocket, lookup_host};
+use tokio::net::{TcpListener, TcpStream, UdpSocket, UnixStream, lookup_host, tcp, unix};
 
 use crate::base::runtime::{ByteReader, ByteStream, ByteWriter, Datagrams, Listener};
 
@@ -59,11 +59,16 @@ fn is_old_address(host: &str) -> bool {
     host.split('.').count() <= 4 && host.split('.').all(is_number)
 }
 
-/// A TCP connection.
+/// A connection: over TCP, or to a socket in the file system.
 pub struct TokioStream {
-    stream: TcpStream,
+    stream: Socket,
     local: SocketAddr,
     peer: SocketAddr,
+}
+
+enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
 }
 
 impl TokioStream {
@@ -72,10 +77,17 @@ impl TokioStream {
         Self::new(stream, to)
     }
 
+    /// Both ends of such a connection are this machine, and have no port.
+    pub(super) async fn connect_unix(path: &Path) -> io::Result<Self> {
+        let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let stream = UnixStream::connect(path).await?;
+        Ok(Self { stream: Socket::Unix(stream), local: here, peer: here })
+    }
+
     fn new(stream: TcpStream, peer: SocketAddr) -> io::Result<Self> {
         // What was written is on its way: no waiting for more to fill a packet.
         stream.set_nodelay(true)?;
-        Ok(Self { local: stream.local_addr()?, stream, peer })
+        Ok(Self { local: stream.local_addr()?, stream: Socket::Tcp(stream), peer })
     }
 }
 
@@ -90,17 +102,26 @@ fn poll_read<S: AsyncRead + Unpin>(
 
 impl ByteReader for TokioStream {
     fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
-        poll_read(&mut self.stream, cx, into)
+        match &mut self.stream {
+            Socket::Tcp(stream) => poll_read(stream, cx, into),
+            Socket::Unix(stream) => poll_read(stream, cx, into),
+        }
     }
 }
 
 impl ByteWriter for TokioStream {
     fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        match &mut self.stream {
+            Socket::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Socket::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
     }
 
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        match &mut self.stream {
+            Socket::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Socket::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
     }
 }
 
@@ -117,30 +138,57 @@ impl ByteStream for TokioStream {
     }
 
     fn split(self) -> (TokioReader, TokioWriter) {
-        let (reader, writer) = self.stream.into_split();
-        (TokioReader(reader), TokioWriter(writer))
+        match self.stream {
+            Socket::Tcp(stream) => {
+                let (reader, writer) = stream.into_split();
+                (TokioReader(ReadHalf::Tcp(reader)), TokioWriter(WriteHalf::Tcp(writer)))
+            }
+            Socket::Unix(stream) => {
+                let (reader, writer) = stream.into_split();
+                (TokioReader(ReadHalf::Unix(reader)), TokioWriter(WriteHalf::Unix(writer)))
+            }
+        }
     }
 }
 
+enum ReadHalf {
+    Tcp(tcp::OwnedReadHalf),
+    Unix(unix::OwnedReadHalf),
+}
+
+enum WriteHalf {
+    Tcp(tcp::OwnedWriteHalf),
+    Unix(unix::OwnedWriteHalf),
+}
+
 /// The reading half of a [`TokioStream`].
-pub struct TokioReader(OwnedReadHalf);
+pub struct TokioReader(ReadHalf);
 
 impl ByteReader for TokioReader {
     fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
-        poll_read(&mut self.0, cx, into)
+        match &mut self.0 {
+            ReadHalf::Tcp(half) => poll_read(half, cx, into),
+            ReadHalf::Unix(half) => poll_read(half, cx, into),
+        }
     }
 }
 
 /// The writing half of a [`TokioStream`]; dropping it shuts its direction down.
-pub struct TokioWriter(OwnedWriteHalf);
+pub struct TokioWriter(WriteHalf);
 
 impl ByteWriter for TokioWriter {
     fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
+        match &mut self.0 {
+            WriteHalf::Tcp(half) => Pin::new(half).poll_write(cx, bytes),
+            WriteHalf::Unix(half) => Pin::new(half).poll_write(cx, bytes),
+        }
     }
 
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        match &mut self.0 {
+            WriteHalf::Tcp(half) => Pin::new(half).poll_shutdown(cx),
+            WriteHalf::Unix(half) => Pin::new(half).poll_shutdown(cx),
+        }
     }
 }
 

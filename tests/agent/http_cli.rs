@@ -20,10 +20,28 @@ impl NodeRunner<World> for NoNode {
 
 /// Exit code, standard output, standard error.
 pub fn shell(world: &World, line: &[&str], stdin: &str) -> (i32, String, String) {
+    shell_with(world, &[], line, stdin)
+}
+
+/// Likewise, with these variables in the environment.
+pub fn shell_with(
+    world: &World,
+    env: &[(&str, &str)],
+    line: &[&str],
+    stdin: &str,
+) -> (i32, String, String) {
     let (mut stdin, mut out, mut err) = (stdin.as_bytes(), Vec::new(), Vec::new());
     let args: Vec<String> = line.iter().map(|arg| (*arg).to_owned()).collect();
-    let env = BTreeMap::new();
-    let mut terminal = Terminal { stdin: &mut stdin, stdout: &mut out, stderr: &mut err, env };
+    let env: BTreeMap<String, String> =
+        env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let mut terminal = Terminal {
+        stdin: &mut stdin,
+        stdout: &mut out,
+        stderr: &mut err,
+        env,
+        watched: false,
+        program: "/usr/bin/proconsul".to_owned(),
+    };
     let code = world.run(run(world.clone(), &args, &mut terminal, &NoNode));
     let text = |bytes| String::from_utf8(bytes).expect("text");
     (code, text(out), text(err))

@@ -6,6 +6,8 @@ mod agent_golden;
 mod agent_random;
 mod autopilot;
 mod check_probes;
+mod cli_commands;
+mod cli_packaging;
 mod config_files;
 mod config_sources;
 mod definitions;

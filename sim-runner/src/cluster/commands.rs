@@ -79,6 +79,8 @@ impl Cluster {
                 stdout: &mut stdout,
                 stderr: &mut stderr,
                 env: BTreeMap::from([("CONSUL_HTTP_ADDR".to_owned(), agent)]),
+                watched: false,
+                program: "proconsul".to_owned(),
             };
             let exit = cli::run(own, &args, &mut terminal, &NoAgent).await;
             // Nobody waits any more for one that was given up.

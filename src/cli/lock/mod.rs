@@ -28,10 +28,10 @@ use hyper::Method;
 use crate::base::attached::{AttachedChild, AttachedCommand, AttachedInput, ChildSignal};
 use crate::base::runtime::{Either, Runtime, first_of};
 use crate::base::{Duration, go_duration};
+use crate::cli::Terminal;
 use crate::cli::api::Api;
 use crate::cli::attached::{argv, ended, told_to_end};
-use crate::cli::kv::with_http;
-use crate::cli::{Terminal, parse_flags};
+use crate::cli::command::{Command, Reach};
 use crate::config::flags::{Flag, Parsed, Takes};
 
 use contest::{Cleanup, Contest, Progress};
@@ -74,6 +74,14 @@ const FLAGS: &[Flag] = &[
     text("try", "The old name of -timeout."),
     Flag { name: "verbose", takes: Takes::Bool, help: "Enable verbose (debugging) output." },
 ];
+
+pub(super) const COMMAND: Command = Command {
+    path: "lock",
+    synopsis: "Execute a command holding a lock",
+    usage: USAGE,
+    flags: FLAGS,
+    reach: Reach::Servers,
+};
 
 const fn text(name: &'static str, help: &'static str) -> Flag {
     Flag { name, takes: Takes::Text, help }
@@ -157,7 +165,7 @@ pub(super) async fn run<R: Runtime>(
     args: &[String],
     terminal: &mut Terminal<'_>,
 ) -> Result<(), i32> {
-    let flags = parse_flags(&with_http(FLAGS), USAGE, args, terminal)?;
+    let flags = COMMAND.parse(args, terminal)?;
     let wanted = Wanted::of(&flags).map_err(|text| terminal.fail(text))?;
     let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
     let agent = api.call(Method::GET, "/v1/agent/self", &[], bytes::Bytes::new()).await;
