@@ -129,8 +129,8 @@ impl<'a> Lexer<'a> {
                 while self.peek().is_some_and(|char| char != '\n') {
                     self.bump();
                 }
-            } else if rest.starts_with("/*") {
-                let Some(length) = rest[2..].find("*/") else {
+            } else if let Some(comment) = rest.strip_prefix("/*") {
+                let Some(length) = comment.find("*/") else {
                     return Err(self.wrong("a comment has no end: \"*/\" is missing"));
                 };
                 let end = self.at + length + 4;

@@ -1,3 +1,5 @@
+//! What HCL 1 reads, what is refused and where; what is printed is read back, and garbage ends.
+
 use proptest::prelude::*;
 
 use super::*;
