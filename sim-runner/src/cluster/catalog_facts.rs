@@ -37,7 +37,8 @@ fn catalog_row(row: state::CatalogRow<'_>) -> CatalogRow {
     match row {
         state::CatalogRow::Node { node, row: Some(row) } => {
             let (name, id) = (row.node.clone(), row.id.clone());
-            CatalogRow::Node { node: node.to_owned(), name, id }
+            let (node, address) = (node.to_owned(), row.address.clone());
+            CatalogRow::Node { node, name, id, address }
         }
         state::CatalogRow::Node { node, row: None } => CatalogRow::NoNode { node: node.to_owned() },
         state::CatalogRow::Service { node, id, row: Some(row) } => service_row(node, id, row),
@@ -60,11 +61,14 @@ pub fn service_row(node: &str, id: &str, row: &NodeService) -> CatalogRow {
     if compared.enable_tag_override {
         compared.tags.clear();
     }
-    let service = row.service.clone();
     CatalogRow::Service {
         node: node.to_owned(),
         id: id.to_owned(),
-        service,
+        service: row.service.clone(),
+        address: row.address.clone(),
+        // What DNS and the API show of it.
+        port: row.port as u16,
+        tags: row.tags.clone(),
         content: hash(&compared),
     }
 }

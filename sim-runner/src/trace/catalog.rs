@@ -33,6 +33,7 @@ pub enum CatalogRow {
         name: String,
         /// Its UUID, or nothing.
         id: String,
+        address: String,
     },
     NoNode {
         node: String,
@@ -42,6 +43,10 @@ pub enum CatalogRow {
         id: String,
         /// The service's name.
         service: String,
+        /// Where it is; empty: where its node is.
+        address: String,
+        port: u16,
+        tags: Vec<String>,
         /// Hash of what its agent says of it.
         #[serde(with = "hex")]
         content: u64,
@@ -75,6 +80,8 @@ pub struct NodeRow {
     pub name: String,
     /// Its UUID; empty for one that was registered without.
     pub id: String,
+    /// Where it is.
+    pub address: String,
 }
 
 /// An instance.
@@ -82,8 +89,22 @@ pub struct NodeRow {
 pub struct ServiceRow {
     /// The name of its service.
     pub service: String,
+    /// Where it is; empty: where its node is.
+    pub address: String,
+    /// On which port; 0: none.
+    pub port: u16,
+    /// In the catalog these may differ from what its agent says.
+    pub tags: Vec<String>,
     /// Hash of what its agent says of it.
     pub content: u64,
+}
+
+impl ServiceRow {
+    /// Whether an agent and the catalog say the same of it.
+    #[must_use]
+    pub fn agrees(&self, other: &Self) -> bool {
+        self.service == other.service && self.content == other.content
+    }
 }
 
 /// A check.
@@ -135,8 +156,9 @@ impl Catalog {
     /// Takes in a row.
     pub fn row(&mut self, row: &CatalogRow) {
         match row {
-            CatalogRow::Node { node, name, id } => {
-                let row = NodeRow { name: name.clone(), id: id.clone() };
+            CatalogRow::Node { node, name, id, address } => {
+                let (name, id, address) = (name.clone(), id.clone(), address.clone());
+                let row = NodeRow { name, id, address };
                 let before = self.nodes.insert(node.clone(), row.clone());
                 self.weigh(before.map(|it| weight_of_node(node, &it)), weight_of_node(node, &row));
             }
@@ -144,8 +166,14 @@ impl Catalog {
                 let before = self.nodes.remove(node);
                 self.weigh(before.map(|it| weight_of_node(node, &it)), 0);
             }
-            CatalogRow::Service { node, id, service, content } => {
-                let row = ServiceRow { service: service.clone(), content: *content };
+            CatalogRow::Service { node, id, service, address, port, tags, content } => {
+                let row = ServiceRow {
+                    service: service.clone(),
+                    address: address.clone(),
+                    port: *port,
+                    tags: tags.clone(),
+                    content: *content,
+                };
                 let place = (node.clone(), id.clone());
                 let after = weight_of_service(&place, &row);
                 let before = self.services.insert(place.clone(), row);
@@ -239,7 +267,7 @@ fn weight(kind: u64, parts: &[&str], content: u64) -> u128 {
 }
 
 fn weight_of_node(node: &str, row: &NodeRow) -> u128 {
-    weight(1, &[node, &row.name, &row.id], 0)
+    weight(1, &[node, &row.name, &row.id, &row.address], 0)
 }
 
 fn weight_of_service((node, id): &OnNode, row: &ServiceRow) -> u128 {
@@ -255,12 +283,20 @@ mod tests {
     use super::*;
 
     fn node(name: &str) -> CatalogRow {
-        CatalogRow::Node { node: name.to_lowercase(), name: name.to_owned(), id: String::new() }
+        let (node, name) = (name.to_lowercase(), name.to_owned());
+        CatalogRow::Node { node, name, id: String::new(), address: String::new() }
     }
 
     fn service(node: &str, id: &str, name: &str) -> CatalogRow {
-        let (node, id, service) = (node.to_owned(), id.to_owned(), name.to_owned());
-        CatalogRow::Service { node, id, service, content: 1 }
+        CatalogRow::Service {
+            node: node.to_owned(),
+            id: id.to_owned(),
+            service: name.to_owned(),
+            address: String::new(),
+            port: 0,
+            tags: Vec::new(),
+            content: 1,
+        }
     }
 
     fn check(node: &str, id: &str, status: &str, service_id: &str) -> CatalogRow {
