@@ -121,6 +121,10 @@ impl Answer {
         for line in &resolved.answers {
             answer.take(line);
         }
+        // How a name in capitals finds its TTL is not told.
+        if question.name != question.name.to_lowercase() {
+            answer.ttls.clear();
+        }
         for line in &resolved.additional {
             if let [name, _, _, "A", ip] = line.split(' ').collect::<Vec<_>>()[..]
                 && let Ok(ip) = ip.parse()

@@ -8,6 +8,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::trace::event::CatalogRow;
 
+/// What is at another address for those of its own datacenter says it under this name.
+const LAN_IPV4: &str = "lan_ipv4";
+
 /// The rows of a catalog that are not as they were.
 #[must_use]
 pub fn catalog_rows(now: &StateStore, before: &StateStore) -> Vec<CatalogRow> {
@@ -37,7 +40,8 @@ fn catalog_row(row: state::CatalogRow<'_>) -> CatalogRow {
     match row {
         state::CatalogRow::Node { node, row: Some(row) } => {
             let (name, id) = (row.node.clone(), row.id.clone());
-            let (node, address) = (node.to_owned(), row.address.clone());
+            let lan = row.tagged_addresses.get(LAN_IPV4);
+            let (node, address) = (node.to_owned(), lan.unwrap_or(&row.address).clone());
             CatalogRow::Node { node, name, id, address }
         }
         state::CatalogRow::Node { node, row: None } => CatalogRow::NoNode { node: node.to_owned() },
@@ -61,12 +65,13 @@ pub fn service_row(node: &str, id: &str, row: &NodeService) -> CatalogRow {
     if compared.enable_tag_override {
         compared.tags.clear();
     }
+    let lan = row.tagged_addresses.get(LAN_IPV4);
     CatalogRow::Service {
         node: node.to_owned(),
         id: id.to_owned(),
         service: row.service.clone(),
-        address: row.address.clone(),
-        // What DNS and the API show of it.
+        address: lan.map_or(&row.address, |lan| &lan.address).clone(),
+        // As much of it as a record takes.
         port: row.port as u16,
         tags: row.tags.clone(),
         content: hash(&compared),

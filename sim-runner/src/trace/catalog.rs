@@ -33,6 +33,7 @@ pub enum CatalogRow {
         name: String,
         /// Its UUID, or nothing.
         id: String,
+        /// For those of its datacenter.
         address: String,
     },
     NoNode {
