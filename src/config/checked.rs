@@ -66,6 +66,7 @@ pub(super) fn check(
         data_dir,
         bind_addr,
         advertise_addr,
+        dns: said.dns.check(profile, &client_addresses(&said)?)?,
         client_addrs: client_addresses(&said)?,
         ports,
         gossip: gossip::check(&said, (dev, server), addresses, &ports)?,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::agent::{CheckRegistration, ServiceRegistration};
 use crate::base::{Duration, go_duration};
+use crate::config::dns::SaidDns;
 use crate::config::error::ConfigError;
 use crate::config::gossip::SaidTiming;
 use crate::config::http::SaidHttp;
@@ -23,6 +24,7 @@ macro_rules! settings {
             pub(super) gossip_lan: SaidTiming,
             pub(super) gossip_wan: SaidTiming,
             pub(super) http: SaidHttp,
+            pub(super) dns: SaidDns,
             /// Of this source, then of later ones.
             pub(super) services: Vec<ServiceRegistration>,
             pub(super) checks: Vec<CheckRegistration>,
@@ -39,6 +41,7 @@ macro_rules! settings {
                 self.gossip_lan.merge(later.gossip_lan);
                 self.gossip_wan.merge(later.gossip_wan);
                 self.http.merge(later.http);
+                self.dns.merge(later.dns);
                 self.services.extend(later.services);
                 self.checks.extend(later.checks);
             }
@@ -46,6 +49,7 @@ macro_rules! settings {
             /// Takes the lists of another source, to stand behind these.
             pub(super) fn lists_before(&mut self, other: &mut Settings) {
                 $(self.$list.append(&mut other.$list);)*
+                self.dns.lists_before(&mut other.dns);
             }
         }
     };
@@ -218,7 +222,7 @@ impl Settings {
         if let Some(key) = key.strip_prefix("gossip_wan.") {
             return set_timing(&mut self.gossip_wan, key, given);
         }
-        if self.http.set(key, given)? {
+        if self.http.set(key, given)? || self.dns.set(key, given)? {
             return Ok(());
         }
         match key {

@@ -31,7 +31,7 @@ use super::persist::SnapshotStore;
 use super::probes::Probes;
 use super::snapshots::Incoming;
 use super::start_gossip::{BoundPool, members_config};
-use super::{bootstrap, disk_task, local, server_port, storage};
+use super::{bootstrap, disk_task, dns, local, server_port, storage};
 
 /// Entries in one AppendEntries (spec cluster 4.2).
 const MAX_APPEND_ENTRIES: usize = 64;
@@ -204,6 +204,8 @@ async fn start<R: Runtime>(
             runtime.spawn("http port", http::serve_all(runtime.clone(), port, router, limit));
         }
     }
+    let names = dns::server(runtime, &config, &handle, &prng, &metrics);
+    dns::listen(runtime, &config, &names).await?;
     let peers =
         Peers::new(runtime.clone(), handle.clone(), config.datacenter.clone(), snapshots.clone());
     let event_loop = EventLoop {
