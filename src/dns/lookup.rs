@@ -12,6 +12,7 @@ use crate::base::Duration;
 use crate::base::runtime::Level;
 use crate::dns::answer::Server;
 use crate::dns::{Backend, Settings};
+use crate::planted;
 use crate::state::{CheckServiceNode, NodeMeta, Query, QueryOutcome, Rows};
 
 /// An answer that is older counts as stale in the figures.
@@ -51,6 +52,10 @@ impl Absent {
 impl<B: Backend> Server<B> {
     /// Reads, in the way that the settings say.
     pub(super) async fn read(&self, settings: &Settings, query: Query) -> Result<Rows, Absent> {
+        // Oracle: dns-sound.
+        if planted!(self.backend().faults(), "dns-keeps-for-ever") {
+            return self.read_once(settings, query).await;
+        }
         let read = self.read_fresh(settings, &query).await;
         if !settings.use_cache {
             return read.map_err(|failure| self.absence(&failure));
@@ -69,6 +74,18 @@ impl<B: Backend> Server<B> {
                 other => Err(other),
             },
         }
+    }
+
+    /// The planted bug: what was kept is never too old.
+    async fn read_once(&self, settings: &Settings, query: Query) -> Result<Rows, Absent> {
+        let now = self.backend().now();
+        if let Some(kept) = self.cache().old(&query, None, now) {
+            return Ok(kept);
+        }
+        let rows = self.read_fresh(settings, &query).await;
+        let rows = rows.map_err(|failure| self.absence(&failure))?;
+        self.cache().keep(&query, &rows, now);
+        Ok(rows)
     }
 
     async fn read_fresh(&self, settings: &Settings, query: &Query) -> Result<Rows, Failure> {
@@ -121,7 +138,9 @@ impl<B: Backend> Server<B> {
         service: String,
         tag: Option<String>,
     ) -> Result<Vec<CheckServiceNode>, Absent> {
-        let tags = tag.into_iter().collect();
+        // Oracle: dns-sound.
+        let untagged = planted!(self.backend().faults(), "dns-ignores-tag");
+        let tags = tag.into_iter().filter(|_| !untagged).collect();
         let query = Query::HealthService { service, tags, meta: NodeMeta::new() };
         match self.read(settings, query).await? {
             Rows::CheckServiceNodes(rows) => Ok(rows),

@@ -38,7 +38,7 @@ use std::net::SocketAddr;
 use crate::agent::{Failure, Reply, Request};
 use crate::base::metrics::Metrics;
 use crate::base::runtime::Level;
-use crate::base::{Instant, WallTime};
+use crate::base::{Faults, Instant, WallTime};
 
 pub use answer::Server;
 pub use message::MAX_MESSAGE;
@@ -85,6 +85,10 @@ pub trait Backend: Clone + Send + Sync + 'static {
     fn wall_clock(&self) -> WallTime;
     /// Where figures are kept.
     fn metrics(&self) -> &Metrics;
+    /// Which planted bugs are on.
+    fn faults(&self) -> Faults {
+        Faults::none()
+    }
     /// Logs a line of DNS.
     fn log(&self, level: Level, text: fmt::Arguments<'_>);
 }

@@ -23,6 +23,7 @@ use crate::dns::name::hexadecimal;
 use crate::dns::node::{fitting, node_address};
 use crate::dns::zone::{Found, Inquiry};
 use crate::dns::{Backend, Settings, records};
+use crate::planted;
 use crate::state::{CRITICAL, CheckServiceNode, PASSING, Query, QueryExecution, QuerySource};
 
 /// Checks that say: leave it alone.
@@ -52,7 +53,10 @@ impl<B: Backend> Server<B> {
         if settings.is_legacy() {
             self.tell_dropped(&instances);
         }
-        drop_critical(settings, &mut instances);
+        // Oracle: dns-sound.
+        if !planted!(self.backend().faults(), "dns-serves-critical") {
+            drop_critical(settings, &mut instances);
+        }
         if instances.is_empty() {
             // 0.5.2 only says that there is none now.
             let known = settings.is_legacy() && were_any;
@@ -194,7 +198,11 @@ impl<B: Backend> Server<B> {
     ) -> Both {
         let Inquiry { settings, question, .. } = inquiry;
         let kind = question.kind();
-        let own = service_address(instance, kind);
+        // Oracle: dns-sound.
+        let own = match planted!(self.backend().faults(), "dns-answers-with-node") {
+            true => "",
+            false => service_address(instance, kind),
+        };
         let of_node = node_address(&instance.node, kind);
         let node_ip: Option<IpAddr> = of_node.parse().ok();
         let node_target = || records::node_name(settings, &instance.node.node);

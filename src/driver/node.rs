@@ -152,6 +152,7 @@ async fn start<R: Runtime>(
     let handle = Handle::new(inbox);
     let (disk, persists) = mpsc::unbounded_channel();
 
+    let dns_faults = faults.clone();
     let lan = BoundPool::bind(runtime, &config, PoolId::Lan, &config.gossip.lan).await?;
     let wan = match &config.gossip.wan {
         Some(pool) => Some(BoundPool::bind(runtime, &config, PoolId::Wan, pool).await?),
@@ -204,7 +205,7 @@ async fn start<R: Runtime>(
             runtime.spawn("http port", http::serve_all(runtime.clone(), port, router, limit));
         }
     }
-    let names = dns::server(runtime, &config, &handle, &prng, &metrics);
+    let names = dns::server(runtime, &config, &handle, &prng, (&metrics, dns_faults));
     dns::listen(runtime, &config, &names).await?;
     let peers =
         Peers::new(runtime.clone(), handle.clone(), config.datacenter.clone(), snapshots.clone());

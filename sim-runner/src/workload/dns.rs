@@ -29,6 +29,7 @@ pub async fn run(mut client: Client, plan: DnsWorkload) {
                 let service = client.prng.pick(&plan.services).cloned().unwrap_or_default();
                 let name = match form {
                     1 => format!("_{service}._tcp.service.consul."),
+                    2 => format!("nobody.{service}.service.consul."),
                     _ => format!("{service}.service.consul."),
                 };
                 (service, name, kind(&mut client, &plan))

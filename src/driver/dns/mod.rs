@@ -22,7 +22,7 @@ use tokio::sync::Semaphore;
 use crate::agent::{Failure, Reply, Request};
 use crate::base::metrics::Metrics;
 use crate::base::runtime::{Level, Runtime};
-use crate::base::{Duration, Instant, Prng, WallTime};
+use crate::base::{Duration, Faults, Instant, Prng, WallTime};
 use crate::config;
 use crate::dns::{self, Server, Settings, Soa, Transport};
 use crate::raft::Profile;
@@ -44,6 +44,7 @@ pub(super) struct DnsFront<R> {
     logger: &'static str,
     recursor_timeout: Duration,
     upstream: Arc<Semaphore>,
+    faults: Faults,
 }
 
 /// An agent's DNS.
@@ -52,7 +53,7 @@ pub(super) fn server<R: Runtime>(
     config: &config::AgentConfig,
     handle: &Handle,
     prng: &Prng,
-    metrics: &Metrics,
+    (metrics, faults): (&Metrics, Faults),
 ) -> Server<DnsFront<R>> {
     let front = DnsFront {
         runtime: runtime.clone(),
@@ -63,6 +64,7 @@ pub(super) fn server<R: Runtime>(
         logger: if config.profile == Profile::Legacy { "" } else { "agent.dns" },
         recursor_timeout: config.dns.recursor_timeout,
         upstream: Arc::new(Semaphore::new(UPSTREAM_MAX)),
+        faults,
     };
     Server::new(front, settings(config))
 }
@@ -102,6 +104,10 @@ impl<R: Runtime> dns::Backend for DnsFront<R> {
 
     fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    fn faults(&self) -> Faults {
+        self.faults.clone()
     }
 
     fn log(&self, level: Level, text: fmt::Arguments<'_>) {
