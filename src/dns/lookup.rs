@@ -53,7 +53,8 @@ impl<B: Backend> Server<B> {
     /// Reads, in the way that the settings say.
     pub(super) async fn read(&self, settings: &Settings, query: Query) -> Result<Rows, Absent> {
         // Oracle: dns-sound.
-        if planted!(self.backend().faults(), "dns-keeps-for-ever") {
+        let faults = self.backend().faults();
+        if planted!(faults, "dns-keeps-for-ever") {
             return self.read_once(settings, query).await;
         }
         let read = self.read_fresh(settings, &query).await;
@@ -139,7 +140,8 @@ impl<B: Backend> Server<B> {
         tag: Option<String>,
     ) -> Result<Vec<CheckServiceNode>, Absent> {
         // Oracle: dns-sound.
-        let untagged = planted!(self.backend().faults(), "dns-ignores-tag");
+        let faults = self.backend().faults();
+        let untagged = planted!(faults, "dns-ignores-tag");
         let tags = tag.into_iter().filter(|_| !untagged).collect();
         let query = Query::HealthService { service, tags, meta: NodeMeta::new() };
         match self.read(settings, query).await? {

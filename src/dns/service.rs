@@ -54,7 +54,8 @@ impl<B: Backend> Server<B> {
             self.tell_dropped(&instances);
         }
         // Oracle: dns-sound.
-        if !planted!(self.backend().faults(), "dns-serves-critical") {
+        let faults = self.backend().faults();
+        if !planted!(faults, "dns-serves-critical") {
             drop_critical(settings, &mut instances);
         }
         if instances.is_empty() {
@@ -199,7 +200,8 @@ impl<B: Backend> Server<B> {
         let Inquiry { settings, question, .. } = inquiry;
         let kind = question.kind();
         // Oracle: dns-sound.
-        let own = match planted!(self.backend().faults(), "dns-answers-with-node") {
+        let faults = self.backend().faults();
+        let own = match planted!(faults, "dns-answers-with-node") {
             true => "",
             false => service_address(instance, kind),
         };

@@ -96,7 +96,8 @@ impl<B: Backend> Server<B> {
                     let over = client.map(|client| client.over).unwrap_or(super::Transport::Udp);
                     trim::trim(settings, over, question, reply);
                     // Oracle: dns-sound.
-                    if planted!(self.backend().faults(), "dns-cuts-silently") {
+                    let faults = self.backend().faults();
+                    if planted!(faults, "dns-cuts-silently") {
                         reply.metadata.truncation = false;
                     }
                 }

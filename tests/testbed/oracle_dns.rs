@@ -140,12 +140,7 @@ fn what_the_catalog_says_may_be_answered() {
 fn what_it_does_not_say_is_caught() {
     for ((name, kind), rcode, answer, fact) in [
         ((NAME, "A"), "NOERROR", a("10.0.2.9"), "an instance that is not there"),
-        (
-            (NAME, "A"),
-            "NOERROR",
-            a("10.0.1.1"),
-            "the node's address in the place of the service's",
-        ),
+        ((NAME, "A"), "NOERROR", a("10.0.1.1"), "the node's address in the place of the service's"),
         (
             ("primary.web.service.consul.", "A"),
             "NOERROR",

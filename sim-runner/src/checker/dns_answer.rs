@@ -226,7 +226,8 @@ impl Answer {
             return Ok(());
         }
         let told = |it: &&&Instance<'_>| {
-            let target = |(port, target): &(u16, String)| *port == it.port && self.reaches(target, it);
+            let target =
+                |(port, target): &(u16, String)| *port == it.port && self.reaches(target, it);
             self.a.contains(&it.address) || self.srv.iter().any(target)
         };
         match due.iter().find(|it| !told(it)) {
@@ -279,7 +280,8 @@ fn not_due(
     }
     if let Some(it) = find(&|it| nodes(it)) {
         let at = it.address;
-        let what = format!("with {record}, where the node of {} is; it is at {at}", shown(it.place));
+        let what =
+            format!("with {record}, where the node of {} is; it is at {at}", shown(it.place));
         return ("the node's address in the place of the service's", what);
     }
     ("an instance that is not there", format!("with {record}, and nothing is there"))
@@ -298,11 +300,8 @@ fn instances<'a>(
         let of_node = node.and_then(|node| node.address.parse().ok());
         let address = if row.address.is_empty() { of_node } else { row.address.parse().ok() };
         let has = |tag: &str| row.tags.iter().any(|own| own.eq_ignore_ascii_case(tag));
-        let healthy = match catalog.status(place) {
-            "passing" => true,
-            "warning" => !settings.only_passing,
-            _ => false,
-        };
+        let bad = |state| state == "critical" || settings.only_passing && state != "passing";
+        let healthy = !catalog.states(place).any(bad);
         Some(Instance {
             place,
             address: address?,

@@ -105,9 +105,8 @@ fn changes(plan: &Plan) -> bool {
         ["dns_config", "domain", "alt_domain", "datacenter"].iter().any(|it| !config[it].is_null())
     };
     plan.steps.iter().any(|step| match &step.action {
-        Action::Start { config: Some(config), .. } | Action::Restart { config: Some(config), .. } => {
-            of_dns(config)
-        }
+        Action::Start { config: Some(config), .. }
+        | Action::Restart { config: Some(config), .. } => of_dns(config),
         Action::Config { set, .. } => of_dns(set),
         _ => false,
     })

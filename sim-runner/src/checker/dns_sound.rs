@@ -73,7 +73,8 @@ impl DnsSound {
         let agents = hosts.filter(|(_, it)| matches!(it.kind, HostKind::Server | HostKind::Client));
         let settings = agents.clone().map(|(host, it)| (host, Settings::of(plan, &it.name)));
         let servers = agents.clone().filter(|(_, it)| it.kind == HostKind::Server);
-        let named: BTreeMap<&str, Host> = agents.map(|(host, it)| (it.name.as_str(), host)).collect();
+        let named: BTreeMap<&str, Host> =
+            agents.map(|(host, it)| (it.name.as_str(), host)).collect();
         let mut oracle = Self {
             lookups: BTreeMap::new(),
             open: BTreeMap::new(),
@@ -123,9 +124,8 @@ impl DnsSound {
     fn changed(&mut self, server: Host, view: &View) {
         let before = self.open.len();
         let settings = &self.settings;
-        self.open.retain(|_, lookup| {
-            !lookup.is_explained_by(server, &settings[&lookup.agent], view)
-        });
+        self.open
+            .retain(|_, lookup| !lookup.is_explained_by(server, &settings[&lookup.agent], view));
         self.findings.judge((before - self.open.len()) as u64);
     }
 

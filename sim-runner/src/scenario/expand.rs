@@ -214,7 +214,7 @@ impl Printer<'_> {
         };
         let until = matches!(step.action, Action::Wait(Wait::Until(_) | Wait::UntilEvent(_)));
         // Written, it would mean that the request is repeated.
-        let once = 
+        let once =
             matches!(step.action, Action::Http(_) | Action::Cli(_) | Action::Dns(_)) && !retried;
         if retried || until || (step.when.is_some() && !once) {
             self.text("within", &show_duration(step.within));

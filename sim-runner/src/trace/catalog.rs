@@ -239,17 +239,19 @@ impl Catalog {
         self.services.iter().filter(move |(_, row)| of(row)).map(|(place, _)| place)
     }
 
-    /// The worst status of the checks that decide on an instance's health: its own and its node's;
-    /// passing without any.
-    #[must_use]
-    pub fn status(&self, place: &OnNode) -> &str {
-        let (node, id) = place;
+    /// The states of the checks that decide on an instance's health: its own and its node's.
+    pub fn states<'a>(&'a self, (node, id): &'a OnNode) -> impl Iterator<Item = &'a str> {
         let first = (node.clone(), String::new());
-        let checks = self.checks.range(first..).take_while(|((at, _), _)| at == node);
+        let checks = self.checks.range(first..).take_while(move |((at, _), _)| at == node);
         let deciding = checks.map(|(_, check)| check);
-        let deciding = deciding.filter(|it| it.service_id.is_empty() || it.service_id == *id);
-        let worst = deciding.map(|it| it.status.as_str()).max_by_key(|status| rank(status));
-        worst.unwrap_or("passing")
+        let deciding = deciding.filter(move |it| it.service_id.is_empty() || it.service_id == *id);
+        deciding.map(|it| it.status.as_str())
+    }
+
+    /// The worst of these; passing without any.
+    #[must_use]
+    pub fn status<'a>(&'a self, place: &'a OnNode) -> &'a str {
+        self.states(place).max_by_key(|status| rank(status)).unwrap_or("passing")
     }
 }
 

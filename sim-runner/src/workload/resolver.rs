@@ -137,11 +137,7 @@ async fn by_datagram(
     Err(io::ErrorKind::TimedOut.into())
 }
 
-async fn by_stream(
-    runtime: &SimRuntime,
-    to: SocketAddr,
-    asked: &Message,
-) -> io::Result<Message> {
+async fn by_stream(runtime: &SimRuntime, to: SocketAddr, asked: &Message) -> io::Result<Message> {
     let mut plain = asked.clone();
     plain.edns = None;
     let query = bytes(&plain)?;
