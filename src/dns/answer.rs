@@ -15,7 +15,7 @@ use crate::base::metrics::Labels;
 use crate::base::runtime::Level;
 use crate::base::{Instant, go_duration};
 use crate::dns::cache::Cache;
-use crate::dns::message::{Question, Refused, encode};
+use crate::dns::message::{Question, Refused};
 use crate::dns::name::{below, labels};
 use crate::dns::{Backend, Settings, Transport, trim};
 
@@ -95,11 +95,7 @@ impl<B: Backend> Server<B> {
         self.tell(&question, client, began);
         match reply {
             Reply::Foreign(bytes) => Some(bytes),
-            Reply::Own(mut reply) => {
-                let compress = !settings.disable_compression;
-                trim::force(over, &question, &mut reply, compress);
-                encode(&reply, compress)
-            }
+            Reply::Own(reply) => trim::fitting(&settings, over, &question, *reply),
         }
     }
 

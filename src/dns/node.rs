@@ -17,7 +17,7 @@ impl<B: Backend> Server<B> {
         let Inquiry { settings, question, .. } = inquiry;
         let kind = question.kind();
         let answered = [RecordType::ANY, RecordType::A, RecordType::AAAA, RecordType::TXT];
-        if !answered.contains(&kind) {
+        if !answered.contains(&kind) || kind == RecordType::TXT && settings.is_legacy() {
             return Ok(Found::default());
         }
         let found = match self.read(settings, Query::CatalogNode { node }).await? {
@@ -27,7 +27,7 @@ impl<B: Backend> Server<B> {
         let Some((node, _)) = found else { return Err(Absent::NoName) };
         let (owner, ttl) = (question.name(), settings.node_ttl);
         let mut found = Found::default();
-        if kind != RecordType::TXT || settings.is_legacy() {
+        if kind != RecordType::TXT {
             found.answers = self.node_records(inquiry, &node, owner, ttl).await;
         }
         let wants_meta = matches!(kind, RecordType::TXT | RecordType::ANY);

@@ -78,7 +78,7 @@ impl<B: Backend> Server<B> {
                 };
                 let service = &instance.service.service;
                 let text = format_args!(
-                    "dns: node '{node}' failing health check '{about}{name}', dropping from \
+                    "node '{node}' failing health check '{about}{name}', dropping from \
                      service '{service}'"
                 );
                 self.backend().log(Level::Warn, text);

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use hickory_proto::op::Message;
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 
-use crate::dns::message::{MAX_MESSAGE, Question, len};
+use crate::dns::message::{MAX_MESSAGE, Question, encode, len};
 use crate::dns::{Settings, Transport};
 
 /// A datagram has so much for those who do not say.
@@ -32,43 +32,48 @@ const FAR: usize = 100;
 /// Cuts an answer to its limit.
 pub(super) fn trim(settings: &Settings, over: Transport, question: &Question, reply: &mut Message) {
     let before = reply.answers.len();
-    let targets = Targets::of(reply);
-    match over {
+    let compress = !settings.disable_compression;
+    let (most, limit, compress) = match over {
         Transport::Udp => {
             let size = question.edns_size().map_or(PLAIN_DATAGRAM, usize::from);
             let size = size.clamp(PLAIN_DATAGRAM, DATAGRAM_MAX);
-            let few = settings.udp_answers();
             // 0.5.2 knows no EDNS: it always limits.
             let limits = size == PLAIN_DATAGRAM || settings.is_legacy();
-            let cut = limits && before > few;
-            if cut {
-                targets.keep(reply, few);
-            }
+            let few = Some(settings.udp_answers()).filter(|few| limits && before > *few);
             // Whoever passes the answer on may write names in full.
-            let compress = !settings.disable_compression && !cut;
-            shorten(reply, &targets, (size, DATAGRAM_HEAD), compress);
+            (few, (size, DATAGRAM_HEAD), compress && few.is_none())
         }
         Transport::Tcp => {
             let most = if question.kind() == RecordType::SRV { 1024 } else { 4096 };
-            if before > most {
-                targets.keep(reply, most);
-            }
-            shorten(reply, &targets, (STREAM_MAX, 0), !settings.disable_compression);
+            (Some(most).filter(|most| before > *most), (STREAM_MAX, 0), compress)
         }
+    };
+    if most.is_none() && !is_too_long(reply, limit, compress) {
+        return;
     }
+    let targets = Targets::of(reply);
+    if let Some(most) = most {
+        targets.keep(reply, most);
+    }
+    shorten(reply, &targets, limit, compress);
     if reply.answers.len() < before && settings.enable_truncate {
         reply.metadata.truncation = true;
     }
 }
 
-/// Drops answers from the end until it is shorter than `limit` less `slack`; one stays. Step by step as Consul
-/// does it, so that as many stay.
-fn shorten(reply: &mut Message, targets: &Targets, (limit, slack): (usize, usize), compress: bool) {
-    while reply.answers.len() > 1 && len(reply, compress) > limit - slack {
+/// Longer than `limit` less `slack`, and not because of one answer alone.
+fn is_too_long(reply: &Message, (limit, slack): (usize, usize), compress: bool) -> bool {
+    reply.answers.len() > 1 && len(reply, compress) > limit - slack
+}
+
+/// Drops answers from the end until it is no longer too long; one stays. Step by step as Consul does it, so
+/// that as many stay.
+fn shorten(reply: &mut Message, targets: &Targets, limit: (usize, usize), compress: bool) {
+    while is_too_long(reply, limit, compress) {
         reply.authorities.clear();
-        let kept = match len(reply, compress).saturating_sub(limit) {
+        let kept = match len(reply, compress).saturating_sub(limit.0) {
             0..=FAR => reply.answers.len() - 1,
-            _ => most_that_fit(reply, targets, limit, compress).max(1),
+            _ => most_that_fit(reply, targets, limit.0, compress).max(1),
         };
         targets.keep(reply, kept);
     }
@@ -92,28 +97,35 @@ fn most_that_fit(reply: &Message, targets: &Targets, limit: usize, compress: boo
     fits
 }
 
-/// Makes an answer fit the asker whatever it holds: what is not an answer goes first. Whoever is not told
-/// of it by the settings is told here: else nobody would ask again over a connection.
-pub(super) fn force(over: Transport, question: &Question, reply: &mut Message, compress: bool) {
+/// The bytes of an answer, which fits the asker whatever it holds: what is not an answer goes first. That
+/// answers went is always said here: else nobody would ask again over a connection.
+pub(super) fn fitting(
+    settings: &Settings,
+    over: Transport,
+    question: &Question,
+    mut reply: Message,
+) -> Option<Vec<u8>> {
     let limit = match over {
         Transport::Udp => question.edns_size().map_or(PLAIN_DATAGRAM, usize::from),
         Transport::Tcp => MAX_MESSAGE,
     };
     let limit = limit.max(PLAIN_DATAGRAM);
-    for part in 0..3 {
-        if len(reply, compress) <= limit {
-            return;
+    let compress = !settings.disable_compression;
+    loop {
+        let bytes = encode(&reply, compress).filter(|bytes| bytes.len() <= limit);
+        if bytes.is_some() {
+            return bytes;
         }
-        match part {
-            0 => reply.additionals.clear(),
-            1 => reply.authorities.clear(),
-            _ => {
-                while !reply.answers.is_empty() && len(reply, compress) > limit {
-                    let half = reply.answers.len() / 2;
-                    reply.answers.truncate(half);
-                }
-                reply.metadata.truncation = true;
-            }
+        if !reply.additionals.is_empty() {
+            reply.additionals.clear();
+        } else if !reply.authorities.is_empty() {
+            reply.authorities.clear();
+        } else if reply.answers.is_empty() {
+            return None;
+        } else {
+            let half = reply.answers.len() / 2;
+            reply.answers.truncate(half);
+            reply.metadata.truncation = true;
         }
     }
 }

@@ -60,8 +60,7 @@ pub(super) fn server<R: Runtime>(
         handle: handle.clone(),
         prng: Arc::new(Mutex::new(prng.fork("dns"))),
         metrics: metrics.clone(),
-        // What 0.5.2 says begins with `dns:` already.
-        logger: if config.profile == Profile::Legacy { "" } else { "agent.dns" },
+        logger: if config.profile == Profile::Legacy { "dns" } else { "agent.dns" },
         recursor_timeout: config.dns.recursor_timeout,
         upstream: Arc::new(Semaphore::new(UPSTREAM_MAX)),
         faults,

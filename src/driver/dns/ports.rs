@@ -112,11 +112,11 @@ async fn accept<R: Runtime, B: Backend>(
             }
         };
         // One more of this address than there may be: it is closed at once.
-        let Some(own) = seats.take(stream.peer_addr().ip()) else { continue };
-        let (runtime_, server) = (runtime.clone(), server.clone());
+        let Some(of_address) = seats.take(stream.peer_addr().ip()) else { continue };
+        let (own, server) = (runtime.clone(), server.clone());
         runtime.spawn("dns stream", async move {
-            serve(&runtime_, stream, &server).await;
-            drop((seat, own));
+            serve(&own, stream, &server).await;
+            drop((seat, of_address));
         });
     }
 }
