@@ -4,6 +4,7 @@ pub mod agent;
 pub mod base;
 pub mod cli;
 pub mod config;
+pub mod dns;
 pub mod driver;
 pub mod gossip;
 pub mod http;

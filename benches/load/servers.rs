@@ -65,7 +65,7 @@ impl Servers {
                  \"bootstrap_expect\": {count}, \"retry_join\": [\"127.0.0.1:{lan}\"],\n\
                  \"retry_interval\": \"1s\", \"data_dir\": \"{}\",\n\
                  \"ports\": {{ \"http\": {http}, \"server\": {server}, \"serf_lan\": {lan},\n\
-                 \"serf_wan\": {wan} }}, \"limits\": {{ \"http_max_conns_per_client\": 0 }},\n\
+                 \"serf_wan\": {wan}, \"dns\": -1 }}, \"limits\": {{ \"http_max_conns_per_client\": 0 }},\n\
                  \"performance\": {{ \"raft_multiplier\": 1 }}, \"log_level\": \"WARN\" }}",
                 data.display()
             );

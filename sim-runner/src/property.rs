@@ -36,6 +36,7 @@ pub const PROPERTIES: &[&str] = &[
     "session-lifetime",
     "index-monotonic",
     "watch-complete",
+    "dns-sound",
     "transactions",
 ];
 

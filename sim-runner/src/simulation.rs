@@ -26,7 +26,7 @@ use crate::trace::event::{Host, What};
 use crate::workload::client::Client;
 use crate::workload::events::EventUser;
 use crate::workload::kv::KvUser;
-use crate::workload::{catalog, locks, sessions, transactions, watches};
+use crate::workload::{catalog, dns, locks, sessions, transactions, watches};
 
 /// What a run leaves behind.
 pub struct Evidence {
@@ -198,6 +198,10 @@ impl Life {
             WorkloadKind::Txn(txn) => {
                 let (client, txn) = (Client::new(cluster, host, plan), *txn);
                 runtime.spawn("user", transactions::run(client, txn));
+            }
+            WorkloadKind::Dns(lookups) => {
+                let (client, lookups) = (Client::new(cluster, host, plan), lookups.clone());
+                runtime.spawn("user", dns::run(client, lookups));
             }
         }
     }

@@ -443,6 +443,40 @@ pub const PLANTS: &[Plant] = &[
                 waits for one of them sleeps on (hashicorp/consul#3970)",
     },
     Plant {
+        name: "dns-serves-critical",
+        property: "dns-sound",
+        scenario: "scenarios/zoo/dns.toml",
+        story: "instances are listed whatever their checks say (kgateway-dev/kgateway#2826, \
+                micro/go-micro#205)",
+    },
+    Plant {
+        name: "dns-keeps-for-ever",
+        property: "dns-sound",
+        scenario: "scenarios/zoo/dns.toml",
+        story: "an answer that was kept is given again and again (hashicorp/consul#8980, \
+                envoyproxy/envoy#46402)",
+    },
+    Plant {
+        name: "dns-ignores-tag",
+        property: "dns-sound",
+        scenario: "scenarios/zoo/dns.toml",
+        story: "the tag in front of a service's name is not looked at (hashicorp/consul#21336)",
+    },
+    Plant {
+        name: "dns-answers-with-node",
+        property: "dns-sound",
+        scenario: "scenarios/zoo/dns.toml",
+        story: "an instance with an address of its own is said to be where its node is \
+                (hashicorp/consul#832, hashicorp/consul#21325)",
+    },
+    Plant {
+        name: "dns-cuts-silently",
+        property: "dns-sound",
+        scenario: "scenarios/zoo/dns.toml",
+        story: "an answer is cut short and does not say so, though the agent is configured to \
+                (hashicorp/consul#788)",
+    },
+    Plant {
         name: "txn-keeps-what-succeeded",
         property: "transactions",
         scenario: "scenarios/zoo/transactions.toml",

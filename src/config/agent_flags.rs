@@ -1,6 +1,7 @@
 //! The flags of `agent` (spec api 5.3), and what they set.
 
 use crate::base::{Duration, go_duration};
+use crate::config::dns::SaidDns;
 use crate::config::error::ConfigError;
 use crate::config::flags::{Flag, Parsed, Takes};
 use crate::config::log::SaidLog;
@@ -19,6 +20,7 @@ pub const AGENT_FLAGS: &[Flag] = &[
     flag("atlas-endpoint", Takes::Text, "Of old releases; has no effect."),
     flag("atlas-join", Takes::Bool, "Of old releases; has no effect."),
     flag("atlas-token", Takes::Text, "Of old releases; has no effect."),
+    flag("alt-domain", Takes::Text, "Alternate domain to use for DNS interface."),
     flag("bind", Takes::Text, "Sets the bind address for cluster communication."),
     flag("bootstrap", Takes::Bool, "Sets server to bootstrap mode."),
     flag("bootstrap-expect", Takes::Text, "Sets server to expect bootstrap mode."),
@@ -46,6 +48,8 @@ pub const AGENT_FLAGS: &[Flag] = &[
     flag("dev", Takes::Bool, "Starts the agent in development mode."),
     flag("disable-host-node-id", Takes::Bool, "Uses a random node ID (it always is)."),
     flag("disable-keyring-file", Takes::Bool, "Disables the backing up of the keyring to a file."),
+    flag("dns-port", Takes::Text, "DNS port to use; -1: none."),
+    flag("domain", Takes::Text, "Domain to use for DNS interface."),
     flag(
         "enable-local-script-checks",
         Takes::Bool,
@@ -102,6 +106,7 @@ pub const AGENT_FLAGS: &[Flag] = &[
     flag("protocol", Takes::Text, "Sets the protocol version; has no effect."),
     flag("raft-protocol", Takes::Text, "Sets the Raft protocol version: 3."),
     flag("read-replica", Takes::Bool, "A server that never votes (refused: not built)."),
+    flag("recursor", Takes::Text, "Address of an upstream DNS server. Can be given many times."),
     flag("rejoin", Takes::Bool, "Ignores a previous leave and attempts to rejoin the cluster."),
     flag("retry-interval", Takes::Text, "Time to wait between join attempts."),
     flag("retry-interval-wan", Takes::Text, "Time to wait between join -wan attempts."),
@@ -181,6 +186,7 @@ impl Settings {
             node_id: text("node-id"),
             node_meta: flags.all("node-meta").map(pair).collect(),
             node_name: text("node"),
+            port_dns: number("dns-port")?,
             port_http: number("http-port")?,
             port_serf_lan: number("serf-lan-port")?,
             port_serf_wan: number("serf-wan-port")?,
@@ -201,6 +207,7 @@ impl Settings {
             start_join: list("join"),
             start_join_wan: list("join-wan"),
             ui: flags.switch("ui"),
+            dns: SaidDns::from_flags(flags),
             ..Settings::default()
         };
         settings.take_key_flags(flags)?;

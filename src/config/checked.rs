@@ -71,6 +71,7 @@ pub(super) fn check(
         data_dir,
         bind_addr,
         advertise_addr,
+        dns: said.dns.check(profile, &client_addrs)?,
         http_addrs: said.addresses.http(&client_addrs)?,
         tagged_addresses: said.addresses.tagged()?,
         client_addrs,

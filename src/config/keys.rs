@@ -5,7 +5,10 @@ use crate::config::{addresses, inert};
 
 /// Objects whose members are listed in [`SUPPORTED`] as `object.member`.
 pub(super) const OBJECTS: &[&str] = &[
+    "addresses",
     "autopilot",
+    "dns_config",
+    "dns_config.soa",
     "gossip_lan",
     "gossip_wan",
     "http_config",
@@ -18,8 +21,11 @@ pub(super) const OBJECTS: &[&str] = &[
 
 /// Keys that have a meaning here. Those of ports that nothing listens on yet are kept for the banner.
 pub(super) const SUPPORTED: &[&str] = &[
+    "addresses",
+    "addresses.dns",
     "advertise_addr",
     "advertise_addr_wan",
+    "alt_domain",
     "autopilot",
     "autopilot.cleanup_dead_servers",
     "autopilot.last_contact_threshold",
@@ -44,6 +50,28 @@ pub(super) const SUPPORTED: &[&str] = &[
     "enable_local_script_checks",
     "enable_script_checks",
     "discovery_max_stale",
+    "dns_config",
+    "dns_config.a_record_limit",
+    "dns_config.allow_stale",
+    "dns_config.cache_max_age",
+    "dns_config.disable_compression",
+    "dns_config.enable_additional_node_meta_txt",
+    "dns_config.enable_truncate",
+    "dns_config.max_stale",
+    "dns_config.node_ttl",
+    "dns_config.only_passing",
+    "dns_config.prefer_namespace",
+    "dns_config.recursor_strategy",
+    "dns_config.recursor_timeout",
+    "dns_config.service_ttl",
+    "dns_config.soa",
+    "dns_config.soa.expire",
+    "dns_config.soa.min_ttl",
+    "dns_config.soa.refresh",
+    "dns_config.soa.retry",
+    "dns_config.udp_answer_limit",
+    "dns_config.use_cache",
+    "domain",
     "encrypt",
     "encrypt_verify_incoming",
     "encrypt_verify_outgoing",
@@ -98,6 +126,8 @@ pub(super) const SUPPORTED: &[&str] = &[
     "read_replica",
     "reconnect_timeout",
     "reconnect_timeout_wan",
+    "recursor",
+    "recursors",
     "rejoin_after_leave",
     "retry_interval",
     "retry_interval_wan",
@@ -136,11 +166,6 @@ pub(super) const SUPPORTED: &[&str] = &[
     "watches",
 ];
 
-/// Documented keys that would change what the agent does, and that it does not do yet: refused, so
-/// that nobody relies on them.
-pub(super) const NOT_YET: &[&str] =
-    &["alt_domain", "dns_config", "domain", "recursor", "recursors"];
-
 /// Whether a key has a meaning here.
 pub(super) fn is_supported(key: &str) -> bool {
     SUPPORTED.contains(&key) || addresses::KEYS.contains(&key)
@@ -153,16 +178,13 @@ pub(super) fn is_block(key: &str) -> bool {
 
 /// All keys that are known.
 pub(super) fn all() -> impl Iterator<Item = &'static str> {
-    SUPPORTED.iter().chain(NOT_YET).chain(addresses::KEYS).copied().chain(inert::keys())
+    SUPPORTED.iter().chain(addresses::KEYS).copied().chain(inert::keys())
 }
 
 /// Why a key is refused; none when it is supported.
 pub(super) fn refusal(key: &str) -> Option<String> {
     if is_supported(key) || inert::keys().any(|known| known == key) {
         return None;
-    }
-    if NOT_YET.contains(&key) {
-        return Some(format!("config key {key} is not supported yet: remove it"));
     }
     Some(match nearest(key, all()) {
         Some(known) => format!("invalid config key {key}, did you mean {known}?"),
@@ -215,7 +237,6 @@ mod tests {
 
     #[test]
     fn no_key_is_in_both_lists() {
-        assert!(NOT_YET.iter().all(|key| !SUPPORTED.contains(key)));
         assert!(OBJECTS.iter().all(|key| SUPPORTED.contains(key)));
     }
 }

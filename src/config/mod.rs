@@ -18,6 +18,7 @@ mod agent_flags;
 mod autopilot;
 mod checked;
 mod definitions;
+mod dns;
 mod error;
 pub mod flags;
 mod gossip;
@@ -59,6 +60,7 @@ use crate::watch::Configured;
 
 pub use agent_flags::AGENT_FLAGS;
 pub use autopilot::Autopilot;
+pub use dns::{Dns, Soa};
 pub use error::ConfigError;
 pub use gossip::{Gossip, GossipTiming, Pool};
 pub use http::Http;
@@ -114,6 +116,8 @@ pub struct AgentConfig {
     pub autopilot: Autopilot,
     /// What the HTTP API may do.
     pub http: Http,
+    /// What DNS answers with.
+    pub dns: Dns,
     /// Raft's timers, already multiplied.
     pub raft: RaftTimers,
     /// How long a request is held while there is no leader.
@@ -190,7 +194,7 @@ impl Join {
     }
 }
 
-/// Ports; none where nothing listens. Those of DNS and gRPC are shown in the banner only.
+/// Ports; none where nothing listens. That of gRPC is shown in the banner only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are those of the configuration keys")]
 pub struct Ports {

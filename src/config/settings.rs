@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::agent::{CheckRegistration, ServiceRegistration};
 use crate::base::{Duration, go_duration};
 use crate::config::addresses::SaidAddresses;
+use crate::config::dns::SaidDns;
 use crate::config::error::ConfigError;
 use crate::config::flags::parse_bool;
 use crate::config::gossip::SaidTiming;
@@ -36,6 +37,7 @@ macro_rules! settings {
             pub(super) warnings: Vec<String>,
             /// What a definition lacks that an agent needs to start, but `validate` does not look for.
             pub(super) unfinished: Vec<ConfigError>,
+            pub(super) dns: SaidDns,
             /// Of this source, then of later ones.
             pub(super) services: Vec<ServiceRegistration>,
             pub(super) checks: Vec<CheckRegistration>,
@@ -60,6 +62,7 @@ macro_rules! settings {
                 self.addresses.merge(later.addresses);
                 self.warnings.extend(later.warnings);
                 self.unfinished.extend(later.unfinished);
+                self.dns.merge(later.dns);
                 self.services.extend(later.services);
                 self.checks.extend(later.checks);
                 self.watches.extend(later.watches);
@@ -69,6 +72,7 @@ macro_rules! settings {
             /// Takes the lists of another source, to stand behind these.
             pub(super) fn lists_before(&mut self, other: &mut Settings) {
                 $(self.$list.append(&mut other.$list);)*
+                self.dns.lists_before(&mut other.dns);
             }
         }
     };
@@ -250,6 +254,7 @@ impl Settings {
             return set_timing(&mut self.gossip_wan, key, given);
         }
         if self.http.set(key, given)?
+            || self.dns.set(key, given)?
             || self.addresses.set(key, given)?
             || self.log.set(key, given)?
             || self.telemetry.set(key, given)?

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   :8500 ── http ──┐                         ┌── disk task ── Store ── files
+//!   :8600 ── dns ───┤                         │
 //!   :8300 ── rpc ───┼──► mailbox ─► event loop ├── raft links ─┐
 //!   signals ────────┘    (Message)   Agent     ├── rpc links ──┴── :8300 of the others
 //!                                              └── snapshots ──┘
@@ -15,6 +16,7 @@ mod bootstrap;
 mod calls;
 pub mod definitions;
 mod disk_task;
+mod dns;
 mod event_loop;
 mod figures;
 mod foreign_data;

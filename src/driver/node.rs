@@ -33,7 +33,7 @@ use super::reload::{Reloader, Reloads};
 use super::snapshots::Incoming;
 use super::start_gossip::{BoundPool, members_config};
 use super::watches::Watches;
-use super::{bootstrap, disk_task, foreign_data, local, server_port, statsd, storage};
+use super::{bootstrap, disk_task, dns, foreign_data, local, server_port, statsd, storage};
 
 /// Entries in one AppendEntries (spec cluster 4.2).
 const MAX_APPEND_ENTRIES: usize = 64;
@@ -162,6 +162,7 @@ async fn start<R: Runtime>(
     let handle = Handle::new(inbox);
     let (disk, persists) = mpsc::unbounded_channel();
 
+    let dns_faults = faults.clone();
     let lan = BoundPool::bind(runtime, &config, PoolId::Lan, &config.gossip.lan).await?;
     let wan = match &config.gossip.wan {
         Some(pool) => Some(BoundPool::bind(runtime, &config, PoolId::Wan, pool).await?),
@@ -224,6 +225,8 @@ async fn start<R: Runtime>(
             runtime.spawn("http port", http::serve_all(runtime.clone(), port, router, seats));
         }
     }
+    let names = dns::server(runtime, &config, &handle, &prng, (&metrics, dns_faults));
+    dns::listen(runtime, &config, &names).await?;
     let peers =
         Peers::new(runtime.clone(), handle.clone(), config.datacenter.clone(), snapshots.clone());
     let event_loop = EventLoop {

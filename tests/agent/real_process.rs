@@ -106,7 +106,7 @@ impl Setup {
         let file = format!(
             "{{ \"node_name\": \"n{host}\", \"bind_addr\": \"{ip}\", \"client_addr\": \"{ip}\",\n\
              \"ports\": {{ \"http\": {http}, \"server\": {server}, \"serf_lan\": {lan}, \
-             \"serf_wan\": {wan} }}{members} }}"
+             \"serf_wan\": {wan}, \"dns\": -1 }}{members} }}"
         );
         fs::write(folder.path().join("agent.json"), file).expect("a written file");
         Self { host, http, server, folder, flags: flags.iter().map(|&f| f.to_owned()).collect() }

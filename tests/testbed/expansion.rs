@@ -232,6 +232,19 @@ do = "cli"
 via = "server:any"
 run = "kv get -stale k1"
 [[step]]
+do = "dns"
+via = "server:any"
+query = "{n1.name}.node.consul"
+expect = { rcode = "NOERROR", answers = ["{n1}"], contains = ["IN A {n1}"], excludes = ["\u0007x"] }
+optional = true
+[[step]]
+do = "dns"
+via = "server:any"
+query = "consul.service.consul SRV"
+tcp = true
+expect = { answers = 3 }
+within = "20s"
+[[step]]
 do = "transfer-leader"
 to = "follower:any"
 [[step]]

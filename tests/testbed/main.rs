@@ -19,6 +19,7 @@ mod linearizable_folder;
 mod linearizable_large;
 mod oracle_catalog;
 mod oracle_conditions;
+mod oracle_dns;
 mod oracle_events;
 mod oracle_expectations;
 mod oracle_gossip;

@@ -9,12 +9,18 @@ use crate::oracle_story::{N1, N2, Story, TESTBED};
 const SECOND: i64 = 1_000;
 
 pub fn node(name: &str, id: &str) -> CatalogRow {
-    CatalogRow::Node { node: name.to_lowercase(), name: name.to_owned(), id: id.to_owned() }
+    CatalogRow::Node {
+        node: name.to_lowercase(),
+        name: name.to_owned(),
+        id: id.to_owned(),
+        address: "10.0.1.1".to_owned(),
+    }
 }
 
 pub fn service(node: &str, id: &str, content: u64) -> CatalogRow {
     let (node, id) = (node.to_owned(), id.to_owned());
-    CatalogRow::Service { node, service: id.clone(), id, content }
+    let (address, tags) = (String::new(), Vec::new());
+    CatalogRow::Service { node, service: id.clone(), id, address, port: 80, tags, content }
 }
 
 pub fn check(node: &str, id: &str, status: &str, service_id: &str) -> CatalogRow {

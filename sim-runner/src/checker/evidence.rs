@@ -19,6 +19,7 @@ use super::catalog_changes::CatalogChanges;
 use super::catalog_matches_agents::CatalogMatchesAgents;
 use super::catalog_unique::twice;
 use super::commit_monotonic::CommitMonotonic;
+use super::dns_sound::DnsSound;
 use super::durability::Durability;
 use super::election_safety::ElectionSafety;
 use super::expectations::{self, Missed};
@@ -88,7 +89,7 @@ pub fn judge(
     given: Vec<Judgement>,
 ) -> Outcome {
     let stale = stale_reads(evidence, windows);
-    let mut judgements = pass(evidence, oracles(plan, &evidence.header));
+    let mut judgements = pass(evidence, oracles(plan, evidence));
     judgements.extend(given);
     let expected = expectations::judge(evidence, &plan.expects, &stale);
     if let Some(script) = judgements.iter_mut().find(|j| j.property == "script") {
@@ -108,7 +109,8 @@ pub fn judge(
     Outcome { judgements, seen: seen(evidence, &stale), sometimes: expected.sometimes }
 }
 
-fn oracles(plan: &Plan, header: &Header) -> Vec<Box<dyn Oracle>> {
+fn oracles(plan: &Plan, evidence: &Evidence) -> Vec<Box<dyn Oracle>> {
+    let header = &evidence.header;
     vec![
         Box::new(Script::new(plan)),
         Box::new(BootOracle::new()),
@@ -137,6 +139,7 @@ fn oracles(plan: &Plan, header: &Header) -> Vec<Box<dyn Oracle>> {
         Box::new(SessionLifetime::new(plan, header)),
         Box::new(IndexMonotonic::new(plan, header)),
         Box::new(WatchComplete::new(plan, header)),
+        Box::new(DnsSound::new(plan, evidence)),
         Box::new(Transactions::new()),
     ]
 }

@@ -9,6 +9,9 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::trace::event::CatalogRow;
 use crate::trace::locks::{Holder, LockRow};
 
+/// What is at another address for those of its own datacenter says it under this name.
+const LAN_IPV4: &str = "lan_ipv4";
+
 /// The rows of a catalog that are not as they were.
 #[must_use]
 pub fn catalog_rows(now: &StateStore, before: &StateStore) -> Vec<CatalogRow> {
@@ -50,7 +53,9 @@ fn catalog_row(row: state::CatalogRow<'_>) -> CatalogRow {
     match row {
         state::CatalogRow::Node { node, row: Some(row) } => {
             let (name, id) = (row.node.clone(), row.id.clone());
-            CatalogRow::Node { node: node.to_owned(), name, id }
+            let lan = row.tagged_addresses.get(LAN_IPV4);
+            let (node, address) = (node.to_owned(), lan.unwrap_or(&row.address).clone());
+            CatalogRow::Node { node, name, id, address }
         }
         state::CatalogRow::Node { node, row: None } => CatalogRow::NoNode { node: node.to_owned() },
         state::CatalogRow::Service { node, id, row: Some(row) } => service_row(node, id, row),
@@ -73,11 +78,15 @@ pub fn service_row(node: &str, id: &str, row: &NodeService) -> CatalogRow {
     if compared.enable_tag_override {
         compared.tags.clear();
     }
-    let service = row.service.clone();
+    let lan = row.tagged_addresses.get(LAN_IPV4);
     CatalogRow::Service {
         node: node.to_owned(),
         id: id.to_owned(),
-        service,
+        service: row.service.clone(),
+        address: lan.map_or(&row.address, |lan| &lan.address).clone(),
+        // As much of it as a record takes.
+        port: row.port as u16,
+        tags: row.tags.clone(),
         content: hash(&compared),
     }
 }

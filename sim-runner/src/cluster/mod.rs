@@ -224,6 +224,12 @@ impl Cluster {
         SocketAddr::new(self.ip(host), 8500)
     }
 
+    /// Where an agent serves DNS, by UDP and TCP.
+    #[must_use]
+    pub fn dns_address(&self, host: Host) -> SocketAddr {
+        SocketAddr::new(self.ip(host), 8600)
+    }
+
     /// The agents of a target that are up, for a workload's choice.
     #[must_use]
     pub fn up(&self, target: &Target) -> Vec<Host> {

@@ -13,6 +13,7 @@
 //! unknown outcome (spec checkers 1.3).
 
 pub mod file;
+pub mod lookup;
 pub mod operation;
 mod recorder;
 pub mod request;

@@ -1,4 +1,4 @@
-//! Operations on sessions, locks, watches, transactions and the catalog: what was asked and answered.
+//! Operations on sessions, locks, watches, transactions, the catalog and names: what was asked and answered.
 //!
 //! In `history.jsonl` they stand in the fields `request` and `answer`, as serde writes these types:
 //!
@@ -8,12 +8,13 @@
 //! ```
 //!
 //! An operation's `key` is what it is about: the key of a lock, the id of a session (empty where it is
-//! created), the prefix or service that is watched, the service of the catalog. Locks, watched services
+//! created), the prefix or service that is watched, the service of the catalog, the name that is looked up. Locks, watched services
 //! and transactions have key spaces of their own (`lock/`, `txn/`), so what is done to them is no part
 //! of the linearizability of plain keys: each has an oracle of its own.
 
 use serde::{Deserialize, Serialize};
 
+use super::lookup::{Question, Resolved};
 use super::operation::Mode;
 
 /// What happens to the keys that a session holds when it ends.
@@ -137,6 +138,8 @@ pub enum Request {
         mode: Mode,
         passing: bool,
     },
+    /// Ask by DNS.
+    Lookup(Question),
 }
 
 /// A key, or an instance of a service, as it was listed.
@@ -187,6 +190,8 @@ pub enum Reply {
     Committed(Vec<Listed>),
     /// It did not, and why: operation and text.
     RolledBack(Vec<(u64, String)>),
+    /// What DNS says.
+    Resolved(Resolved),
 }
 
 impl Request {
@@ -207,6 +212,7 @@ impl Request {
             Request::Deregister { .. } => "deregister",
             Request::Report { .. } => "report",
             Request::Instances { .. } => "instances",
+            Request::Lookup(_) => "lookup",
         }
     }
 
@@ -229,6 +235,7 @@ impl Request {
                 format!("{id} {}", if *passing { "passing" } else { "critical" })
             }
             Request::Instances { passing: true, .. } => "that pass".to_owned(),
+            Request::Lookup(question) => question.shown(),
             Request::Holder { .. }
             | Request::RenewSession
             | Request::DestroySession
@@ -250,6 +257,7 @@ impl Request {
             }
             Request::Watch { .. } | Request::Instances { .. } => matches!(reply, Reply::Rows(_)),
             Request::Txn { .. } => matches!(reply, Reply::Committed(_) | Reply::RolledBack(_)),
+            Request::Lookup(_) => matches!(reply, Reply::Resolved(_)),
             Request::DestroySession
             | Request::Register { .. }
             | Request::Deregister { .. }
@@ -297,6 +305,7 @@ impl Reply {
                 Some((op, what)) => format!("rolled back: operation {op}: {what}"),
                 None => "rolled back".to_owned(),
             },
+            Reply::Resolved(resolved) => resolved.shown(),
         }
     }
 }

@@ -41,6 +41,7 @@ impl Script {
                 return self.heal(*of);
             }
             Action::Cli(cli) => return self.cli(index, step, cli).await,
+            Action::Dns(dns) => return self.dns(index, step, dns).await,
             Action::Join { target, to, wan } => {
                 return self.join(index, step, target, (to, *wan)).await;
             }

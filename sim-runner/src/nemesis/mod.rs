@@ -14,6 +14,7 @@ mod act;
 mod blocks;
 mod command;
 mod links;
+mod lookup;
 mod machines;
 mod membership;
 pub mod partition;

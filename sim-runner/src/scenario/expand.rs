@@ -3,6 +3,7 @@
 //! Printed from the plan and not from the file, so whatever the runner uses is in it or the round
 //! trip fails. `run` is printed only when it was written; else it follows from the steps as before.
 
+mod dns;
 mod faults;
 mod links;
 mod services;
@@ -131,6 +132,7 @@ impl Printer<'_> {
             WorkloadKind::Health(_) => "health",
             WorkloadKind::Watch(_) => "watch",
             WorkloadKind::Txn(_) => "txn",
+            WorkloadKind::Dns(_) => "dns",
         };
         self.text("kind", kind);
         self.line("users", workload.users);
@@ -207,11 +209,13 @@ impl Printer<'_> {
         let retried = match &step.action {
             Action::Http(http) => http.retry,
             Action::Cli(cli) => cli.retry,
+            Action::Dns(dns) => dns.retry,
             _ => false,
         };
         let until = matches!(step.action, Action::Wait(Wait::Until(_) | Wait::UntilEvent(_)));
         // Written, it would mean that the request is repeated.
-        let once = matches!(step.action, Action::Http(_) | Action::Cli(_)) && !retried;
+        let once =
+            matches!(step.action, Action::Http(_) | Action::Cli(_) | Action::Dns(_)) && !retried;
         if retried || until || (step.when.is_some() && !once) {
             self.text("within", &show_duration(step.within));
         }
@@ -270,6 +274,7 @@ impl Printer<'_> {
                 | Partition::Flapping { target, .. },
             ) => target,
             Action::Http(http) => &mut http.via,
+            Action::Dns(dns) => &mut dns.via,
             _ => return,
         };
         if nodes.is_empty() || step.repeat.is_some() || !target::draws(target) {
@@ -377,6 +382,7 @@ impl Printer<'_> {
             Action::File(file) => self.file(file),
             Action::Cli(cli) => self.cli(cli),
             Action::Http(http) => self.http(http),
+            Action::Dns(dns) => self.dns(dns),
             Action::Wait(wait) => self.wait(wait),
             Action::Note { text } => self.text("text", text),
         }

@@ -221,8 +221,10 @@ fn takes(step: &Step) -> Duration {
         | Action::Leave { .. } => PROCESS,
         Action::Http(http) if http.retry => step.within,
         Action::Cli(cli) if cli.retry => step.within,
+        Action::Dns(dns) if dns.retry => step.within,
         Action::Http(_)
         | Action::Cli(_)
+        | Action::Dns(_)
         | Action::TransferLeader { .. }
         | Action::Register { .. }
         | Action::Deregister { .. }

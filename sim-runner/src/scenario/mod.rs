@@ -26,6 +26,7 @@ pub mod fault;
 mod fault_verb;
 mod link_verb;
 mod list;
+pub mod lookup;
 mod lower;
 mod machine;
 mod membership_verb;

@@ -17,10 +17,11 @@ pub use super::facts::{Comparison, Condition, EventPattern, Fact, Number, State}
 use super::fault::{
     CliStep, ClockFault, ClockPlan, DiskFault, DiskPlan, FileStep, LinkFault, Links, Proto,
 };
+use super::lookup::{DnsStep, DnsWorkload};
 pub use super::network_plan::{LinkKeys, LinkPlan, NetworkPlan};
 pub use super::workload_plan::{
     CatalogWorkload, HealthWorkload, LockWorkload, SERVICES, SessionWorkload, TxnWorkload,
-    WatchWorkload,
+    WatchWorkload, service_name,
 };
 
 /// The seed of a run: as the user gave it, and as 32 bytes.
@@ -187,6 +188,8 @@ pub enum WorkloadKind {
     Watch(WatchWorkload),
     /// `txn`.
     Txn(TxnWorkload),
+    /// `dns`.
+    Dns(DnsWorkload),
 }
 
 /// `kind = "event"`.
@@ -363,6 +366,7 @@ pub enum Action {
     File(FileStep),
     Cli(CliStep),
     Http(HttpStep),
+    Dns(DnsStep),
     Join {
         target: Target,
         to: Target,

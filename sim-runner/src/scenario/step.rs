@@ -257,7 +257,8 @@ fn check_combinations(reader: &mut Reader, table: &Table, verb: &str) {
         let message = format!("`for` undoes a step, and {verb:?} cannot be undone");
         reader.advise(entry.place, message, format!("`for` goes with {undoable} and wait"));
     }
-    let waits = has("when").is_some() || ["http", "cli"].contains(&verb) || has("until").is_some();
+    let waits =
+        has("when").is_some() || ["http", "cli", "dns"].contains(&verb) || has("until").is_some();
     if let (Some(entry), false) = (has("within"), waits) {
         let message = format!("`within` has nothing to limit in this {verb:?} step");
         reader.advise(

@@ -7,6 +7,7 @@ use super::condition;
 use super::fault::{ClockFault, DiskFault, SignedSpan};
 use super::fault_verb;
 use super::link_verb;
+use super::lookup;
 use super::membership_verb;
 use super::model::{
     Action, Fact, HttpExpect, HttpStep, KeepOnKill, Partition, Span, StopSignal, Target, Wait,
@@ -90,6 +91,7 @@ pub fn action(
         "partition" => partition(reader, table).map(Action::Partition),
         "heal" => heal(reader, table),
         "http" => http(reader, table).map(Action::Http),
+        "dns" => lookup::step(reader, table).map(Action::Dns),
         "wait" => wait(reader, table, length).map(Action::Wait),
         _ => {
             let text = required(reader, table, "text", "a note", "text = \"what happens here\"")?;
@@ -390,6 +392,7 @@ impl Action {
             Action::File(_) => "file",
             Action::Cli(_) => "cli",
             Action::Http(_) => "http",
+            Action::Dns(_) => "dns",
             Action::Wait(_) => "wait",
             Action::Note { .. } => "note",
         }

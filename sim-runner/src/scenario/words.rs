@@ -81,8 +81,8 @@ pub const TIME: Words = words("key", &["run", "settle", "boot_within"], &[]);
 /// `kind` of `[[workload]]`.
 pub const WORKLOAD_KINDS: Words = words(
     "kind of workload",
-    &["kv", "lock", "session", "catalog", "health", "watch", "event", "txn"],
-    &["dns"],
+    &["kv", "lock", "session", "catalog", "health", "watch", "event", "txn", "dns"],
+    &[],
 );
 /// Keys of an `event` workload.
 pub const EVENT: Words =
@@ -111,6 +111,25 @@ pub const WATCH: Words =
 /// Keys of a `txn` workload.
 pub const TXN: Words =
     words("key", &["kind", "users", "rate", "between", "via", "timeout", "keys", "ops"], &[]);
+/// Keys of a `dns` workload.
+pub const DNS: Words =
+    words("key", &["kind", "users", "rate", "between", "via", "timeout", "services", "types"], &[]);
+/// `types` of a `dns` workload.
+pub const LOOKED_UP: Words = words("type of record", &["A", "AAAA", "ANY", "SRV", "TXT"], &[]);
+/// The type in a query of a `dns` step.
+pub const RECORD_TYPES: Words = words(
+    "type of record",
+    &["A", "AAAA", "ANY", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TXT"],
+    &[],
+);
+/// `rcode` in the `expect` of a `dns` step.
+pub const RCODES: Words = words(
+    "response code",
+    &["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED"],
+    &[],
+);
+/// `expect` of `dns`.
+pub const DNS_EXPECT: Words = words("key", &["rcode", "answers", "contains", "excludes"], &[]);
 /// `behavior` of a `session` workload.
 pub const BEHAVIORS: Words = words("behavior", &["release", "delete"], &[]);
 /// `on` of a `watch` workload.
@@ -172,6 +191,7 @@ pub const VERBS: Words = words(
         "file",
         "http",
         "cli",
+        "dns",
         "register",
         "deregister",
         "service-down",
@@ -181,7 +201,7 @@ pub const VERBS: Words = words(
         "parallel",
         "note",
     ],
-    &["upgrade", "dns"],
+    &["upgrade"],
 );
 /// Verbs that can be undone (⟲).
 pub const UNDOABLE: &[&str] = &[
@@ -254,6 +274,7 @@ pub const WITH_TARGET: &[&str] = &[
     "file",
     "http",
     "cli",
+    "dns",
     "register",
     "deregister",
     "service-down",
@@ -292,6 +313,7 @@ pub fn verb_keys(verb: &str) -> &'static [&'static str] {
         "partition" => &["groups", "shape", "target", "period"],
         "heal" => &["of"],
         "http" => &["via", "request", "body", "expect"],
+        "dns" => &["via", "query", "tcp", "expect"],
         "wait" => &["until", "while"],
         "note" => &["text"],
         _ => &[],
@@ -446,4 +468,4 @@ pub const EVENTS: Words = words(
 );
 
 /// Properties that are in the language but not judged yet.
-pub const PLANNED_PROPERTIES: &[&str] = &["dns-sound"];
+pub const PLANNED_PROPERTIES: &[&str] = &[];

@@ -5,6 +5,7 @@ use proconsul::base::Duration;
 
 use crate::history::request::{Behavior, Watched};
 
+use super::lookup;
 use super::model::{
     CatalogWorkload, HealthWorkload, LockWorkload, SERVICES, SessionWorkload, Span, TxnWorkload,
     WatchWorkload, WorkloadKind,
@@ -29,6 +30,7 @@ pub fn keys(kind: &str) -> words::Words {
         "health" => words::HEALTH,
         "watch" => words::WATCH,
         "txn" => words::TXN,
+        "dns" => words::DNS,
         _ => words::KV,
     }
 }
@@ -72,6 +74,7 @@ pub fn plan(reader: &mut Reader, table: &Table, kind: &str) -> Option<WorkloadKi
             keys: count(reader, "keys", 5, 1000),
             ops: count(reader, "ops", 3, MOST_OPS),
         }),
+        "dns" => WorkloadKind::Dns(lookup::workload(reader, table)),
         _ => return None,
     })
 }

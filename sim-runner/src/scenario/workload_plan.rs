@@ -9,6 +9,12 @@ use super::model::Span;
 /// How many services there are when nobody says.
 pub const SERVICES: u64 = 3;
 
+/// The name of one of them, from 0.
+#[must_use]
+pub fn service_name(number: u64) -> String {
+    format!("service-{number}")
+}
+
 /// `kind = "lock"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LockWorkload {

@@ -33,6 +33,8 @@ pub enum CatalogRow {
         name: String,
         /// Its UUID, or nothing.
         id: String,
+        /// For those of its datacenter.
+        address: String,
     },
     NoNode {
         node: String,
@@ -42,6 +44,10 @@ pub enum CatalogRow {
         id: String,
         /// The service's name.
         service: String,
+        /// Where it is; empty: where its node is.
+        address: String,
+        port: u16,
+        tags: Vec<String>,
         /// Hash of what its agent says of it.
         #[serde(with = "hex")]
         content: u64,
@@ -75,6 +81,8 @@ pub struct NodeRow {
     pub name: String,
     /// Its UUID; empty for one that was registered without.
     pub id: String,
+    /// Where it is.
+    pub address: String,
 }
 
 /// An instance.
@@ -82,8 +90,22 @@ pub struct NodeRow {
 pub struct ServiceRow {
     /// The name of its service.
     pub service: String,
+    /// Where it is; empty: where its node is.
+    pub address: String,
+    /// On which port; 0: none.
+    pub port: u16,
+    /// In the catalog these may differ from what its agent says.
+    pub tags: Vec<String>,
     /// Hash of what its agent says of it.
     pub content: u64,
+}
+
+impl ServiceRow {
+    /// Whether an agent and the catalog say the same of it.
+    #[must_use]
+    pub fn agrees(&self, other: &Self) -> bool {
+        self.service == other.service && self.content == other.content
+    }
 }
 
 /// A check.
@@ -135,8 +157,9 @@ impl Catalog {
     /// Takes in a row.
     pub fn row(&mut self, row: &CatalogRow) {
         match row {
-            CatalogRow::Node { node, name, id } => {
-                let row = NodeRow { name: name.clone(), id: id.clone() };
+            CatalogRow::Node { node, name, id, address } => {
+                let (name, id, address) = (name.clone(), id.clone(), address.clone());
+                let row = NodeRow { name, id, address };
                 let before = self.nodes.insert(node.clone(), row.clone());
                 self.weigh(before.map(|it| weight_of_node(node, &it)), weight_of_node(node, &row));
             }
@@ -144,8 +167,14 @@ impl Catalog {
                 let before = self.nodes.remove(node);
                 self.weigh(before.map(|it| weight_of_node(node, &it)), 0);
             }
-            CatalogRow::Service { node, id, service, content } => {
-                let row = ServiceRow { service: service.clone(), content: *content };
+            CatalogRow::Service { node, id, service, address, port, tags, content } => {
+                let row = ServiceRow {
+                    service: service.clone(),
+                    address: address.clone(),
+                    port: *port,
+                    tags: tags.clone(),
+                    content: *content,
+                };
                 let place = (node.clone(), id.clone());
                 let after = weight_of_service(&place, &row);
                 let before = self.services.insert(place.clone(), row);
@@ -210,17 +239,19 @@ impl Catalog {
         self.services.iter().filter(move |(_, row)| of(row)).map(|(place, _)| place)
     }
 
-    /// The worst status of the checks that decide on an instance's health: its own and its node's;
-    /// passing without any.
-    #[must_use]
-    pub fn status(&self, place: &OnNode) -> &str {
-        let (node, id) = place;
+    /// The states of the checks that decide on an instance's health: its own and its node's.
+    pub fn states<'a>(&'a self, (node, id): &'a OnNode) -> impl Iterator<Item = &'a str> {
         let first = (node.clone(), String::new());
-        let checks = self.checks.range(first..).take_while(|((at, _), _)| at == node);
+        let checks = self.checks.range(first..).take_while(move |((at, _), _)| at == node);
         let deciding = checks.map(|(_, check)| check);
-        let deciding = deciding.filter(|it| it.service_id.is_empty() || it.service_id == *id);
-        let worst = deciding.map(|it| it.status.as_str()).max_by_key(|status| rank(status));
-        worst.unwrap_or("passing")
+        let deciding = deciding.filter(move |it| it.service_id.is_empty() || it.service_id == *id);
+        deciding.map(|it| it.status.as_str())
+    }
+
+    /// The worst of these; passing without any.
+    #[must_use]
+    pub fn status<'a>(&'a self, place: &'a OnNode) -> &'a str {
+        self.states(place).max_by_key(|status| rank(status)).unwrap_or("passing")
     }
 }
 
@@ -239,7 +270,7 @@ fn weight(kind: u64, parts: &[&str], content: u64) -> u128 {
 }
 
 fn weight_of_node(node: &str, row: &NodeRow) -> u128 {
-    weight(1, &[node, &row.name, &row.id], 0)
+    weight(1, &[node, &row.name, &row.id, &row.address], 0)
 }
 
 fn weight_of_service((node, id): &OnNode, row: &ServiceRow) -> u128 {
@@ -255,12 +286,20 @@ mod tests {
     use super::*;
 
     fn node(name: &str) -> CatalogRow {
-        CatalogRow::Node { node: name.to_lowercase(), name: name.to_owned(), id: String::new() }
+        let (node, name) = (name.to_lowercase(), name.to_owned());
+        CatalogRow::Node { node, name, id: String::new(), address: String::new() }
     }
 
     fn service(node: &str, id: &str, name: &str) -> CatalogRow {
-        let (node, id, service) = (node.to_owned(), id.to_owned(), name.to_owned());
-        CatalogRow::Service { node, id, service, content: 1 }
+        CatalogRow::Service {
+            node: node.to_owned(),
+            id: id.to_owned(),
+            service: name.to_owned(),
+            address: String::new(),
+            port: 0,
+            tags: Vec::new(),
+            content: 1,
+        }
     }
 
     fn check(node: &str, id: &str, status: &str, service_id: &str) -> CatalogRow {

@@ -55,7 +55,7 @@ pub fn difference(
                     format!("service {id} is missing"),
                 ));
             }
-            Some(found) if found != row => {
+            Some(found) if !found.agrees(row) => {
                 return Some((
                     "a service that is otherwise in the catalog",
                     format!("service {id} is another"),

@@ -14,7 +14,7 @@ use proconsul::base::Ratio;
 
 use crate::history::operation::Mode;
 use crate::history::request::{Reply, Request, Through};
-use crate::scenario::model::{CatalogWorkload, HealthWorkload};
+use crate::scenario::model::{CatalogWorkload, HealthWorkload, service_name};
 use crate::trace::event::Host;
 
 use super::client::{Client, Told};
@@ -22,7 +22,7 @@ use super::client::{Client, Told};
 /// A service's name.
 #[must_use]
 pub fn service(number: u64) -> String {
-    format!("service-{number}")
+    service_name(number)
 }
 
 /// One user's life in `catalog`.

@@ -9,13 +9,15 @@ use proconsul::base::{Duration, Instant, Prng};
 
 use crate::cluster::Cluster;
 use crate::fabric::SimRuntime;
-use crate::history::operation::{Outcome, Output};
+use crate::history::lookup::Question;
+use crate::history::operation::{Call, Outcome, Output};
 use crate::history::request::{Reply, Request};
 use crate::scenario::model::Workload;
 use crate::trace::event::Host;
 
 use super::choice::choose;
 use super::encode::{encode, judge};
+use super::resolver;
 use super::user::User;
 
 /// One user.
@@ -104,9 +106,26 @@ impl Client {
         self.cluster.name(agent)
     }
 
+    /// The names of all agents.
+    #[must_use]
+    pub fn agents(&self) -> Vec<String> {
+        let agents = self.cluster.agents().into_iter();
+        agents.map(|agent| self.cluster.name(agent).to_owned()).collect()
+    }
+
+    /// Looks a name up, and writes it down.
+    pub async fn lookup(&mut self, agent: Host, key: &str, question: Question) {
+        let id = self.prng.below(1 << 16) as u16;
+        let call = Call::Of(Request::Lookup(question.clone()));
+        let op = self.cluster.invoke(self.host, &self.name, agent, key, &call);
+        let (to, patience) = (self.cluster.dns_address(agent), self.plan.timeout);
+        let result = resolver::resolve(&self.runtime, to, &question, id, patience).await;
+        self.cluster.complete(self.host, op, resolver::judge(&result));
+    }
+
     /// Makes a request about `key`, and writes it down.
     pub async fn ask(&mut self, agent: Host, key: &str, request: Request) -> Told {
-        let call = crate::history::operation::Call::Of(request.clone());
+        let call = Call::Of(request.clone());
         let op = self.cluster.invoke(self.host, &self.name, agent, key, &call);
         let to = self.cluster.http_address(agent);
         let (method, path, body) = encode(key, &request);

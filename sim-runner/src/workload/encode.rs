@@ -95,6 +95,7 @@ pub fn encode(key: &str, request: &Request) -> (Method, String, Bytes) {
         Request::Instances { mode, passing: false } => {
             get(format!("/v1/catalog/service/{key}{}", asked(*mode, '?')))
         }
+        Request::Lookup(_) => unreachable!("lookups go by DNS"),
     }
 }
 

@@ -3,10 +3,12 @@
 pub mod catalog;
 mod choice;
 pub mod client;
+pub mod dns;
 pub mod encode;
 pub mod events;
 pub mod kv;
 pub mod locks;
+pub mod resolver;
 pub mod sessions;
 pub mod transactions;
 pub mod user;

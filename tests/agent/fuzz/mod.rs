@@ -20,6 +20,7 @@
 mod corpus;
 mod mutate;
 mod targets;
+mod targets_dns;
 mod targets_filter;
 mod targets_gossip;
 mod targets_storage;
@@ -114,7 +115,7 @@ fn every_decoder_keeps_its_promises_on_mutated_input() {
     let seed = number("FUZZ_SEED").unwrap_or(1);
     let until = seconds.map_or(Until::Inputs(FEW), |it| Until::Time(Duration::from_secs(it)));
     let all = targets::ALL.iter().chain(targets_storage::ALL).chain(targets_yamux::ALL);
-    let all = all.chain(targets_gossip::ALL).chain(targets_filter::ALL);
+    let all = all.chain(targets_gossip::ALL).chain(targets_filter::ALL).chain(targets_dns::ALL);
     let chosen: Vec<&Target> =
         all.filter(|it| only.as_deref().is_none_or(|only| only == it.name)).collect();
     assert!(!chosen.is_empty(), "there is no target {only:?}");

@@ -44,6 +44,7 @@ impl Printer<'_> {
                 self.line("keys", txn.keys);
                 self.line("ops", txn.ops);
             }
+            WorkloadKind::Dns(users) => self.dns_users(users),
             WorkloadKind::Kv(_) | WorkloadKind::Event(_) => {}
         }
     }
