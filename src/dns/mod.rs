@@ -36,6 +36,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use crate::agent::{Failure, Reply, Request};
+use crate::base::Duration;
 use crate::base::metrics::Metrics;
 use crate::base::runtime::Level;
 use crate::base::{Faults, Instant, WallTime};
@@ -67,13 +68,13 @@ impl fmt::Display for Transport {
 pub trait Backend: Clone + Send + Sync + 'static {
     /// Puts a question to the agent. Dropping the future withdraws it.
     fn ask(&self, request: Request) -> impl Future<Output = Result<Reply, Failure>> + Send;
-    /// Sends a message to a recursor, and waits for one from there with the same number; for as long as
-    /// a recursor may take.
+    /// Sends a message to a recursor, and waits so long for one from there with the same number.
     fn exchange(
         &self,
         recursor: SocketAddr,
         over: Transport,
         message: Vec<u8>,
+        within: Duration,
     ) -> impl Future<Output = io::Result<Vec<u8>>> + Send;
     /// Puts things into a random order, by the node's own stream.
     fn shuffle<T>(&self, things: &mut [T]);

@@ -35,7 +35,7 @@ impl<B: Backend> Server<B> {
     ) -> Reply {
         let name = question.name();
         for recursor in self.recursors(settings) {
-            match self.exchange(recursor, client.over, bytes, question).await {
+            match self.exchange(settings, recursor, client.over, bytes, question).await {
                 Ok((answer, 0 | 3)) => return Reply::Foreign(answer),
                 Ok((_, code)) => {
                     let code = ResponseCode::from(0, code);
@@ -76,15 +76,17 @@ impl<B: Backend> Server<B> {
     /// The answer under the number of the question that came, and its code.
     async fn exchange(
         &self,
+        settings: &Settings,
         recursor: SocketAddr,
         over: Transport,
         bytes: &[u8],
         question: &Question,
     ) -> Result<(Vec<u8>, u8), String> {
         let id = (self.backend().draw() as u16).to_be_bytes();
+        let within = settings.recursor_timeout;
         let mut message = bytes.to_vec();
         let asked_as: Vec<u8> = message.splice(..2, id).collect();
-        let answered = self.backend().exchange(recursor, over, message).await;
+        let answered = self.backend().exchange(recursor, over, message, within).await;
         let mut answer = answered.map_err(|error| error.to_string())?;
         let Some(&[_, _, flags, code, ..]) = answer.first_chunk::<12>() else {
             return Err(format!("{recursor} answered {} bytes", answer.len()));
@@ -132,7 +134,8 @@ impl<B: Backend> Server<B> {
         message.add_query(question.query.clone());
         let Some(bytes) = encode(&message, true) else { return Vec::new() };
         for recursor in self.recursors(settings) {
-            let answered = self.exchange(recursor, Transport::Udp, &bytes, &question).await;
+            let answered =
+                self.exchange(settings, recursor, Transport::Udp, &bytes, &question).await;
             let read = answered.and_then(|(answer, _)| {
                 Message::from_vec(&answer).map_err(|error| error.to_string())
             });

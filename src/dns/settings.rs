@@ -26,6 +26,8 @@ pub struct Settings {
     pub recursors: Vec<SocketAddr>,
     /// `recursor_strategy` is `random`.
     pub random_recursors: bool,
+    /// How long one of them may take.
+    pub recursor_timeout: Duration,
     pub allow_stale: bool,
     pub max_stale: Duration,
     pub node_ttl: Duration,
@@ -66,6 +68,7 @@ impl Settings {
             alt_domain: String::new(),
             recursors: Vec::new(),
             random_recursors: false,
+            recursor_timeout: Duration::from_secs(2),
             allow_stale: true,
             max_stale: Duration::from_secs(87_600 * 3600),
             node_ttl: Duration::ZERO,

@@ -212,8 +212,13 @@ async fn start<R: Runtime>(
     }
     let seats = Seats::new(config.http.max_conns_per_client);
     let watches = Watches::new(runtime.clone(), &config);
-    let parts: Vec<Box<dyn Reloads>> =
-        vec![Box::new(seats.clone()), Box::new(metrics.clone()), Box::new(watches.clone())];
+    let names = dns::server(runtime, &config, &handle, &prng, (&metrics, dns_faults));
+    let parts: Vec<Box<dyn Reloads>> = vec![
+        Box::new(seats.clone()),
+        Box::new(metrics.clone()),
+        Box::new(names.clone()),
+        Box::new(watches.clone()),
+    ];
     let reloader = Reloader::new(runtime, &handle, &config, parts);
     let (own, kept) = (handle.clone(), (metrics.clone(), reloader.clone()));
     let front = Front::new(runtime.clone(), own, &config, &prng, kept.0, kept.1);
@@ -225,7 +230,6 @@ async fn start<R: Runtime>(
             runtime.spawn("http port", http::serve_all(runtime.clone(), port, router, seats));
         }
     }
-    let names = dns::server(runtime, &config, &handle, &prng, (&metrics, dns_faults));
     dns::listen(runtime, &config, &names).await?;
     let peers =
         Peers::new(runtime.clone(), handle.clone(), config.datacenter.clone(), snapshots.clone());

@@ -90,6 +90,7 @@ impl Backend for DnsStore {
         recursor: SocketAddr,
         over: Transport,
         message: Vec<u8>,
+        _within: Duration,
     ) -> io::Result<Vec<u8>> {
         let mut shared = self.shared();
         shared.asked.push((recursor, over));

@@ -28,6 +28,7 @@ use crate::dns::{self, Server, Settings, Soa, Transport};
 use crate::raft::Profile;
 
 use super::mailbox::Handle;
+use super::reload::Reloads;
 
 pub(super) use ports::listen;
 
@@ -42,7 +43,6 @@ pub(super) struct DnsFront<R> {
     prng: Arc<Mutex<Prng>>,
     metrics: Metrics,
     logger: &'static str,
-    recursor_timeout: Duration,
     upstream: Arc<Semaphore>,
     faults: Faults,
 }
@@ -61,7 +61,6 @@ pub(super) fn server<R: Runtime>(
         prng: Arc::new(Mutex::new(prng.fork("dns"))),
         metrics: metrics.clone(),
         logger: if config.profile == Profile::Legacy { "dns" } else { "agent.dns" },
-        recursor_timeout: config.dns.recursor_timeout,
         upstream: Arc::new(Semaphore::new(UPSTREAM_MAX)),
         faults,
     };
@@ -78,11 +77,12 @@ impl<R: Runtime> dns::Backend for DnsFront<R> {
         recursor: SocketAddr,
         over: Transport,
         message: Vec<u8>,
+        within: Duration,
     ) -> io::Result<Vec<u8>> {
         // The semaphore is never closed.
         let _seat = self.upstream.acquire().await.map_err(io::Error::other)?;
         let asked = upstream::exchange(&self.runtime, recursor, over, &message);
-        self.runtime.timeout(self.recursor_timeout, asked).await?
+        self.runtime.timeout(within, asked).await?
     }
 
     fn shuffle<T>(&self, things: &mut [T]) {
@@ -114,6 +114,14 @@ impl<R: Runtime> dns::Backend for DnsFront<R> {
     }
 }
 
+/// `dns_config`, `domain`, `alt_domain`, `recursors`: questions under way keep what they began with.
+impl<R: Runtime> Reloads for Server<DnsFront<R>> {
+    fn reload(&self, config: &config::AgentConfig) -> Result<(), String> {
+        self.set(settings(config));
+        Ok(())
+    }
+}
+
 /// What DNS is told of the configuration.
 fn settings(config: &config::AgentConfig) -> Settings {
     let said = &config.dns;
@@ -125,6 +133,7 @@ fn settings(config: &config::AgentConfig) -> Settings {
         alt_domain: said.alt_domain.clone(),
         recursors: said.recursors.clone(),
         random_recursors: said.random_recursors,
+        recursor_timeout: said.recursor_timeout,
         allow_stale: said.allow_stale,
         max_stale: said.max_stale,
         node_ttl: said.node_ttl,
