@@ -36,7 +36,7 @@ impl<B: Backend> Server<B> {
         let name = question.name();
         for recursor in self.recursors(settings) {
             match self.exchange(recursor, client.over, bytes, question).await {
-                Ok((answer, code)) if matches!(code, 0 | 3) => return Reply::Foreign(answer),
+                Ok((answer, 0 | 3)) => return Reply::Foreign(answer),
                 Ok((_, code)) => {
                     let code = ResponseCode::from(0, code);
                     let text = format_args!(

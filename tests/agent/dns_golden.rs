@@ -22,7 +22,7 @@ use hickory_proto::rr::rdata::{A, CNAME};
 use hickory_proto::rr::{Name, RData, Record};
 use proconsul::agent::Failure;
 use proconsul::base::{Duration, go_duration};
-use proconsul::dns::{Asked, Settings, Transport};
+use proconsul::dns::{Asked, Server, Settings, Transport};
 use proconsul::raft::Profile;
 use proconsul::state::{
     Command, HealthCheck, Node, NodeService, PreparedQuery, PreparedQueryCommand, Register,
@@ -31,17 +31,21 @@ use proconsul::state::{
 
 use crate::dns_message::{question, shown};
 use crate::dns_store::{DnsStore, Recursor};
+use crate::http_store::now;
 
 type Done = Result<String, Box<dyn Error>>;
 
 struct Script {
     store: DnsStore,
+    /// One for the whole script: it remembers.
+    server: Server<DnsStore>,
     settings: Settings,
 }
 
 impl Default for Script {
     fn default() -> Self {
-        Self { store: DnsStore::new(1), settings: Settings::of("n1") }
+        let (store, settings) = (DnsStore::new(1), Settings::of("n1"));
+        Self { server: Server::new(store.clone(), settings.clone()), store, settings }
     }
 }
 
@@ -206,7 +210,9 @@ impl Script {
         let over = args.take_key("tcp").map_or(Transport::Udp, |_| Transport::Tcp);
         let asked = question(name, kind, edns, args.take_key("subnet").is_some());
         args.reject_next()?;
-        let answer = self.store.answer(&self.settings, &asked, over).ok_or("no answer")?;
+        self.server.set(self.settings.clone());
+        let from = SocketAddr::from(([10, 0, 0, 77], 5353));
+        let answer = now(self.server.answer(&asked, from, over)).ok_or("no answer")?;
         let mut text = shown(&answer);
         let mut shared = self.store.shared();
         for line in shared.log.drain(..) {
