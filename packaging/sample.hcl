@@ -37,6 +37,7 @@ translate_wan_addrs = false        # WAN addresses are told to other datacenters
 client_addr = "127.0.0.1"          # several are separated by spaces
 addresses {
   http = ""                        # default: client_addr
+  dns = ""                         # likewise
   https = ""                       # nothing listens there
   grpc = ""
   grpc_tls = ""
@@ -218,9 +219,51 @@ checks = [                         # example
   { name = "as the web elsewhere", alias_node = "n2", alias_service = "web" },
 ]
 
+watches = [                        # example
+  { type = "key", key = "config/web", args = ["/usr/local/bin/reload_web"] },
+  { type = "service", service = "web", handler_type = "http", http_handler_config = { path = "http://10.0.0.1:9000/changed", method = "POST", timeout = "10s" } },
+]
+
+# ---- DNS ----------------------------------------------------------------------------------------------
+
+domain = "consul"                  # names end so
+alt_domain = ""                    # … or so
+recursors = ["10.0.0.53"]          # example; who is asked for other names
+recursor = "10.0.0.54"             # example; of old releases: one more
+dns_config {
+  allow_stale = true               # any server may answer …
+  max_stale = "87600h"             # … that heard of the leader so recently
+  node_ttl = "0s"
+  service_ttl { "*" = "0s" }       # by name, by prefix ("web*"), or for all
+  only_passing = false             # instances that warn are left out, too
+  enable_truncate = false          # the flag TC tells that something was left out
+  udp_answer_limit = 3
+  a_record_limit = 0               # 0: all
+  disable_compression = false
+  enable_additional_node_meta_txt = true
+  recursor_strategy = "sequential" # or "random"
+  recursor_timeout = "2s"
+  use_cache = false
+  cache_max_age = "0s"
+  prefer_namespace = false         # Enterprise
+  soa {
+    refresh = 3600
+    retry = 600
+    expire = 86400
+    min_ttl = 0
+  }
+}
+
 # ---- Logs, and what is told of the agent --------------------------------------------------------------
 
 log_level = "INFO"                 # TRACE, DEBUG, INFO, WARN, ERR
+log_json = false                   # one JSON object a line
+log_file = ""                      # a file or a folder; default: standard error only
+log_rotate_bytes = 0               # a new file after so many; 0: no limit
+log_rotate_duration = "24h"        # a new file after so long
+log_rotate_max_files = 0           # older ones are removed; 0: none is, -1: all are
+enable_syslog = false              # true is refused: not built
+syslog_facility = "LOCAL0"
 pid_file = ""                      # not written
 enable_debug = false               # profiles are not served
 telemetry {

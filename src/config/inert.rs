@@ -169,7 +169,6 @@ const KEYS: &[(&str, Said)] = &[
     ("serf_wan_allowed_cidrs", Refused(NO_CIDRS)),
     ("server_name", Missing(INERT_TLS)),
     ("server_rejoin_age_max", Missing(LATER)),
-    ("statsd_addr", Missing(NO_SINK)),
     ("statsite_addr", Missing(NO_SINK)),
     ("statsite_prefix", Missing(NO_SINK)),
     ("tagged_addresses", Missing("use advertise_addr_ipv4 and its like, it has no effect")),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::config::flags::Parsed;
 use crate::config::keys::{all, is_block};
 use crate::config::located_json::{Located, Value};
-use crate::config::{AgentConfig, definitions, hcl};
+use crate::config::{AgentConfig, Dns, ReadFrom, definitions, hcl};
 
 const HCL: &str = include_str!("../../packaging/sample.hcl");
 const JSON: &str = include_str!("../../packaging/sample.json");
@@ -64,7 +64,8 @@ fn the_sample_in_json_is_the_same() {
 #[test]
 fn an_agent_starts_with_the_sample() {
     let of = |name, text| {
-        AgentConfig::from_parts(&[(name, text)], &Parsed::default(), "host1").expect("valid")
+        let config = AgentConfig::from_parts(&[(name, text)], &Parsed::default(), "host1");
+        AgentConfig { read_from: ReadFrom::default(), ..config.expect("valid") }
     };
     let config = of("sample.hcl", HCL);
     assert_eq!(config, of("sample.json", JSON));
@@ -87,7 +88,14 @@ fn an_agent_starts_with_the_sample() {
         tagged_addresses: config.tagged_addresses.clone(),
         lan_join: config.lan_join.clone(),
         http: config.http.clone(),
+        dns: Dns {
+            recursors: config.dns.recursors.clone(),
+            service_ttl: config.dns.service_ttl.clone(),
+            ..default.dns.clone()
+        },
         checks: config.checks,
+        watches: config.watches.clone(),
+        read_from: config.read_from.clone(),
         definitions: config.definitions.clone(),
         warnings: config.warnings.clone(),
         ..default

@@ -159,6 +159,9 @@ impl Settings {
     }
 
     pub(super) fn set(&mut self, key: &str, member: &Member) -> Result<(), ConfigError> {
+        // Consul looks its keys up in any case: a definition written for the HTTP API says `Service`.
+        let lower = key.to_lowercase();
+        let key = if refusal(&lower).is_none() { lower.as_str() } else { key };
         if let Some(text) = refusal(key) {
             return Err(ConfigError::at(member.line, text));
         }
@@ -262,6 +265,11 @@ impl Settings {
             return Ok(());
         }
         match key {
+            "statsd_addr" => {
+                self.telemetry.set("telemetry.statsd_address", given)?;
+                let is_said = !given.text()?.is_empty();
+                self.warnings.extend(is_said.then(|| moved(key, "telemetry.statsd_address")));
+            }
             "autopilot.cleanup_dead_servers" => {
                 self.autopilot_cleanup_dead_servers = Some(given.bool()?);
             }

@@ -11,7 +11,7 @@ use std::sync::mpsc::channel;
 
 use crate::agent::{CONDITIONS, probe, version};
 use crate::cases::{self, Group};
-use crate::known::{self, LEFT_OUT};
+use crate::known;
 use crate::processes::{Guard, now};
 use crate::rules::Rules;
 use crate::runner::{Bench, Troubles};
@@ -135,9 +135,7 @@ fn chosen(arguments: &Arguments, groups: &[Group]) -> Vec<(usize, usize)> {
     let mut todo = Vec::new();
     for (number, group) in groups.iter().enumerate() {
         for (at, case) in group.cases.iter().enumerate() {
-            let name = format!("{}/{}", group.name, case.id);
-            let left_out = LEFT_OUT.iter().any(|(other, _)| *other == name);
-            if !left_out && arguments.takes_case(&group.name, &case.id) {
+            if arguments.takes_case(&group.name, &case.id) {
                 todo.push((number, at));
             }
         }

@@ -1,4 +1,4 @@
-//! The cases that are known to differ (`known_differences.txt`), and those that are left out.
+//! The cases that are known to differ (`known_differences.txt`), and those that are a matter of chance.
 //!
 //! One `group/case  # reason` a line. The list is exact: a case on it that passes fails the test as a case
 //! does that is not on it and differs. `UPDATE_KNOWN_DIFFERENCES=1` writes it anew, keeping reasons.
@@ -8,16 +8,15 @@ use std::fs;
 
 use crate::cases::folder;
 
-/// Cases that cannot be done yet, and why. They are not run.
-pub const LEFT_OUT: [(&str, &str); 4] = [
-    ("keyring/cli", "the table of `keyring -list` is compared with the other commands"),
-    (
-        "seeds/cluster-commands",
-        "`members`, `info` and `operator` are compared with the other commands",
-    ),
-    ("seeds/dns-follows-http-check", "asks by DNS, which is not served yet"),
-    ("seeds/watch-command", "the command `watch` is not there yet"),
-];
+/// Cases whose outcome is a draw with Consul too, and of what. Each may be run so often until it passes.
+pub const DRAWN: [(&str, &str); 1] = [(
+    "catalog-deregister/own-node-heals",
+    "after its first full sync an agent makes another within 3 s, by a draw; who deregisters its node \
+     later than that waits for a minute, and the case waits for 8 s",
+)];
+
+/// Attempts at a case that is a draw.
+pub const DRAWS: usize = 4;
 
 pub type Known = BTreeMap<String, String>;
 

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::cases::{Case, Group, Step};
 use crate::compare::differences;
+use crate::known::{DRAWN, DRAWS};
 use crate::normalise::{Facts, Normaliser};
 use crate::processes;
 use crate::rules::Rules;
@@ -39,6 +40,18 @@ const LINES_MAX: usize = 12;
 
 impl Bench {
     pub fn run(&self, number: usize, group: &Group, case: &Case) -> Outcome {
+        let name = format!("{}/{}", group.name, case.id);
+        let drawn = DRAWN.iter().any(|(other, _)| *other == name);
+        for _ in 1..if drawn { DRAWS } else { 1 } {
+            let outcome = self.run_once(number, group, case);
+            if outcome.report.is_empty() {
+                return outcome;
+            }
+        }
+        self.run_once(number, group, case)
+    }
+
+    fn run_once(&self, number: usize, group: &Group, case: &Case) -> Outcome {
         let folder = self.root.join(format!("case{number}"));
         let outcome = self.run_in(&folder, group, case);
         processes::sweep(&folder);
