@@ -90,9 +90,12 @@ fn written(row: &CatalogRow) -> Option<(Watched, String, Option<String>)> {
     }
 }
 
+/// By index, when a version was told first, and of a check the status.
+type ByIndex = BTreeMap<u64, (i64, Option<String>)>;
+
 /// Every version that a row ever had: when it was told first, and of a check the status.
 #[derive(Default)]
-struct Versions(BTreeMap<(Watched, String), BTreeMap<u64, (i64, Option<String>)>>);
+struct Versions(BTreeMap<(Watched, String), ByIndex>);
 
 impl Versions {
     /// From what entries did; a snapshot tells rows again, at an index that is not theirs.
