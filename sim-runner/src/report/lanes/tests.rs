@@ -239,6 +239,9 @@ fn services_are_counted_once_by_how_well_they_are() {
         node: node.into(),
         id: "web".into(),
         service: "web".into(),
+        address: String::new(),
+        port: 0,
+        tags: Vec::new(),
         content: 1,
     };
     let check = |node: &str, status: &str| CatalogRow::Check {
