@@ -6,7 +6,7 @@
 //!
 //! A command is a function over a [`Runtime`] and a [`Terminal`] that returns an exit code, so that it
 //! runs in a simulation as it does in a shell. What runs the agent itself comes in as [`NodeRunner`].
-//! Help is told for every command alike ([`command`]), from the list of all there are ([`commands`]).
+//! Help is told for every command alike (`command`), from the list of all there are (`commands`).
 //!
 //! Exit codes: 0 done, 1 refused or failed, 2 nothing found (`members`), 127 no such command.
 

@@ -5,9 +5,9 @@
 //!        └──────────────── Settings ─► checked ─► AgentConfig            those of flags in front
 //! ```
 //!
-//! Files are JSON or HCL 1 ([`sources`]); both become one tree, and every error names file, line and key,
+//! Files are JSON or HCL 1 (`sources`); both become one tree, and every error names file, line and key,
 //! or the flag, and a remedy. A key of Consul's that has no effect here is warned of, or refused where Consul
-//! would have protected somebody ([`inert`]): nobody should rely on what is not done.
+//! would have protected somebody (`inert`): nobody should rely on what is not done.
 //!
 //! An [`AgentConfig`] knows where it was read ([`ReadFrom`]), and is read again there.
 //!
