@@ -41,9 +41,8 @@ impl Agent {
     ) {
         let leads = self.raft.is_leader();
         match request {
-            Request::RaftConfiguration { stale }
-                if leads || stale && self.may_serve_stale(ReadMode::Stale) =>
-            {
+            // As real servers show: one that is cut off and never heard a leader tells what it knows.
+            Request::RaftConfiguration { stale } if leads || stale => {
                 let reply = self.raft_configuration();
                 self.answer(id, Ok(reply), out);
             }

@@ -2,9 +2,8 @@
 //! (spec api 5.3, in the shape of 1.9).
 
 use std::fmt::Write as _;
-use std::path::Path;
 
-use crate::base::runtime::{Disk, Level, Runtime};
+use crate::base::runtime::{Level, Runtime};
 use crate::cli::command::{Command, Reach};
 use crate::cli::{NodeRunner, Terminal};
 use crate::config::{AGENT_FLAGS, AgentConfig};
@@ -29,7 +28,7 @@ pub(super) async fn run<R: Runtime, N: NodeRunner<R>>(
         Ok(flags) => flags,
         Err(code) => return code,
     };
-    let host_name = host_name(&runtime).await;
+    let host_name = host_name(&runtime);
     let mut config = match AgentConfig::load(&runtime, &flags, &host_name).await {
         Ok(config) => config,
         Err(error) => return terminal.fail(format!("==> {error}")),
@@ -52,10 +51,10 @@ pub(super) async fn run<R: Runtime, N: NodeRunner<R>>(
     node.run(runtime, config).await
 }
 
-pub(super) async fn host_name<R: Runtime>(runtime: &R) -> String {
-    let read = runtime.disk(Path::new("/etc")).read("hostname").await;
-    let name = read.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
-    name.ok().filter(|name| !name.is_empty()).unwrap_or_else(|| "localhost".to_owned())
+/// What the kernel calls this host; a container has a name of its own.
+pub(super) fn host_name<R: Runtime>(runtime: &R) -> String {
+    let name = runtime.machine().hostname;
+    if name.is_empty() { "localhost".to_owned() } else { name }
 }
 
 fn banner(config: &AgentConfig) -> String {

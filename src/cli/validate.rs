@@ -49,7 +49,7 @@ pub(super) async fn validate<R: Runtime>(
     if !matches!(format, None | Some("" | "json" | "hcl")) {
         return Err(terminal.fail("-config-format must be either 'hcl' or 'json"));
     }
-    let host_name = agent::host_name(runtime).await;
+    let host_name = agent::host_name(runtime);
     let warnings = AgentConfig::validate(runtime, &paths, format, &host_name).await;
     let warnings = warnings.map_err(|error| {
         terminal.fail(format!("Config validation failed: {}", error.in_consuls_words()))

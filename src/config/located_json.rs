@@ -80,7 +80,11 @@ impl Reader<'_> {
             Some(c) => format!("{c:?}"),
             None => "the end of the file".to_owned(),
         };
-        self.error(format!("not valid JSON: expected {expected}, found {found}"))
+        let rest = &self.text[self.at..];
+        let is_comment = ["//", "/*", "#"].iter().any(|start| rest.starts_with(start));
+        let remedy =
+            if is_comment { " (JSON has no comments; a .hcl file may have them)" } else { "" };
+        self.error(format!("not valid JSON: expected {expected}, found {found}{remedy}"))
     }
 
     /// An error at the place reached.

@@ -70,6 +70,11 @@ fn errors_name_file_line_and_key() {
             "a.json:1:16: not valid JSON: expected \",\" or \"}\", found the end of the file",
         ),
         (
+            "//web.json\n{}",
+            "a.json:1:1: not valid JSON: expected a value, found '/' (JSON has no comments; a .hcl file may \
+             have them)",
+        ),
+        (
             "{\"ports\": {\"htp\": 1}}",
             "a.json:1: invalid config key ports.htp, did you mean ports.http?",
         ),
