@@ -206,10 +206,7 @@ async fn start<R: Runtime>(
         let now = runtime.now();
         AnyAgent::Client(Box::new(Client::new(client, &prng, &faults, now, &mut out)))
     };
-    let metrics = Metrics::new(config.telemetry.metrics(config.read_from.host_name()));
-    if let Some(address) = config.telemetry.statsd_address.clone() {
-        runtime.spawn("statsd", statsd::send(runtime.clone(), address, metrics.clone()));
-    }
+    let metrics = start_metrics(runtime, &config);
     let seats = Seats::new(config.http.max_conns_per_client);
     let watches = Watches::new(runtime.clone(), &config);
     let names = dns::server(runtime, &config, &handle, &prng, (&metrics, dns_faults));
@@ -222,14 +219,7 @@ async fn start<R: Runtime>(
     let reloader = Reloader::new(runtime, &handle, &config, parts);
     let (own, kept) = (handle.clone(), (metrics.clone(), reloader.clone()));
     let front = Front::new(runtime.clone(), own, &config, &prng, kept.0, kept.1);
-    for (ip, port) in config.http_addrs.iter().zip(std::iter::repeat(config.ports.http)) {
-        if let Some(port) = port {
-            let port = runtime.listen(SocketAddr::new(*ip, port)).await;
-            let port = port.map_err(named_port_of("ports.http"))?;
-            let (router, seats) = (http::router(&front), seats.clone());
-            runtime.spawn("http port", http::serve_all(runtime.clone(), port, router, seats));
-        }
-    }
+    listen_for_users(runtime, &config, &front, &seats).await?;
     dns::listen(runtime, &config, &names).await?;
     let peers =
         Peers::new(runtime.clone(), handle.clone(), config.datacenter.clone(), snapshots.clone());
@@ -253,6 +243,32 @@ async fn start<R: Runtime>(
     let joins = Joins::of(&config);
     watches.replace(config.watches);
     Ok(Started { event_loop, out, handle, lock, joins, reloader, watches })
+}
+
+/// The figures, sent on when somebody is to have them.
+fn start_metrics<R: Runtime>(runtime: &R, config: &config::AgentConfig) -> Metrics {
+    let metrics = Metrics::new(config.telemetry.metrics(config.read_from.host_name()));
+    if let Some(address) = config.telemetry.statsd_address.clone() {
+        runtime.spawn("statsd", statsd::send(runtime.clone(), address, metrics.clone()));
+    }
+    metrics
+}
+
+/// Serves the HTTP API at all its addresses.
+async fn listen_for_users<R: Runtime>(
+    runtime: &R,
+    config: &config::AgentConfig,
+    front: &Front<R>,
+    seats: &Seats,
+) -> Result<(), String> {
+    let Some(port) = config.ports.http else { return Ok(()) };
+    for ip in &config.http_addrs {
+        let listener = runtime.listen(SocketAddr::new(*ip, port)).await;
+        let listener = listener.map_err(named_port_of("ports.http"))?;
+        let (router, seats) = (http::router(front), seats.clone());
+        runtime.spawn("http port", http::serve_all(runtime.clone(), listener, router, seats));
+    }
+    Ok(())
 }
 
 /// What a server finds on its disk.

@@ -122,7 +122,11 @@ check { name = "job", ttl = "1m" }
 "checks": [{"name": "mem", "args": ["/bin/true"], "interval": "1s"}, {"name": "job", "ttl": "1m"}]}"#;
     let args = vec!["-dev".to_owned(), "-enable-local-script-checks".to_owned()];
     let flags = parse(AGENT_FLAGS, &args).expect("valid flags");
-    let of = |name, text| AgentConfig::from_parts(&[(name, text)], &flags, "h").expect("valid");
+    // Where it was read is another thing than what it says.
+    let of = |name, text| {
+        let config = AgentConfig::from_parts(&[(name, text)], &flags, "h").expect("valid");
+        AgentConfig { read_from: Default::default(), ..config }
+    };
     assert_eq!(of("a.hcl", hcl), of("a.json", json));
     assert_eq!(of("a.hcl", json), of("a.json", json), "JSON under HCL's name");
 }
