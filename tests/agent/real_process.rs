@@ -8,9 +8,9 @@ use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread::JoinHandle;
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// Far longer than anything here takes on a loaded machine.
@@ -229,6 +229,9 @@ impl Agent {
     }
 }
 
+/// How long a command may take; one that does not end is killed, and its test fails.
+const COMMAND_LIMIT: Duration = Duration::from_secs(120);
+
 /// Runs a command of the binary to its end.
 pub fn command(args: &[&str], stdin: &str) -> (i32, String, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_proconsul"))
@@ -239,9 +242,19 @@ pub fn command(args: &[&str], stdin: &str) -> (i32, String, String) {
         .spawn()
         .expect("the binary");
     child.stdin.take().expect("a pipe").write_all(stdin.as_bytes()).expect("it reads or ignores");
+    let (ended, end) = mpsc::channel::<()>();
+    let pid = child.id().to_string();
+    let watch = thread::spawn(move || {
+        if end.recv_timeout(COMMAND_LIMIT) == Err(mpsc::RecvTimeoutError::Timeout) {
+            let _ = Command::new("kill").args(["-KILL", &pid]).status();
+        }
+    });
     let output = child.wait_with_output().expect("an end");
+    drop(ended);
+    watch.join().expect("it only waits");
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    let code = output.status.code().expect("no signal");
+    let code = output.status.code();
+    let code = code.unwrap_or_else(|| panic!("{args:?} did not end: {}", text(&output.stderr)));
     (code, text(&output.stdout), text(&output.stderr))
 }
 

@@ -104,7 +104,7 @@ fn bad_configuration_is_refused_with_its_place() {
         text.contains("misspelt.json:2: invalid config key sever, did you mean server?"),
         "{text}"
     );
-    let text = refusal("type.json", b"{ \"server\": true,\n\n \"node_name\": 7 }");
+    let text = refusal("type.json", b"{ \"server\": true,\n\n \"node_name\": [7] }");
     assert!(text.contains("type.json:3: node_name"), "{text}");
     assert!(refusal("bytes.json", b"\xff\xfe{}").contains("bytes.json"));
     assert!(refusal("empty.json", b"[1, 2").contains("empty.json:1"));
