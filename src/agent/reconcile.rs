@@ -251,7 +251,8 @@ impl Agent {
             node: Node { tagged_addresses, meta, ..self.node_of(member) },
             service,
             checks: vec![serf_check(name, PASSING, "Agent alive and reachable")],
-            skip_node_update: false,
+            // What the node itself has said by the time this is applied is not overwritten by less.
+            skip_node_update: node.is_none(),
         };
         Step::Write(Command::Register(Box::new(register)), Reconciled::Alive)
     }

@@ -64,7 +64,9 @@ fn recorded_groups_can_be_read() {
                 let step = Step::read(json).expect("a step");
                 let endpoint = rules.of(&step, step.endpoint());
                 assert!(endpoint.kind(&["nowhere".to_owned()]).is_none());
-                step.norm.values().for_each(|kind| drop(reduce(&json!(""), kind)));
+                // Indexes are compared with each other (`normalise`); all other kinds reduce a value.
+                let kinds = step.norm.values().filter(|kind| *kind != "index");
+                kinds.for_each(|kind| drop(reduce(&json!(""), kind)));
                 assert!(step.got.is_object(), "{}/{}: no answer", group.name, case.id);
                 steps += 1;
             }
