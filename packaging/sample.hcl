@@ -264,7 +264,7 @@ log_rotate_duration = "24h"        # a new file after so long
 log_rotate_max_files = 0           # older ones are removed; 0: none is, -1: all are
 enable_syslog = false              # true is refused: not built
 syslog_facility = "LOCAL0"
-pid_file = ""                      # not written
+pid_file = ""                      # written while the agent runs
 enable_debug = false               # profiles are not served
 telemetry {
   prometheus_retention_time = "0s" # figures are at /v1/agent/metrics

@@ -134,6 +134,11 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// Looks a host name up (an address literal is its own answer).
     fn resolve(&self, host: &str) -> impl Future<Output = io::Result<Vec<IpAddr>>> + Send;
 
+    /// The number of this process; 0: it has none (simulated).
+    fn process_id(&self) -> u32 {
+        0
+    }
+
     /// The files below this folder.
     fn disk(&self, root: &Path) -> Self::Disk;
     /// Fills a buffer from the system's entropy (simulated: the node's own seeded stream).

@@ -69,6 +69,7 @@ pub(super) fn check(
         bootstrap: mode.bootstrap,
         bootstrap_expect: mode.bootstrap_expect,
         data_dir,
+        pid_file: said.pid_file.clone().filter(|path| !path.is_empty()),
         bind_addr,
         advertise_addr,
         dns: said.dns.check(profile, &client_addrs)?,

@@ -148,7 +148,6 @@ const KEYS: &[(&str, Said)] = &[
     ("limits.rpc_max_conns_per_client", Missing(NO_LIMIT)),
     ("limits.rpc_rate", Missing(NO_LIMIT)),
     ("peering", Missing(LATER)),
-    ("pid_file", Missing("it is not written; the service manager knows the process")),
     ("ports.expose_max_port", Nothing),
     ("ports.expose_min_port", Nothing),
     ("ports.grpc_tls", Nothing),

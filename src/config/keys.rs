@@ -117,6 +117,7 @@ pub(super) const SUPPORTED: &[&str] = &[
     "ports.serf_lan",
     "ports.serf_wan",
     "ports.server",
+    "pid_file",
     "profile",
     "raft_prevote_disabled",
     "raft_protocol",

@@ -97,6 +97,8 @@ pub struct AgentConfig {
     pub wan_join: Join,
     /// Where state is kept; none keeps it in memory (`-dev` without `-data-dir`).
     pub data_dir: Option<PathBuf>,
+    /// `pid_file`: the file that names the process while it runs.
+    pub pid_file: Option<String>,
     /// Listens for servers here.
     pub bind_addr: IpAddr,
     /// Is reached by servers here.

@@ -35,6 +35,7 @@ mod observer;
 mod peers;
 mod peers_json;
 pub mod persist;
+mod pid_file;
 pub mod probes;
 pub mod recovery;
 mod reload;

@@ -28,6 +28,7 @@ use super::mailbox::Handle;
 use super::observer::Observer;
 use super::peers::Peers;
 use super::persist::SnapshotStore;
+use super::pid_file::PidFile;
 use super::probes::Probes;
 use super::reload::{Reloader, Reloads};
 use super::snapshots::Incoming;
@@ -86,7 +87,7 @@ async fn start_and_serve<R: Runtime>(
     let signals = Signals::of(&config);
     let (profile, server) = (config.profile, config.server);
     let starting = start(&runtime, config, observer, faults);
-    let Started { event_loop, out, handle, lock, joins, reloader, watches } =
+    let Started { event_loop, out, handle, lock, joins, pid_file, reloader, watches } =
         match first_of(starting, hear_early(&runtime)).await {
             Either::First(started) => {
                 started.map_err(|why| format!("Error starting agent: {why}"))?
@@ -107,6 +108,9 @@ async fn start_and_serve<R: Runtime>(
     tell_shutdown(&runtime, profile, server);
     // The answers that the loop has given last are on their way through other tasks.
     runtime.sleep(LAST_ANSWERS).await;
+    if let Some(pid_file) = pid_file {
+        pid_file.remove().await;
+    }
     drop(lock);
     match ended {
         Ok(_) => runtime.log(Level::Info, "agent", format_args!("shutdown complete")),
@@ -140,6 +144,7 @@ struct Started<R: Runtime> {
     /// Keeps other agents off the data folder while it is there.
     lock: Option<<R::Disk as Disk>::File>,
     joins: Joins,
+    pid_file: Option<PidFile<R>>,
     reloader: Reloader<R>,
     watches: Watches<R>,
 }
@@ -242,7 +247,8 @@ async fn start<R: Runtime>(
     };
     let joins = Joins::of(&config);
     watches.replace(config.watches);
-    Ok(Started { event_loop, out, handle, lock, joins, reloader, watches })
+    let pid_file = PidFile::write(runtime, config.pid_file.as_deref()).await?;
+    Ok(Started { event_loop, out, handle, lock, joins, pid_file, reloader, watches })
 }
 
 /// The figures, sent on when somebody is to have them.

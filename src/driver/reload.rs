@@ -192,6 +192,7 @@ fn needs_restart(running: &AgentConfig, new: &AgentConfig) -> Vec<&'static str> 
         ("log_json, log_file or log_rotate_*", running.log != new.log),
         ("telemetry", sinks(&running.telemetry) != sinks(&new.telemetry)),
         ("http_config", old_http != new_http),
+        ("pid_file", running.pid_file != new.pid_file),
         ("ui_config", running.http.ui != new.http.ui),
     ]
     .into_iter()

@@ -188,6 +188,10 @@ impl Runtime for TokioRuntime {
         &self.shared.taps
     }
 
+    fn process_id(&self) -> u32 {
+        std::process::id()
+    }
+
     fn usage(&self) -> Usage {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Usage {

@@ -30,6 +30,26 @@ fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     all
 }
 
+/// The file is there while the agent runs; one that cannot be written ends the start.
+#[test]
+fn a_pid_file_names_the_process() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("agent.pid");
+    fs::write(&path, "12345678901234567890").expect("what an earlier agent left");
+    let setup = Setup::single().with_flag(&format!("-pid-file={}", path.display()));
+    let agent = setup.serve();
+    assert_eq!(fs::read_to_string(&path).expect("the file"), agent.pid().to_string());
+    agent.signal("-TERM");
+    let (_, log) = agent.exit();
+    assert!(!path.exists(), "{log}");
+
+    let nowhere = format!("-pid-file={}/none/agent.pid", folder.path().display());
+    let (status, log) = Setup::single().with_flag(&nowhere).start().exit();
+    assert_eq!(status.code(), Some(1), "{log}");
+    assert!(log.contains("cannot write pid_file: "), "{log}");
+    assert!(log.contains("/none/agent.pid"), "{log}");
+}
+
 /// With one port taken by somebody else, one after the other.
 #[test]
 fn a_taken_port_is_named_with_its_key() {
