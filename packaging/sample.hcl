@@ -394,8 +394,8 @@ reporting {}
 # ---- Old names ----------------------------------------------------------------------------------------
 
 ui = false                         # ui_config.enabled
-ui_dir = ""                        # ui_config.dir
 ui_content_path = ""               # ui_config.content_path
+ui_dir = ""                        # ui_config.dir
 http_api_response_headers {}       # http_config.response_headers
 non_voting_server = false          # read_replica
 statsd_addr = ""                   # telemetry.statsd_address
