@@ -108,11 +108,11 @@ const ROWS = 500;
 
 /**
  * A list with a box that filters it. `of(item)` says what an item is found by and how it is:
- * { key, texts, status }; `row(item)` shows it. The filters are in the address, so that it can be passed on.
+ * { key, texts, status }; `row(item)` shows it; `hint` names the texts. The filters are in the address, so that it can be passed on.
  */
-function filteredList({ noun, of, row, byStatus }) {
+function filteredList({ noun, hint, of, row, byStatus }) {
   const asked = new URLSearchParams(location.search);
-  const box = h("input", { type: "search", value: asked.get("filter") || "", placeholder: "name, tag, address …", oninput: draw });
+  const box = h("input", { type: "search", value: asked.get("filter") || "", placeholder: hint, oninput: draw });
   const option = (value, text) => h("option", { value, selected: asked.get("status") === value }, text);
   const status = h("select", { onchange: draw }, option("", "all"), STATUSES.map((it) => option(it, it)));
   const sort = h("select", { onchange: draw }, h("option", { value: "name" }, "name"),

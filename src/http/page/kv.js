@@ -17,9 +17,10 @@ function kvCrumbs(folder) {
 function folderView(view, folder) {
   const list = filteredList({
     noun: "key",
+    hint: "name",
     of: (key) => ({ key, texts: [key.slice(folder.length)], status: "none" }),
     row: (key) => h("div", { class: "row" }, h("span", { class: "name" }, key.endsWith("/")
-      ? h("a", { href: folderAddress(key) }, h("span", { "aria-hidden": "true" }, "📁 "), key.slice(folder.length))
+      ? h("a", { class: "folder", href: folderAddress(key) }, key.slice(folder.length))
       : h("a", { href: keyAddress(key) }, key.slice(folder.length)))),
   });
   const note = noteLine();

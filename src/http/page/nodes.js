@@ -32,6 +32,7 @@ function nodesView(view) {
   let rows = null;
   const list = filteredList({
     noun: "node",
+    hint: "name, address or service",
     byStatus: true,
     of: (it) => ({
       key: it.Node,
@@ -54,13 +55,36 @@ function nodesView(view) {
   });
 }
 
+/** Seconds between two places of the network, there and back, as they are estimated. */
+function distance(a, b) {
+  const squares = a.Vec.map((at, axis) => (at - b.Vec[axis]) ** 2);
+  const plain = Math.sqrt(squares.reduce((sum, it) => sum + it, 0)) + a.Height + b.Height;
+  const adjusted = plain + a.Adjustment + b.Adjustment;
+  return adjusted > 0 ? adjusted : plain;
+}
+
+/** How far the other nodes are from this one; nothing when nobody knows. */
+function roundTrips(name, rows) {
+  const own = (rows || []).find((it) => it.Node === name && !it.Segment);
+  const others = (rows || []).filter((it) => it.Node !== name && own && it.Coord.Vec.length === own.Coord.Vec.length);
+  const spans = others.map((it) => distance(own.Coord, it.Coord)).sort((a, b) => a - b);
+  if (!spans.length) return h("p", { class: "faint" }, "Not known.");
+  const middle = spans.length >> 1;
+  const median = spans.length % 2 ? spans[middle] : (spans[middle - 1] + spans[middle]) / 2;
+  const shown = { minimum: spans[0], median, maximum: spans.at(-1) };
+  return h("dl", { class: "pairs" }, Object.entries(shown)
+    .map(([key, seconds]) => [h("dt", {}, key), h("dd", {}, `${(seconds * 1000).toFixed(2)} ms`)]));
+}
+
 function nodeView(view, name) {
   const badge = h("span", {});
   const body = h("div", {});
   const sessions = h("div", {}, h("p", { class: "faint" }, "Loading …"));
+  const trips = h("div", {});
   const note = noteLine();
   view.show(name, crumbs(["Nodes", address("nodes")]), heading(name, " ", badge), body,
-    h("h2", {}, "Lock sessions"), note, sessions);
+    h("h2", {}, "Lock sessions"), note, sessions,
+    h("h2", {}, "Round trip to other nodes"), trips);
   let node = null;
   let leader = "";
   const mark = () => refill(badge, node && isLeader(node, leader) && leaderBadge());
@@ -83,6 +107,10 @@ function nodeView(view, name) {
       h("h2", {}, "Metadata"), pairs(found.Meta),
       h("h2", {}, "Tagged addresses"), pairs(found.TaggedAddresses));
   }, { missing: () => { node = null; mark(); refill(body, h("p", { class: "empty" }, "There is no such node.")); } });
+  // Once: estimates change all the time, and a browser has few connections to wait on.
+  ask("GET", "coordinate/nodes", { signal: view.signal })
+    .then(({ text }) => refill(trips, roundTrips(name, JSON.parse(text))))
+    .catch(() => refill(trips, roundTrips(name, [])));
   watch(view, `session/node/${escaped(name)}`, (found) => {
     const all = found || [];
     refill(sessions, all.length === 0 ? h("p", { class: "faint" }, "None.")

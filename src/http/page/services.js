@@ -5,6 +5,7 @@ function servicesView(view) {
   const countsIn = (it) => ({ passing: it.ChecksPassing, warning: it.ChecksWarning, critical: it.ChecksCritical });
   const list = filteredList({
     noun: "service",
+    hint: "name or tag",
     byStatus: true,
     of: (it) => ({ key: it.Name, texts: [it.Name, ...(it.Tags || [])], status: worst(countsIn(it)) }),
     row: (it) => h("div", { class: "row" },
@@ -46,6 +47,7 @@ function instanceRow(entry) {
 function serviceView(view, name) {
   const list = filteredList({
     noun: "instance",
+    hint: "name, node, address or tag",
     byStatus: true,
     of: (it) => ({
       key: `${it.Node.Node} ${it.Service.ID}`,
