@@ -93,7 +93,6 @@ function textOf(bytes) {
   } catch {
     return null;
   }
-  // eslint-disable-next-line no-control-regex
   if (/[\u0000-\u0008\u000b\u000c\u000e-\u001f]/.test(text)) return null;
   if (!text.includes("\r")) return { text, crlf: false };
   const lines = text.replaceAll("\r\n", "");
