@@ -135,10 +135,10 @@ http_config {
   max_header_bytes = 0             # not adjustable
 }
 ui_config {
-  enabled = false                  # a page at /ui/
-  dir = ""                         # from here on: the built-in page is served as it is
-  content_path = ""
-  metrics_provider = ""
+  enabled = false                  # the built-in web UI
+  dir = ""                         # a folder whose files are served instead of it
+  content_path = ""                # where it is; "": "/ui/"
+  metrics_provider = ""            # from here on: taken, has no effect
   metrics_provider_files = []
   metrics_provider_options_json = ""
   metrics_proxy {}
@@ -394,8 +394,8 @@ reporting {}
 # ---- Old names ----------------------------------------------------------------------------------------
 
 ui = false                         # ui_config.enabled
-ui_dir = ""                        # ui_config.dir
 ui_content_path = ""               # ui_config.content_path
+ui_dir = ""                        # ui_config.dir
 http_api_response_headers {}       # http_config.response_headers
 non_voting_server = false          # read_replica
 statsd_addr = ""                   # telemetry.statsd_address

@@ -19,6 +19,7 @@ pub mod quorum;
 pub mod runtime;
 pub mod seats;
 pub mod time;
+pub mod web_ui;
 
 pub use faults::Faults;
 pub use ids::{
@@ -28,3 +29,4 @@ pub use network::Network;
 pub use prng::{Prng, Ratio};
 pub use seats::{Seat, Seats};
 pub use time::{Duration, Instant, WallTime};
+pub use web_ui::WebUi;

@@ -131,9 +131,9 @@ pub const AGENT_FLAGS: &[Flag] = &[
     flag("serf-wan-port", Takes::Text, "Sets the Serf WAN port to listen on; -1: none."),
     flag("server", Takes::Bool, "Switches agent to server mode."),
     flag("server-port", Takes::Text, "Sets the server port to listen on."),
-    flag("ui", Takes::Bool, "Enables the web UI: a page at /ui/."),
-    flag("ui-content-path", Takes::Text, "The page stays at /ui/; has no effect."),
-    flag("ui-dir", Takes::Text, "The built-in page is served; has no effect."),
+    flag("ui", Takes::Bool, "Enables the built-in web UI, at /ui/."),
+    flag("ui-content-path", Takes::Text, "Where the web UI is served (default /ui/)."),
+    flag("ui-dir", Takes::Text, "Serves the web UI from this directory."),
 ];
 
 const fn flag(name: &'static str, takes: Takes, help: &'static str) -> Flag {

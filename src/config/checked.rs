@@ -82,7 +82,7 @@ pub(super) fn check(
         wan_join,
         raft: raft_timers(&said, mode)?,
         autopilot: autopilot::check(&said)?,
-        http: said.http.check(said.ui.unwrap_or(dev))?,
+        http: said.http.check(said.web_ui.check(said.ui, dev)?)?,
         rpc_hold_timeout: said.rpc_hold_timeout.unwrap_or(hold),
         leave_drain_time: said.leave_drain_time.unwrap_or(drain),
         session_ttl_min: session_ttl_min(&said),

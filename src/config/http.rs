@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::{Duration, Network};
+use crate::base::{Duration, Network, WebUi};
 use crate::config::checked::refuse;
 use crate::config::error::ConfigError;
 use crate::config::settings::Given;
@@ -25,8 +25,8 @@ pub struct Http {
     pub discovery_max_stale: Duration,
     /// `translate_wan_addrs`.
     pub translate_wan_addrs: bool,
-    /// `ui_config.enabled`.
-    pub ui: bool,
+    /// `ui_config`; none: there is no UI.
+    pub ui: Option<WebUi>,
 }
 
 /// What one source says of it.
@@ -69,8 +69,8 @@ impl SaidHttp {
         self.translate_wan_addrs = later.translate_wan_addrs.or(self.translate_wan_addrs);
     }
 
-    /// What holds then; `ui`: whether the UI is on.
-    pub(super) fn check(&self, ui: bool) -> Result<Http, ConfigError> {
+    /// What holds then, with this UI.
+    pub(super) fn check(&self, ui: Option<WebUi>) -> Result<Http, ConfigError> {
         let mut allow_write_from = Vec::new();
         for text in &self.allow_write_from {
             match Network::parse(text) {

@@ -52,7 +52,7 @@ const NO_MESH: &str = "the service mesh is not built, it has no effect";
 const NO_CIDRS: &str =
     "gossip is not restricted by address; remove it, and use encrypt or a firewall";
 const NO_LIMIT: &str = "this limit is not enforced";
-const NO_UI: &str = "the page at /ui/ is the built-in one, it has no effect";
+const NO_UI: &str = "the UI shows no figures of others, it has no effect";
 const NO_ATLAS: &str = "Atlas is no more, it has no effect";
 const NO_LISTENER: &str = "nothing listens there, it has no effect";
 const NO_SINK: &str =
@@ -191,15 +191,11 @@ const KEYS: &[(&str, Said)] = &[
     ("tls_cipher_suites", Refused(NO_TLS)),
     ("tls_min_version", Refused(NO_TLS)),
     ("tls_prefer_server_cipher_suites", Missing(INERT_TLS)),
-    ("ui_config.content_path", Missing(NO_UI)),
     ("ui_config.dashboard_url_templates", Missing(NO_UI)),
-    ("ui_config.dir", Missing(NO_UI)),
     ("ui_config.metrics_provider", Missing(NO_UI)),
     ("ui_config.metrics_provider_files", Missing(NO_UI)),
     ("ui_config.metrics_provider_options_json", Missing(NO_UI)),
     ("ui_config.metrics_proxy", Missing(NO_UI)),
-    ("ui_content_path", Missing(NO_UI)),
-    ("ui_dir", Missing(NO_UI)),
     ("unix_sockets.group", Missing(NO_LISTENER)),
     ("unix_sockets.mode", Missing(NO_LISTENER)),
     ("unix_sockets.user", Missing(NO_LISTENER)),
@@ -270,7 +266,8 @@ mod tests {
             Ok(Some(String::new()))
         );
         assert!(of("tls", r#"{"defaults": {"verify_incoming": "true"}}"#).is_err());
-        assert_eq!(of("ui_dir", "\"x\""), Ok(Some(format!("ui_dir: {NO_UI}"))));
+        let provider = of("ui_config.metrics_provider", "\"x\"");
+        assert_eq!(provider, Ok(Some(format!("ui_config.metrics_provider: {NO_UI}"))));
         assert!(
             of("disable_remote_exec", "false").is_ok_and(|it| it.is_some_and(|it| !it.is_empty()))
         );

@@ -41,6 +41,7 @@ mod sources;
 mod telemetry;
 mod templates;
 mod watches;
+mod web_ui;
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;

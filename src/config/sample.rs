@@ -74,6 +74,9 @@ fn an_agent_starts_with_the_sample() {
         [
             "bootstrap_expect > 0: expecting 3 servers".to_owned(),
             "The 'ui' field is deprecated. Use the 'ui_config.enabled' field instead.".to_owned(),
+            "The 'ui_content_path' field is deprecated. Use the 'ui_config.content_path' field instead."
+                .to_owned(),
+            "The 'ui_dir' field is deprecated. Use the 'ui_config.dir' field instead.".to_owned(),
         ]
     );
     assert_eq!((config.definitions.services.len(), config.definitions.checks.len()), (2, 4));

@@ -16,6 +16,7 @@ use crate::config::keys::{is_block, is_supported, refusal};
 use crate::config::located_json::{Located, Member, Value};
 use crate::config::log::SaidLog;
 use crate::config::telemetry::SaidTelemetry;
+use crate::config::web_ui::SaidWebUi;
 use crate::watch::Configured;
 
 macro_rules! settings {
@@ -33,6 +34,7 @@ macro_rules! settings {
             pub(super) log: SaidLog,
             pub(super) telemetry: SaidTelemetry,
             pub(super) addresses: SaidAddresses,
+            pub(super) web_ui: SaidWebUi,
             /// What the user should know of keys that were set.
             pub(super) warnings: Vec<String>,
             /// What a definition lacks that an agent needs to start, but `validate` does not look for.
@@ -60,6 +62,7 @@ macro_rules! settings {
                 self.log.merge(later.log);
                 self.telemetry.merge(later.telemetry);
                 self.addresses.merge(later.addresses);
+                self.web_ui.merge(later.web_ui);
                 self.warnings.extend(later.warnings);
                 self.unfinished.extend(later.unfinished);
                 self.dns.merge(later.dns);
@@ -263,6 +266,7 @@ impl Settings {
             || self.addresses.set(key, given)?
             || self.log.set(key, given)?
             || self.telemetry.set(key, given)?
+            || self.web_ui.set(key, given)?
         {
             return Ok(());
         }
@@ -271,6 +275,11 @@ impl Settings {
                 self.telemetry.set("telemetry.statsd_address", given)?;
                 let is_said = !given.text()?.is_empty();
                 self.warnings.extend(is_said.then(|| moved(key, "telemetry.statsd_address")));
+            }
+            "ui_content_path" | "ui_dir" => {
+                let new = key.replacen("ui_", "ui_config.", 1);
+                self.web_ui.set(&new, given)?;
+                self.warnings.push(moved(key, &new));
             }
             "autopilot.cleanup_dead_servers" => {
                 self.autopilot_cleanup_dead_servers = Some(given.bool()?);

@@ -1,12 +1,13 @@
 //! The node as the HTTP front end sees it.
 
+use std::io;
 use std::sync::{Arc, Mutex};
 
 use crate::agent::{Failure, Reply, Request};
 use crate::base::log_tap::LogTaps;
 use crate::base::machine::{Machine, Usage};
 use crate::base::metrics::Metrics;
-use crate::base::runtime::Runtime;
+use crate::base::runtime::{Disk, Runtime};
 use crate::base::{Duration, Instant, Prng, WallTime};
 use crate::config;
 use crate::gossip::JoinReport;
@@ -61,6 +62,13 @@ impl<R: Runtime> http::Backend for Front<R> {
         self.reloader.reload().await
     }
 
+    async fn ui_file(&self, name: &str) -> io::Result<Vec<u8>> {
+        match self.identity.ui.as_ref().and_then(|ui| ui.dir()) {
+            Some(dir) => self.runtime.disk(dir).read_at_most(name, http::UI_FILE_BYTES).await,
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
     fn jitter(&self, max: Duration) -> Duration {
         let mut prng = self.jitter.lock().expect("nothing panics while it holds the stream");
         prng.duration(Duration::ZERO, max)
@@ -113,7 +121,7 @@ fn identity(config: &config::AgentConfig) -> Identity {
         max_query_time: config.max_query_time,
         discovery_max_stale: config.http.discovery_max_stale,
         translate_wan_addrs: config.http.translate_wan_addrs,
-        ui: config.http.ui,
+        ui: config.http.ui.clone(),
         policy: Policy {
             response_headers: config.http.response_headers.clone(),
             block_endpoints: config.http.block_endpoints.clone(),

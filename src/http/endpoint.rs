@@ -182,7 +182,7 @@ fn allowing(methods: &[&str], mut response: Response) -> Response {
 
 /// The decoded path of a request that may reach its route; else the answer.
 #[expect(clippy::result_large_err, reason = "the error is the response itself, made once")]
-fn admit(request: &Request) -> Result<String, Response> {
+pub(super) fn admit(request: &Request) -> Result<String, Response> {
     let Some(path) = unescape_text(request.uri().path(), false) else {
         let text = "400 Bad Request: invalid URL escape";
         return Err(reply::text(StatusCode::BAD_REQUEST, text));
@@ -197,13 +197,18 @@ fn admit(request: &Request) -> Result<String, Response> {
 }
 
 /// Go's redirect: a link for GET, nothing but the header for writes.
-fn moved(request: &Request, path: &str) -> Response {
+pub(super) fn moved(request: &Request, path: &str) -> Response {
     let mut location = String::new();
     escape_path(path, &mut location);
     if let Some(query) = request.uri().query() {
         location.push('?');
         location.push_str(query);
     }
+    redirect(request, &location)
+}
+
+/// The same to a location that is escaped already.
+pub(super) fn redirect(request: &Request, location: &str) -> Response {
     let link = location.replace('&', "&amp;").replace('"', "&#34;").replace('\'', "&#39;");
     let body = match *request.method() {
         Method::GET => Bytes::from(format!("<a href=\"{link}\">Moved Permanently</a>.\n\n")),
@@ -216,7 +221,7 @@ fn moved(request: &Request, path: &str) -> Response {
         let html = HeaderValue::from_static("text/html; charset=utf-8");
         headers.insert(header::CONTENT_TYPE, html);
     }
-    match HeaderValue::from_str(&location) {
+    match HeaderValue::from_str(location) {
         Ok(location) => {
             headers.insert(header::LOCATION, location);
             response

@@ -56,6 +56,7 @@ mod ui;
 mod views;
 
 use std::future::{Future, ready};
+use std::io;
 
 use axum::middleware::map_response;
 use axum::response::Response;
@@ -66,10 +67,11 @@ use crate::agent::{Failure, Reply, Request};
 use crate::base::log_tap::LogTaps;
 use crate::base::machine::{Machine, Usage};
 use crate::base::metrics::Metrics;
-use crate::base::{Duration, Instant, WallTime};
+use crate::base::{Duration, Instant, WallTime, WebUi};
 use crate::gossip::JoinReport;
 use crate::raft::Profile;
 
+pub use page::FILE_BYTES as UI_FILE_BYTES;
 pub use policy::Policy;
 pub use serve::{MAX_CONNECTIONS_PER_CLIENT, serve, serve_all};
 
@@ -87,6 +89,13 @@ pub trait Backend: Clone + Send + Sync + 'static {
     /// Reads the configuration again and applies it; or why that cannot be.
     fn reload(&self) -> impl Future<Output = Result<(), String>> + Send {
         ready(Err("this agent has no configuration to read again".to_owned()))
+    }
+    /// A file of the folder that the UI is in (`ui_config.dir`), by its name in there: names joined by `/`.
+    ///
+    /// # Errors
+    /// Those of the file system; `FileTooLarge` above [`UI_FILE_BYTES`].
+    fn ui_file(&self, _name: &str) -> impl Future<Output = io::Result<Vec<u8>>> + Send {
+        ready(Err(io::ErrorKind::NotFound.into()))
     }
     /// A random span below `max`, from the node's own stream: added to the wait of blocking queries.
     fn jitter(&self, max: Duration) -> Duration;
@@ -140,8 +149,8 @@ pub struct Identity {
     pub discovery_max_stale: Duration,
     /// `translate_wan_addrs`.
     pub translate_wan_addrs: bool,
-    /// `ui_config.enabled`.
-    pub ui: bool,
+    /// `ui_config`; none: there is no UI.
+    pub ui: Option<WebUi>,
     /// Who may do what.
     pub policy: Policy,
 }
@@ -166,7 +175,7 @@ impl Identity {
             max_query_time: Duration::from_secs(600),
             discovery_max_stale: Duration::ZERO,
             translate_wan_addrs: false,
-            ui: false,
+            ui: None,
             policy: Policy::default(),
         }
     }

@@ -89,10 +89,9 @@ pub(super) fn text(status: StatusCode, text: impl Into<Bytes>) -> Response {
     with_body(status, TEXT, text.into())
 }
 
-/// A page.
-pub(super) fn html(text: &'static str) -> Response {
-    let html = HeaderValue::from_static("text/html; charset=utf-8");
-    with_body(StatusCode::OK, html, Bytes::from_static(text.as_bytes()))
+/// A file of the UI.
+pub(super) fn file(content_type: &'static str, content: Bytes) -> Response {
+    with_body(StatusCode::OK, HeaderValue::from_static(content_type), content)
 }
 
 /// A JSON text.

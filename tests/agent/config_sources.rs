@@ -1,8 +1,9 @@
 //! Configuration from files and folders on a disk: order, languages, and what cannot be read.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use proconsul::base::WebUi;
 use proconsul::base::runtime::Level;
 use proconsul::config::flags::parse;
 use proconsul::config::{AGENT_FLAGS, AgentConfig, ConfigError};
@@ -274,7 +275,7 @@ fn keys_beside_the_main_ones_are_obeyed_or_spoken_of() {
          ports { http = \"8501\", rpc = 8400 }\nhttp_api_response_headers { A = \"b\" }\n\
          node_name = \"a b\"\nverify_incoming = false\nacl { enabled = false }\n\
          telemetry { disable_hostname = true }\nstatsite_addr = \"x:1\"\n\
-         segment = \"s\"\nui_config { dir = \"d\" }\ndisable_remote_exec = false",
+         segment = \"s\"\nui_config { metrics_provider = \"p\" }\ndisable_remote_exec = false",
     );
     let config = config.expect("valid");
     assert_eq!(
@@ -290,7 +291,7 @@ fn keys_beside_the_main_ones_are_obeyed_or_spoken_of() {
         [
             "statsite_addr: nothing is sent there; use telemetry.statsd_address, or read /v1/agent/metrics",
             "\"segment\" is a Consul Enterprise configuration and will have no effect",
-            "ui_config.dir: the page at /ui/ is the built-in one, it has no effect",
+            "ui_config.metrics_provider: the UI shows no figures of others, it has no effect",
             "disable_remote_exec: remote execution is not built, it has no effect",
             "Node name \"a b\" will not be discoverable via DNS due to invalid characters. Valid characters \
          include all alpha-numerics and dashes.",
@@ -312,6 +313,57 @@ fn keys_beside_the_main_ones_are_obeyed_or_spoken_of() {
         ("ports { http = 1 }\nports = [1]", "ports: expected an object, found a number"),
     ] {
         let error = load(text).expect_err(text).to_string();
+        assert!(error.contains(why), "{text}: {error}");
+    }
+}
+
+#[test]
+fn the_ui_is_where_it_is_said_to_be() {
+    let load = |text: &str, flags: &[&str]| {
+        let flags: Vec<String> = flags.iter().map(|&flag| flag.to_owned()).collect();
+        let flags = parse(AGENT_FLAGS, &flags).expect("valid flags");
+        AgentConfig::from_parts(&[("a.hcl", text)], &flags, "h")
+    };
+    let server = ["-server", "-data-dir=/d", "-bind=10.0.0.1"];
+    let with = |more: &[&'static str]| [&server[..], more].concat();
+    let at = |path: &str, dir: Option<&str>| {
+        Some(WebUi::at(path).expect("a path").with_dir(dir.map(PathBuf::from)))
+    };
+    for (text, flags, ui) in [
+        ("", with(&[]), None),
+        ("ui_config { content_path = \"/x/\" }", with(&[]), None),
+        ("", with(&["-ui"]), at("/ui/", None)),
+        ("ui = true", with(&[]), at("/ui/", None)),
+        ("ui_config { enabled = true, content_path = \"a/b\" }", with(&[]), at("/a/b/", None)),
+        ("ui_config { content_path = \"a\" }", with(&["-ui", "-ui-content-path=c"]), at("c", None)),
+        ("ui_config { content_path = \"a\" }", with(&["-ui", "-ui-content-path="]), at("", None)),
+        ("", with(&["-ui-dir=./dist"]), at("", Some("./dist"))),
+        ("ui_config { dir = \"/d\", enabled = false }", with(&[]), at("", Some("/d"))),
+        ("ui_config { dir = \"\" }", with(&["-ui"]), at("", None)),
+        ("", vec!["-dev"], at("", None)),
+        ("", vec!["-dev", "-ui=false"], None),
+        ("", vec!["-dev", "-ui", "-ui-dir=d"], at("", Some("d"))),
+    ] {
+        assert_eq!(load(text, &flags).expect(text).http.ui, ui, "{text} {flags:?}");
+    }
+    let old = load("ui_dir = \"d\"\nui_content_path = \"p\"", &server).expect("valid");
+    assert_eq!(old.http.ui, at("p", Some("d")));
+    assert_eq!(
+        old.warnings.iter().filter(|it| it.contains("'ui_")).collect::<Vec<_>>(),
+        [
+            "The 'ui_dir' field is deprecated. Use the 'ui_config.dir' field instead.",
+            "The 'ui_content_path' field is deprecated. Use the 'ui_config.content_path' field instead.",
+        ]
+    );
+    for (text, flags, why) in [
+        ("ui_config { enabled = true, dir = \"d\" }", with(&[]), "please provide only one. If"),
+        ("ui_config { dir = \"d\" }", with(&["-ui"]), "ui_config.enabled and ui_config.dir were"),
+        ("\nui_config { content_path = \"/v1/\" }", with(&[]), "a.hcl:2: ui-content-path cannot"),
+        ("ui_config { content_path = \"/\" }", with(&["-ui"]), "must have a name between"),
+        ("", with(&["-ui-content-path=/a b/"]), "received: \"/a b/\""),
+        ("ui_config { content_path = [] }", with(&[]), "expected a string"),
+    ] {
+        let error = load(text, &flags).expect_err(text).to_string();
         assert!(error.contains(why), "{text}: {error}");
     }
 }

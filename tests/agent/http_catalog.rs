@@ -1,11 +1,11 @@
 //! What the recordings of the catalog leave open: distances, kept answers, who may write, an unreachable
-//! leader, the UI's page.
+//! leader.
 
 use axum::Router;
 use axum::body::Body;
 use hyper::Request;
 use proconsul::agent::{Failure, ReadMode};
-use proconsul::base::{Duration, Network};
+use proconsul::base::{Duration, Network, WebUi};
 use proconsul::http::{Identity, Policy, router};
 use tower_service::Service;
 
@@ -120,7 +120,8 @@ fn the_operator_says_who_may_write() {
     let allow_write_from = vec![Network::parse("10.0.0.0/8").expect("a network")];
     let response_headers = vec![("X-Extra".to_owned(), "yes".to_owned())];
     let policy = Policy { allow_write_from, response_headers, ..Policy::default() };
-    let (_, router) = agent(Identity { policy, ui: true, ..Identity::server("n1") }, &[]);
+    let (_, router) =
+        agent(Identity { policy, ui: Some(WebUi::default()), ..Identity::server("n1") }, &[]);
     // Who asks is not known here: nobody who may write.
     let put = "PUT /v1/catalog/deregister";
     assert_eq!(answer_to(&router, put, "{}"), (403, "Access is restricted".to_owned()));
@@ -128,18 +129,6 @@ fn the_operator_says_who_may_write() {
     for line in ["GET /v1/catalog/nodes", "GET /nowhere", "GET /ui/", "GET /"] {
         assert_eq!(headers(&router, line).1["x-extra"], "yes", "{line}");
     }
-}
-
-#[test]
-fn the_page_is_there_when_it_is_on() {
-    let (_, off) = agent(Identity::server("n1"), &[]);
-    assert_eq!(answer(&off, "GET /"), (200, "Consul Agent".to_owned()));
-    assert_eq!(answer(&off, "GET /ui/").0, 404);
-    let (_, on) = agent(Identity { ui: true, ..Identity::server("n1") }, &[]);
-    let (status, moved) = headers(&on, "GET /");
-    assert_eq!((status, &moved["location"]), (301, &"/ui/".parse().expect("a value")));
-    assert!(answer(&on, "GET /ui/nodes").1.contains("<title>Proconsul</title>"));
-    assert_eq!(headers(&on, "HEAD /ui/").0, 200);
 }
 
 #[test]

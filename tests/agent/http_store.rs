@@ -1,7 +1,9 @@
 //! A backend for the router: one state store, no log, no other server. Waiting ends when the test
 //! says so, not by a clock.
 
+use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
+use std::io::{self, ErrorKind};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
@@ -40,6 +42,8 @@ pub struct Shared {
     pub healthy: Option<bool>,
     /// The options of the last read.
     pub last_read: Option<ReadOptions>,
+    /// Of the UI's folder: what reading a file gives.
+    pub ui_files: BTreeMap<String, Result<Vec<u8>, ErrorKind>>,
 }
 
 impl StoreBackend {
@@ -52,6 +56,7 @@ impl StoreBackend {
             failure: None,
             healthy: None,
             last_read: None,
+            ui_files: BTreeMap::new(),
         };
         Self {
             shared: Arc::new(Mutex::new(shared)),
@@ -176,6 +181,11 @@ fn self_info(raft: RaftInfo) -> SelfInfo {
 }
 
 impl Backend for StoreBackend {
+    async fn ui_file(&self, name: &str) -> io::Result<Vec<u8>> {
+        let found = self.shared().ui_files.get(name).cloned();
+        found.unwrap_or(Err(ErrorKind::NotFound)).map_err(io::Error::from)
+    }
+
     async fn ask(&self, request: Request) -> Result<Reply, Failure> {
         if let Some(failure) = self.shared().failure.clone() {
             return Err(failure);
