@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, mpsc};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Far longer than anything here takes on a loaded machine.
@@ -244,7 +244,7 @@ pub fn command(args: &[&str], stdin: &str) -> (i32, String, String) {
     child.stdin.take().expect("a pipe").write_all(stdin.as_bytes()).expect("it reads or ignores");
     let (ended, end) = mpsc::channel::<()>();
     let pid = child.id().to_string();
-    let watch = thread::spawn(move || {
+    let watch = meanwhile(move || {
         if end.recv_timeout(COMMAND_LIMIT) == Err(mpsc::RecvTimeoutError::Timeout) {
             let _ = Command::new("kill").args(["-KILL", &pid]).status();
         }
