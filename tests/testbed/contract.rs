@@ -37,6 +37,7 @@ const PROPERTIES: [&str; 30] = [
     "session-lifetime",
     "index-monotonic",
     "watch-complete",
+    "dns-sound",
     "transactions",
 ];
 

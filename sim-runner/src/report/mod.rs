@@ -215,6 +215,9 @@ pub fn promise(property: &str) -> &'static str {
         "session-lifetime" => "a session lives for its TTL, and not for long after",
         "index-monotonic" => "the index of a query never goes back, and is never 0",
         "watch-complete" => "who polls for changes misses none, and sees none that nobody made",
+        "dns-sound" => {
+            "a DNS answer holds only instances that the catalog could have had as healthy"
+        }
         "transactions" => "transactions happen as wholes, and as if one after the other",
         _ => "as the scenario states it",
     }
