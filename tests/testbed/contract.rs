@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::runner::{Desk, Done, THREE, root};
 
 /// Every property that a run of this version judges, in the order of the language.
-const PROPERTIES: [&str; 30] = [
+const PROPERTIES: [&str; 31] = [
     "script",
     "boot",
     "determinism",
