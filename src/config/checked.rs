@@ -55,6 +55,8 @@ pub(super) fn check(
     watches::check(&said, &ports, &mut warnings)?;
     let addresses = (bind_addr, advertise_addr);
     let client_addrs = client_addresses(&said)?;
+    let datacenter = datacenter(&said)?;
+    said.dns.refuse_alt_domain(&datacenter)?;
     let default_query_time = said.default_query_time.unwrap_or(Duration::from_secs(300));
     let hold = if is_legacy { Duration::ZERO } else { Duration::from_secs(7) };
     let drain = if is_legacy { Duration::ZERO } else { Duration::from_secs(5) };
@@ -63,7 +65,7 @@ pub(super) fn check(
         node_name: node::name(&said, host.name, &mut warnings)?,
         node_id: node::id(&said)?,
         node_meta: node::meta(&said)?,
-        datacenter: datacenter(&said)?,
+        datacenter,
         server,
         dev,
         bootstrap: mode.bootstrap,
@@ -125,7 +127,10 @@ fn check_settings(
     }
     let output_max_size = said.check_output_max_size.unwrap_or(4096);
     if output_max_size == 0 {
-        return refuse("check_output_max_size must be greater than 0");
+        return refuse(
+            "check_output_max_size must be positive, to discard check output use the \
+             discard_check_output flag",
+        );
     }
     Ok(CheckSettings {
         remote_scripts,
@@ -321,7 +326,8 @@ fn datacenter(said: &Settings) -> Result<String, ConfigError> {
     let is_good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     if !name.bytes().all(is_good) {
         return refuse(format!(
-            "datacenter can only contain lowercase alphanumeric, - or _ characters: {name:?}"
+            "datacenter can only contain lowercase alphanumeric, - or _ characters. received: \
+             {name:?}"
         ));
     }
     Ok(name)

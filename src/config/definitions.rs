@@ -2,7 +2,8 @@
 //!
 //! Keys are snake case; in any case and without the underscores they are the same, so that definitions
 //! written for the HTTP API can be put into a file. What a definition must say is the API's rule
-//! ([`validate`]), told with file and line. Spans are texts (`"10s"`), never numbers.
+//! ([`validate`]), told with file and line to an agent that starts; `consul validate` does not ask for it, as
+//! in Consul. Spans are texts (`"10s"`), never numbers.
 //!
 //! `proxy` and `connect` are taken and not kept: there is no mesh. Definitions of all files add up; of two
 //! with one id the later is what the agent ends up with.
@@ -70,11 +71,14 @@ impl Settings {
     pub(super) fn add_services(&mut self, given: &Given<'_>) -> Result<(), ConfigError> {
         for at in one_or_many(given.at) {
             let it = service(&Given { key: "service", at })?;
-            if it.service.service.is_empty() {
-                let text = "service \"\": Missing service name";
-                self.unfinished.push(ConfigError::at(at.line, text));
-            } else {
-                self.services.push(it);
+            let name = &it.service.service;
+            // What the agent refuses when it registers, and `validate` does not look at.
+            match validate::service(&it) {
+                Ok(()) => self.services.push(it),
+                Err(text) => {
+                    let text = format!("service {name:?}: {text}");
+                    self.unfinished.push(ConfigError::at(at.line, text));
+                }
             }
         }
         Ok(())
@@ -87,11 +91,13 @@ impl Settings {
             if check.check.check_id.is_empty() {
                 check.check.check_id.clone_from(&check.check.name);
             }
-            validate::check(&check).map_err(|text| {
-                let name = &check.check.name;
-                ConfigError::at(at.line, format!("check {name:?}: {text}"))
-            })?;
-            self.checks.push(check);
+            match validate::check(&check) {
+                Ok(()) => self.checks.push(check),
+                Err(text) => {
+                    let text = format!("check {:?}: {text}", check.check.name);
+                    self.unfinished.push(ConfigError::at(at.line, text));
+                }
+            }
         }
         Ok(())
     }
@@ -196,19 +202,16 @@ fn service(given: &Given<'_>) -> Result<ServiceRegistration, ConfigError> {
         Ok(())
     })?;
     validate::complete(&mut it);
-    let registration = ServiceRegistration {
+    validate::sizes(&it).map_err(|text| {
+        ConfigError::at(given.at.line, format!("service {:?}: {text}", it.service))
+    })?;
+    Ok(ServiceRegistration {
         service: it,
         checks,
         token,
         replace_existing_checks: false,
         origin: Origin::Config,
-    };
-    let name = &registration.service.service;
-    if !name.is_empty() {
-        validate::service(&registration)
-            .map_err(|text| ConfigError::at(given.at.line, format!("service {name:?}: {text}")))?;
-    }
-    Ok(registration)
+    })
 }
 
 /// `service_id` counts for a check by itself; in a service it is read over.

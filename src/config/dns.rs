@@ -204,25 +204,8 @@ impl SaidDns {
             service_ttl: self.service_ttl.clone(),
             only_passing: self.only_passing.unwrap_or(false),
             enable_truncate: self.enable_truncate.unwrap_or(false),
-            udp_answer_limit: match self.udp_answer_limit.unwrap_or(3) {
-                limit if limit > 0 => usize::try_from(limit).unwrap_or(usize::MAX),
-                limit => {
-                    return refuse(format!(
-                        "dns_config.udp_answer_limit cannot be {limit}. Must be greater than or \
-                         equal to 1"
-                    ));
-                }
-            },
-            a_record_limit: match usize::try_from(self.a_record_limit.unwrap_or(0)) {
-                Ok(limit) => limit,
-                Err(_) => {
-                    return refuse(format!(
-                        "dns_config.a_record_limit cannot be {}. Must be greater than or equal \
-                         to zero",
-                        self.a_record_limit.unwrap_or(0)
-                    ));
-                }
-            },
+            udp_answer_limit: limit("udp_answer_limit", self.udp_answer_limit.unwrap_or(3))?,
+            a_record_limit: limit("a_record_limit", self.a_record_limit.unwrap_or(0))?,
             disable_compression: self.disable_compression.unwrap_or(false),
             node_meta_txt: self.node_meta_txt.unwrap_or(true),
             use_cache: self.use_cache.unwrap_or(false),
@@ -236,6 +219,18 @@ impl SaidDns {
         })
     }
 
+    /// What stands before a domain must not be read as a kind of name, or as the datacenter.
+    pub(super) fn refuse_alt_domain(&self, datacenter: &str) -> Result<(), ConfigError> {
+        let first = self.alt_domain.as_deref().and_then(|text| text.split_once('.'));
+        let taken = ["service", "connect", "node", "query", "addr", datacenter];
+        match first.is_some_and(|(label, _)| taken.contains(&label)) {
+            true => refuse(format!(
+                "alt_domain cannot start with {{service,connect,node,query,addr,{datacenter}}}"
+            )),
+            false => Ok(()),
+        }
+    }
+
     fn addresses(&self, clients: &[IpAddr]) -> Result<Vec<IpAddr>, ConfigError> {
         let Some(text) = self.addresses.as_deref().filter(|text| !text.trim().is_empty()) else {
             return Ok(clients.to_vec());
@@ -246,6 +241,13 @@ impl SaidDns {
         let ips = text.split_whitespace();
         ips.map(|one| address("addresses.dns", Some(one), IpAddr::from([127, 0, 0, 1]))).collect()
     }
+}
+
+/// So many records, or none.
+fn limit(key: &str, said: i64) -> Result<usize, ConfigError> {
+    usize::try_from(said).or_else(|_| {
+        refuse(format!("dns_config.{key} cannot be {said}. Must be greater than or equal to zero"))
+    })
 }
 
 /// A number of seconds that fits into a record.

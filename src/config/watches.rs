@@ -23,8 +23,11 @@ impl Settings {
             let members = Given { key: given.key, at }.members()?;
             let params: Params =
                 members.iter().map(|it| (it.key.clone(), plain(&it.value))).collect();
-            let read = Configured::parse(params, &mut self.watch_warnings);
-            self.watches.push(read.map_err(|text| ConfigError::at(at.line, text))?);
+            match Configured::parse(params, &mut self.watch_warnings) {
+                Ok(watch) => self.watches.push(watch),
+                // Of a watch an agent finds out when it starts it.
+                Err(text) => self.unfinished.push(ConfigError::at(at.line, text)),
+            }
         }
         Ok(())
     }

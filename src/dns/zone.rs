@@ -95,6 +95,11 @@ impl<B: Backend> Server<B> {
                     }
                     let over = client.map(|client| client.over).unwrap_or(super::Transport::Udp);
                     trim::trim(settings, over, question, reply);
+                    // With a limit of zero nothing stays, and that looks like no data.
+                    let is_bare = reply.answers.is_empty() && !reply.metadata.truncation;
+                    if is_bare && !settings.is_legacy() {
+                        reply.authorities.extend(self.soa(settings));
+                    }
                     // Oracle: dns-sound.
                     let faults = self.backend().faults();
                     if planted!(faults, "dns-cuts-silently") {

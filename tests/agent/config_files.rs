@@ -85,7 +85,7 @@ fn errors_name_file_line_and_key() {
         ("{\"profile\": \"old\"}", "unknown profile \"old\"; use modern or legacy"),
         (
             "{\"datacenter\": \"a b\"}",
-            "datacenter can only contain lowercase alphanumeric, - or _ characters: \"a b\"",
+            "datacenter can only contain lowercase alphanumeric, - or _ characters. received: \"a b\"",
         ),
         (
             "{\"ports\": {\"http\": 70000}}",
@@ -313,7 +313,22 @@ fn definitions_are_refused_with_their_place() {
             "Failed to register check 'x': Scripts are disabled on this agent; to enable, configure \
              'enable_script_checks' or 'enable_local_script_checks' to true",
         ),
-        ("{\"check_output_max_size\": 0}", "check_output_max_size must be greater than 0"),
+        (
+            "{\"check_output_max_size\": 0}",
+            "check_output_max_size must be positive, to discard check output use the discard_check_output flag",
+        ),
+        (
+            "{\"dns_config\": {\"udp_answer_limit\": -1}}",
+            "dns_config.udp_answer_limit cannot be -1. Must be greater than or equal to zero",
+        ),
+        (
+            "{\"alt_domain\": \"node.x\"}",
+            "alt_domain cannot start with {service,connect,node,query,addr,dc1}",
+        ),
+        (
+            "{\"alt_domain\": \"dc7.x\", \"datacenter\": \"DC7\"}",
+            "alt_domain cannot start with {service,connect,node,query,addr,dc7}",
+        ),
     ] {
         assert_eq!(error("-dev", file), text);
     }

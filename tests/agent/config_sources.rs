@@ -186,6 +186,11 @@ fn validate_says_what_consul_says() {
             "script.hcl",
             "data_dir = \"d\"\ncheck { name = \"a\", args = [\"b\"], interval = \"1s\" }",
         ),
+        (
+            "later.hcl",
+            "data_dir = \"d\"\nservice { name = \"a\", check {} }\ncheck { name = \"b\" }\nwatches = [{ type = \"key\" }]",
+        ),
+        ("meta.hcl", "data_dir = \"d\"\nservice { name = \"a\", weights { passing = 0 } }"),
         ("warned.hcl", "data_dir = \"d\"\nui = true\nconnect { enabled = true }"),
         ("conf.d/1.json", r#"{"data_dir": "d"}"#),
         ("conf.d/2.hcl", "service { name = \"a\" }\nservice { name = \"a\" }"),
@@ -220,6 +225,13 @@ fn validate_says_what_consul_says() {
         ),
         (&["@/service.json"], 0, valid, ""),
         (&["@/script.hcl"], 0, valid, ""),
+        (&["@/later.hcl"], 0, valid, ""),
+        (
+            &["@/meta.hcl"],
+            1,
+            "",
+            "Config validation failed: failed to parse @/meta.hcl: line 2: service \"a\": Invalid Weights: Passing must be greater than 0\n",
+        ),
         (
             &["@/warned.hcl"],
             0,
@@ -253,6 +265,9 @@ fn validate_says_what_consul_says() {
     // What an agent needs is more.
     let error = load(at, &["-config-file=@/service.json", "-bind=10.0.0.1"]).expect_err("refused");
     assert!(error.to_string().ends_with("service.json:1: service \"\": Missing service name"));
+    let error = load(at, &["-config-file=@/later.hcl", "-bind=10.0.0.1"]).expect_err("refused");
+    let text = "later.hcl:2: service \"a\": Invalid check: TTL must be > 0 for TTL checks";
+    assert!(error.to_string().ends_with(text), "{error}");
 }
 
 #[test]

@@ -54,8 +54,7 @@ pub fn service(registration: &ServiceRegistration) -> Result<(), String> {
     if matches!(service.address.as_str(), "0.0.0.0" | "::" | "[::]") {
         return Err("Invalid service address".to_owned());
     }
-    weights(service.weights).map_err(|text| format!("Invalid Weights: {text}"))?;
-    metadata(&service.meta).map_err(|text| format!("Invalid Service Meta: {text}"))?;
+    sizes(service)?;
     for check in &registration.checks {
         check_type(check).map_err(|text| format!("Invalid check: {text}"))?;
     }
@@ -63,6 +62,15 @@ pub fn service(registration: &ServiceRegistration) -> Result<(), String> {
         true => Ok(()),
         false => Err("Status for checks must 'passing', 'warning', 'critical'".to_owned()),
     }
+}
+
+/// Refuses weights and meta out of bounds: of a definition, what Consul looks at before an agent starts with it.
+///
+/// # Errors
+/// The text for the user.
+pub fn sizes(service: &NodeService) -> Result<(), String> {
+    weights(service.weights).map_err(|text| format!("Invalid Weights: {text}"))?;
+    metadata(&service.meta).map_err(|text| format!("Invalid Service Meta: {text}"))
 }
 
 /// Refuses a check that is registered by itself.
