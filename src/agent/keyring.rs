@@ -17,10 +17,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use base64::alphabet;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
-use base64::{DecodeError, Engine};
-
+use crate::base::go_base64;
 use crate::base::{Instant, NodeName, RequestId};
 use crate::gossip::{Pool, Status};
 use crate::wire::gossip::{KeyAction, KeyRequest, decode_key_response, encode_key_request};
@@ -133,7 +130,7 @@ impl Agent {
         let Some(members) = &mut self.members else { return };
         under_way.now.datacenter = self.config.datacenter.clone();
         under_way.now.wan = under_way.pool == PoolId::Wan;
-        match decode_key(&under_way.operation.key) {
+        match go_base64::decode(&under_way.operation.key) {
             Ok(key) => {
                 let KeyringOperation { action, relay_factor, .. } = under_way.operation;
                 let payload = encode_key_request(&KeyRequest { key: key.into() });
@@ -250,39 +247,4 @@ impl UnderWay {
 fn present(pool: &Pool) -> u64 {
     let there = |status| matches!(status, Status::Alive | Status::Leaving);
     pool.members().filter(|member| there(member.status)).count() as u64
-}
-
-/// Go's standard encoding: line ends are skipped, and what the last symbol says too much is ignored.
-const GO_STANDARD: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
-);
-
-/// A key's bytes, or Go's text why there are none.
-fn decode_key(text: &str) -> Result<Vec<u8>, String> {
-    let text = text.replace(['\r', '\n'], "");
-    GO_STANDARD.decode(&text).map_err(|error| {
-        let at = match error {
-            DecodeError::InvalidByte(at, _) => at,
-            // Go names the beginning of the symbols that are too few.
-            _ => text.len() - text.len() % 4,
-        };
-        format!("illegal base64 data at input byte {at}")
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::decode_key;
-
-    #[test]
-    fn keys_are_read_as_go_reads_them() {
-        assert_eq!(decode_key("pUqJrVyVRj5jsiYEkM/tFQ==").map(|key| key.len()), Ok(16));
-        assert_eq!(decode_key("pUqJrVyVRj5j\nsiYEkM/tFR==\n").map(|key| key.len()), Ok(16));
-        assert_eq!(decode_key(""), Ok(Vec::new()));
-        let refused = |text| decode_key(text).expect_err("it is no key");
-        assert_eq!(refused("pUq!"), "illegal base64 data at input byte 3");
-        assert_eq!(refused("pUqJrV"), "illegal base64 data at input byte 4");
-        assert_eq!(refused("pUqJr"), "illegal base64 data at input byte 4");
-    }
 }

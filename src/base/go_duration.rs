@@ -46,6 +46,25 @@ pub fn parse_span(text: &str) -> Option<Duration> {
     parse(text).map(|nanos| Duration::from_nanos(u64::try_from(nanos).unwrap_or(0)))
 }
 
+/// What Go says of a text that [`parse`] does not read.
+#[must_use]
+pub fn complaint(text: &str) -> String {
+    let digits = |c: char| c.is_ascii_digit() || c == '.';
+    let mut rest = text.trim_start_matches(['-', '+']);
+    while rest.starts_with(digits) && rest.contains(|c: char| c.is_ascii_digit()) {
+        let after = rest.trim_start_matches(digits);
+        let unit = &after[..after.find(digits).unwrap_or(after.len())];
+        if unit.is_empty() {
+            return format!("time: missing unit in duration {text:?}");
+        }
+        if !UNITS.iter().any(|(name, _)| *name == unit) {
+            return format!("time: unknown unit {unit:?} in duration {text:?}");
+        }
+        rest = &after[unit.len()..];
+    }
+    format!("time: invalid duration {text:?}")
+}
+
 /// One number with its unit; what follows it.
 fn parse_part(text: &str) -> Option<(i64, &str)> {
     let whole = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
@@ -109,6 +128,18 @@ fn decimal(number: u128, places: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn complains_as_go_does() {
+        assert_eq!(complaint("5"), "time: missing unit in duration \"5\"");
+        assert_eq!(complaint("1m5"), "time: missing unit in duration \"1m5\"");
+        assert_eq!(complaint("5y"), "time: unknown unit \"y\" in duration \"5y\"");
+        assert_eq!(complaint("1.5sec"), "time: unknown unit \"sec\" in duration \"1.5sec\"");
+        for text in ["", "x", "-", ".s", "5sx"] {
+            let unit = if text == "5sx" { "unknown unit \"sx\" in" } else { "invalid" };
+            assert_eq!(complaint(text), format!("time: {unit} duration {text:?}"));
+        }
+    }
 
     #[test]
     fn reads_what_go_reads() {

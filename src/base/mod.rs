@@ -4,6 +4,7 @@
 pub mod attached;
 pub mod calendar;
 pub mod faults;
+pub mod go_base64;
 pub mod go_duration;
 pub mod ids;
 pub mod invariant;

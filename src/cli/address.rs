@@ -57,7 +57,7 @@ impl Address {
             None => (bare, Some(HTTP_PORT)),
         };
         let host = host.trim_start_matches('[').trim_end_matches(']');
-        match port.filter(|_| !host.is_empty()) {
+        match port {
             Some(port) => Ok(Address::Tcp(host.to_owned(), port)),
             None => Err(format!("bad address {text:?}: want host:port")),
         }
@@ -70,7 +70,11 @@ impl Address {
                 format!("http://[{host}]:{port}{target}")
             }
             Address::Tcp(host, port) => format!("http://{host}:{port}{target}"),
-            Address::Unix(path) => format!("http://{}{target}", path.display()),
+            // The path is where a host would be.
+            Address::Unix(path) => {
+                let host = path.display().to_string().replace('/', "%2F");
+                format!("http://{host}{target}")
+            }
         }
     }
 }
@@ -78,6 +82,13 @@ impl Address {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_socket_is_shown_as_gos_client_shows_it() {
+        let url = |text| Address::parse(text).expect("an address").url("/v1/kv/a");
+        assert_eq!(url("unix:///run/c.sock"), "http://%2Frun%2Fc.sock/v1/kv/a");
+        assert_eq!(url(":8500"), "http://:8500/v1/kv/a");
+    }
 
     #[test]
     fn addresses_are_read_as_gos_client_reads_them() {
@@ -93,7 +104,7 @@ mod tests {
             ("unix://", refused("no path in \"unix://\"")),
             ("https://n1:8501", refused("https is not supported yet: use http://n1:8501")),
             ("ftp://n1", refused("Unknown protocol scheme: ftp")),
-            (":8500", refused("bad address \":8500\": want host:port")),
+            (":8500", tcp("", 8500)),
             ("n1:http", refused("bad address \"n1:http\": want host:port")),
         ] {
             assert_eq!(Address::parse(text), found, "{text}");

@@ -1,7 +1,8 @@
 //! How a command reaches an agent: address and connection, with the error texts of Consul's Go
 //! client, which scripts look for (spec api 5.1, 5.2, 9).
 
-use std::net::SocketAddr;
+use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -94,7 +95,7 @@ pub(super) const NAMESPACE_FLAGS: &[Flag] = &[flag(
 pub(super) struct Api<'a, R> {
     runtime: &'a R,
     address: Address,
-    token: Token,
+    token: Option<String>,
     headers: Vec<(HeaderName, HeaderValue)>,
     common: Vec<(&'static str, String)>,
 }
@@ -103,7 +104,7 @@ pub(super) struct Api<'a, R> {
 enum Token {
     None,
     Given(String),
-    /// In a file, which is read with the first request.
+    /// In a file.
     File(String),
 }
 
@@ -119,6 +120,22 @@ impl Token {
             .or_else(|| said(env("CONSUL_HTTP_TOKEN")).map(Token::Given))
             .unwrap_or(Token::None)
     }
+
+    async fn read<R: Runtime>(self, runtime: &R) -> Result<Option<String>, String> {
+        match self {
+            Token::None => Ok(None),
+            Token::Given(token) => Ok(Some(token)),
+            Token::File(file) => {
+                let read = files::read(runtime, &file).await;
+                let bytes = read.map_err(|why| format!("Error loading token file: {why}"))?;
+                Ok(Some(String::from_utf8_lossy(&bytes).trim().to_owned()))
+            }
+        }
+    }
+}
+
+fn connecting(text: String) -> String {
+    format!("Error connecting to Consul agent: {text}")
 }
 
 /// An answer that is neither refusal nor failure: 200, or the 404 of an absent key.
@@ -133,17 +150,30 @@ impl<'a, R: Runtime> Api<'a, R> {
         runtime: &'a R,
         flags: &Parsed,
         terminal: &Terminal<'_>,
+    ) -> impl Future<Output = Result<Self, String>> + use<'a, R> {
+        // The terminal is asked before anything is waited for: it cannot be shared between threads.
+        let made = Self::without_token(runtime, flags, terminal);
+        let token = Token::find(flags, terminal);
+        async move {
+            let mut api = made.map_err(connecting)?;
+            api.token = token.read(runtime).await.map_err(connecting)?;
+            Ok(api)
+        }
+    }
+
+    fn without_token(
+        runtime: &'a R,
+        flags: &Parsed,
+        terminal: &Terminal<'_>,
     ) -> Result<Self, String> {
-        let connecting = |text: String| format!("Error connecting to Consul agent: {text}");
-        let address = Address::find(flags, terminal).map_err(connecting)?;
+        let address = Address::find(flags, terminal)?;
         let env = |name: &str| terminal.env.get(name).map(String::as_str);
         let mut headers = Vec::new();
         if let Some(login) = env("CONSUL_HTTP_AUTH").filter(|login| !login.is_empty()) {
             // Without a colon it is a name alone.
             let login = if login.contains(':') { login.to_owned() } else { format!("{login}:") };
             let value = format!("Basic {}", STANDARD.encode(login));
-            let value =
-                HeaderValue::try_from(value).map_err(|error| connecting(error.to_string()))?;
+            let value = HeaderValue::try_from(value).map_err(|error| error.to_string())?;
             headers.push((AUTHORIZATION, value));
         }
         let mut common = Vec::new();
@@ -157,8 +187,7 @@ impl<'a, R: Runtime> Api<'a, R> {
         if flags.is_on("stale") {
             common.push(("stale", String::new()));
         }
-        let token = Token::find(flags, terminal);
-        Ok(Self { runtime, address, token, headers, common })
+        Ok(Self { runtime, address, token: None, headers, common })
     }
 
     /// Asks for a key or a prefix of keys.
@@ -169,8 +198,14 @@ impl<'a, R: Runtime> Api<'a, R> {
         params: &[(&str, &str)],
         body: Bytes,
     ) -> Result<Found, String> {
+        // No key begins with a slash. Consul's client drops one where it reads or deletes, and refuses to
+        // write it.
+        let bare = key.strip_prefix('/');
+        if bare.is_some() && method == Method::PUT {
+            return Err(format!("Invalid key. Key must not begin with a '/': {key}"));
+        }
         let mut path = String::from("/v1/kv/");
-        escape_path(key, &mut path);
+        escape_path(bare.unwrap_or(key), &mut path);
         let answer = self.exchange(method, &path, params, body).await?;
         if answer.status == 404 {
             return Ok(Found::Nothing);
@@ -221,7 +256,7 @@ impl<'a, R: Runtime> Api<'a, R> {
         };
         let failed = |why: String| format!("{verb} {:?}: {why}", self.address.url(&target));
         let mut headers = self.headers.clone();
-        if let Some(token) = self.token().await? {
+        if let Some(token) = self.token()? {
             headers.push((HeaderName::from_static("x-consul-token"), token));
         }
         let stream = self.connect().await.map_err(&failed)?;
@@ -229,18 +264,9 @@ impl<'a, R: Runtime> Api<'a, R> {
         answer.map_err(|error| failed(error.to_string()))
     }
 
-    async fn token(&self) -> Result<Option<HeaderValue>, String> {
-        let token = match &self.token {
-            Token::None => return Ok(None),
-            Token::Given(token) => token.clone(),
-            Token::File(file) => {
-                let read = files::read(self.runtime, file).await;
-                let bytes = read.map_err(|why| format!("Error loading token file: {why}"))?;
-                String::from_utf8_lossy(&bytes).trim().to_owned()
-            }
-        };
-        match HeaderValue::try_from(token) {
-            Ok(token) => Ok(Some(token).filter(|token| !token.is_empty())),
+    fn token(&self) -> Result<Option<HeaderValue>, String> {
+        match self.token.as_deref().map(HeaderValue::try_from).transpose() {
+            Ok(token) => Ok(token.filter(|token| !token.is_empty())),
             Err(_) => Err("the ACL token holds characters that no header can".to_owned()),
         }
     }
@@ -251,7 +277,10 @@ impl<'a, R: Runtime> Api<'a, R> {
         let common =
             self.common.iter().filter(|(name, _)| *name != "stale" || *method == Method::GET);
         let common = common.map(|(name, value)| (*name, value.as_str()));
-        for (at, (name, value)) in params.iter().copied().chain(common).enumerate() {
+        let mut all: Vec<(&str, &str)> = params.iter().copied().chain(common).collect();
+        // Go writes them by name.
+        all.sort_by_key(|(name, _)| *name);
+        for (at, (name, value)) in all.into_iter().enumerate() {
             target.push(if at == 0 { '?' } else { '&' });
             target.push_str(name);
             target.push('=');
@@ -269,6 +298,13 @@ impl<'a, R: Runtime> Api<'a, R> {
                 });
             }
         };
+        if host.is_empty() {
+            // Go takes this machine, and names the address without it.
+            let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+            let connected = self.runtime.connect(address).await;
+            return connected
+                .map_err(|error| format!("dial tcp :{port}: connect: {}", files::reason(&error)));
+        }
         let found = self.runtime.resolve(host).await;
         let ip = found
             .ok()
@@ -287,5 +323,5 @@ fn expect_ok(answer: Answer) -> Result<Answer, String> {
         return Ok(answer);
     }
     let text = String::from_utf8_lossy(&answer.body);
-    Err(format!("Unexpected response code: {} ({})", answer.status, text.trim()))
+    Err(format!("Unexpected response code: {} ({text})", answer.status))
 }

@@ -108,7 +108,7 @@ pub(super) async fn get_config<R: Runtime>(
     terminal: &mut Terminal<'_>,
 ) -> Result<(), i32> {
     let flags = GET_CONFIG.parse(args, terminal)?;
-    let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
+    let api = Api::new(runtime, &flags, terminal).await.map_err(|text| terminal.fail(text))?;
     let configuration = query(&api).await.map_err(|text| terminal.fail(text))?;
     for name in SHOWN {
         let value = configuration.get(name).unwrap_or(&Value::Null);
@@ -131,11 +131,13 @@ pub(super) async fn set_config<R: Runtime>(
     for name in ["last-contact-threshold", "server-stabilization-time"] {
         if let Some(text) = flags.text(name).filter(|text| go_duration::parse_span(text).is_none())
         {
-            let text = format!("invalid value {text:?} for flag -{name}: time: invalid duration");
-            return Err(terminal.fail(format!("{text} {:?}", flags.text(name).unwrap_or_default())));
+            let why = go_duration::complaint(text);
+            let help = SET_CONFIG.help();
+            let text = format!("invalid value {text:?} for flag -{name}: {why}\n{help}");
+            return Err(terminal.fail(text));
         }
     }
-    let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
+    let api = Api::new(runtime, &flags, terminal).await.map_err(|text| terminal.fail(text))?;
     let mut configuration = query(&api).await.map_err(|text| terminal.fail(text))?;
     change(&mut configuration, &flags);
     let index = configuration.get("ModifyIndex").and_then(Value::as_u64).unwrap_or(0).to_string();

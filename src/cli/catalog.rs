@@ -163,7 +163,7 @@ pub(super) async fn datacenters<R: Runtime>(
     terminal: &mut Terminal<'_>,
 ) -> Result<(), i32> {
     let flags = DATACENTERS.parse_bare(args, terminal)?;
-    let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
+    let api = Api::new(runtime, &flags, terminal).await.map_err(|text| terminal.fail(text))?;
     let names: Vec<String> = read(&api, "/v1/catalog/datacenters", &[])
         .await
         .map_err(|why| terminal.fail(format!("Error listing datacenters: {why}")))?;
@@ -178,7 +178,7 @@ pub(super) async fn nodes<R: Runtime>(
     terminal: &mut Terminal<'_>,
 ) -> Result<(), i32> {
     let flags = NODES.parse_bare(args, terminal)?;
-    let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
+    let api = Api::new(runtime, &flags, terminal).await.map_err(|text| terminal.fail(text))?;
     let text = |name| flags.text(name).unwrap_or_default();
     let filter = files::data(runtime, text("filter"), terminal)
         .await
@@ -230,7 +230,7 @@ pub(super) async fn services<R: Runtime>(
     terminal: &mut Terminal<'_>,
 ) -> Result<(), i32> {
     let flags = SERVICES.parse_bare(args, terminal)?;
-    let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
+    let api = Api::new(runtime, &flags, terminal).await.map_err(|text| terminal.fail(text))?;
     let metadata = metadata(&flags);
     let params: Vec<_> = metadata.iter().map(|pair| ("node-meta", pair.as_str())).collect();
     let mut services: BTreeMap<String, Vec<String>> = BTreeMap::new();

@@ -151,8 +151,9 @@ pub(super) async fn run<R: Runtime>(
     let flags = COMMAND.parse(args, terminal)?;
     let wanted = Wanted::of(&flags, runtime.wall_clock());
     let mut wanted = wanted.map_err(|text| terminal.fail(format!("==> {text}")))?;
-    let api =
-        Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(format!("==> {text}")))?;
+    let api = Api::new(runtime, &flags, terminal)
+        .await
+        .map_err(|text| terminal.fail(format!("==> {text}")))?;
     let prepared = prepare(runtime, &api, &mut wanted, terminal).await;
     let version =
         prepared.map_err(|why| terminal.fail(format!("==> Capture validation failed: {why}")))?;

@@ -77,7 +77,7 @@ pub(super) async fn run<R: Runtime>(
             );
         }
     };
-    let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
+    let api = Api::new(runtime, &flags, terminal).await.map_err(|text| terminal.fail(text))?;
     let asked = api.call(Method::GET, "/v1/agent/self", &[], Bytes::new()).await;
     asked.map_err(|why| terminal.fail(format!("Error querying Consul agent: {why}")))?;
     let mut path = "/v1/event/fire/".to_owned();

@@ -152,7 +152,7 @@ pub(super) async fn keyring<R: Runtime>(
         let text = "Error validating local-only: local-only can only be set for list requests";
         return Err(terminal.fail(text));
     }
-    let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
+    let api = Api::new(runtime, &flags, terminal).await.map_err(|text| terminal.fail(text))?;
     let mut params = Vec::new();
     if relay_factor != "0" {
         params.push(("relay-factor", relay_factor));

@@ -1,10 +1,9 @@
 //! `kv put` and `kv delete` (spec api 5.11).
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hyper::Method;
 
+use crate::base::go_base64;
 use crate::base::runtime::Runtime;
 use crate::cli::api::{Api, CLIENT_FLAGS, Found, SERVER_FLAGS};
 use crate::cli::command::{Command, Reach};
@@ -143,8 +142,10 @@ pub(super) async fn put<R: Runtime>(
     }
     let index = flags.number("modify-index").unwrap_or(0);
     let (index_text, flags_text) = (index.to_string(), flags.text("flags").unwrap_or("0"));
+    // Consul's client says nothing of flags that are zero.
     let mut params = vec![("flags", flags_text)];
-    let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
+    params.retain(|_| flags.number("flags").unwrap_or(0) != 0);
+    let api = Api::new(runtime, &flags, terminal).await.map_err(|text| terminal.fail(text))?;
     let (done, refused, failed) = if on("cas") {
         params.push(("cas", &index_text));
         let refused = match index {
@@ -183,7 +184,7 @@ fn decoded(flags: &Parsed, data: Vec<u8>, terminal: &mut Terminal<'_>) -> Bytes 
     if flags.switch("base64") != Some(true) {
         return data.into();
     }
-    match STANDARD.decode(&data) {
+    match go_base64::decode(&data) {
         Ok(value) => value.into(),
         Err(error) => {
             terminal.fail(format!("Error! Cannot base 64 decode data: {error}"));
@@ -230,7 +231,7 @@ pub(super) async fn delete<R: Runtime>(
         _ => &[],
     };
     let kind = if recurse { "prefix" } else { "key" };
-    let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
+    let api = Api::new(runtime, &flags, terminal).await.map_err(|text| terminal.fail(text))?;
     match api.kv(Method::DELETE, key, params, Bytes::new()).await {
         Ok(Found::Body(body)) if body.starts_with(b"true") => {
             let what = if recurse { "keys with prefix" } else { "key" };

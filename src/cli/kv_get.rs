@@ -122,7 +122,7 @@ pub(super) async fn run<R: Runtime>(
         (_, true) => &[("recurse", "")],
         _ => &[],
     };
-    let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
+    let api = Api::new(runtime, &flags, terminal).await.map_err(|text| terminal.fail(text))?;
     let failed = |terminal: &mut Terminal<'_>, text| {
         terminal.fail(format!("Error querying Consul agent: {text}"))
     };

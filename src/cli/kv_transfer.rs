@@ -3,12 +3,11 @@
 //! An import writes key after key and stops at the first that fails; what was written stays, and has been
 //! named.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hyper::Method;
 use serde::{Deserialize, Serialize};
 
+use crate::base::go_base64;
 use crate::base::runtime::Runtime;
 use crate::cli::api::{Api, Found};
 use crate::cli::command::{Command, Reach};
@@ -70,7 +69,7 @@ pub(super) async fn export<R: Runtime>(
             return Err(terminal.fail(text));
         }
     };
-    let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
+    let api = Api::new(runtime, &flags, terminal).await.map_err(|text| terminal.fail(text))?;
     let entries = match api.kv(Method::GET, prefix, &[("recurse", "")], Bytes::new()).await {
         Ok(Found::Nothing) => Ok(Vec::new()),
         Ok(Found::Body(body)) => serde_json::from_slice::<Vec<Entry>>(&body)
@@ -110,15 +109,16 @@ pub(super) async fn import<R: Runtime>(
     };
     let data = files::data(runtime, argument, terminal).await;
     let data = data.map_err(|why| terminal.fail(format!("Error! {why}")))?;
-    let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
+    let api = Api::new(runtime, &flags, terminal).await.map_err(|text| terminal.fail(text))?;
     let pairs =
         pairs_of(&data).map_err(|why| terminal.fail(format!("Cannot unmarshal data: {why}")))?;
     for Pair { key, flags, value } in pairs {
-        let value = STANDARD.decode(&value).map_err(|why| {
+        let value = go_base64::decode(&value).map_err(|why| {
             terminal.fail(format!("Error base 64 decoding value for key {key}: {why}"))
         })?;
-        let flags = flags.to_string();
-        let written = match api.kv(Method::PUT, &key, &[("flags", &flags)], value.into()).await {
+        let flags_text = flags.to_string();
+        let params: &[(&str, &str)] = if flags == 0 { &[] } else { &[("flags", &flags_text)] };
+        let written = match api.kv(Method::PUT, &key, params, value.into()).await {
             Ok(Found::Body(_)) => Ok(()),
             Ok(Found::Nothing) => Err("Unexpected response code: 404 ()".to_owned()),
             Err(why) => Err(why),

@@ -82,7 +82,7 @@ pub(super) async fn run<R: Runtime>(
     if let Some(text) = refused {
         return Err(terminal.fail(text));
     }
-    let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
+    let api = Api::new(runtime, &flags, terminal).await.map_err(|text| terminal.fail(text))?;
     let node = own_name(&api).await;
     let node = node.map_err(|why| terminal.fail(format!("Error querying Consul agent: {why}")))?;
     if !enable && !disable {

@@ -185,7 +185,7 @@ pub(super) async fn members<R: Runtime>(
     let wanted = flags.text("status").unwrap_or(".*");
     let wanted = go_regex::compile(wanted)
         .map_err(|error| terminal.fail(format!("Failed to compile status regexp: {error}")))?;
-    let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
+    let api = Api::new(runtime, &flags, terminal).await.map_err(|text| terminal.fail(text))?;
     let wan = flags.switch("wan") == Some(true);
     let segment = flags.text("segment").unwrap_or("_all");
     let params: &[(&str, &str)] = if wan { &[("wan", "1")] } else { &[("segment", segment)] };
@@ -227,7 +227,7 @@ pub(super) async fn join<R: Runtime>(
         let text = format!("At least one address to join must be specified.\n\n{}", JOIN.help());
         return Err(terminal.fail(text));
     }
-    let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
+    let api = Api::new(runtime, &flags, terminal).await.map_err(|text| terminal.fail(text))?;
     let params: &[(&str, &str)] =
         if flags.switch("wan") == Some(true) { &[("wan", "1")] } else { &[] };
     let (mut joined, mut progress) = (0, Progress::default());
@@ -265,7 +265,7 @@ pub(super) async fn leave<R: Runtime>(
         terminal.line(LEAVE.help());
         return Err(code);
     }
-    let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
+    let api = Api::new(runtime, &flags, terminal).await.map_err(|text| terminal.fail(text))?;
     let left = api.call(Method::PUT, "/v1/agent/leave", &[], Bytes::new()).await;
     left.map_err(|why| terminal.fail(format!("Error leaving: {why}")))?;
     terminal.line("Graceful leave complete");
@@ -283,7 +283,7 @@ pub(super) async fn force_leave<R: Runtime>(
         let text = "A single node name must be specified to force leave.";
         return Err(terminal.fail(format!("{text}\n\n{}", FORCE_LEAVE.help())));
     };
-    let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
+    let api = Api::new(runtime, &flags, terminal).await.map_err(|text| terminal.fail(text))?;
     let asked = |name: &&&str| flags.switch(name) == Some(true);
     let params: Vec<(&str, &str)> =
         ["prune", "wan"].iter().filter(asked).map(|name| (*name, "1")).collect();
@@ -307,7 +307,7 @@ pub(super) async fn info<R: Runtime>(
     terminal: &mut Terminal<'_>,
 ) -> Result<(), i32> {
     let flags = INFO.parse(args, terminal)?;
-    let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
+    let api = Api::new(runtime, &flags, terminal).await.map_err(|text| terminal.fail(text))?;
     let answer = api.call(Method::GET, "/v1/agent/self", &[], Bytes::new()).await;
     let answer = answer.map_err(|why| terminal.fail(format!("Error querying agent: {why}")))?;
     let found: SelfAnswer = serde_json::from_slice(&answer.body)

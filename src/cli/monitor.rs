@@ -32,7 +32,7 @@ pub(super) async fn monitor<R: Runtime>(
     terminal: &mut Terminal<'_>,
 ) -> Result<(), i32> {
     let flags = COMMAND.parse(args, terminal)?;
-    let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
+    let api = Api::new(runtime, &flags, terminal).await.map_err(|text| terminal.fail(text))?;
     let mut params = vec![("loglevel", flags.text("log-level").unwrap_or("INFO"))];
     if flags.switch("log-json") == Some(true) {
         params.push(("logjson", ""));

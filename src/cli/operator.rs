@@ -108,7 +108,7 @@ pub(super) async fn list_peers<R: Runtime>(
     terminal: &mut Terminal<'_>,
 ) -> Result<(), i32> {
     let flags = LIST_PEERS.parse(args, terminal)?;
-    let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
+    let api = Api::new(runtime, &flags, terminal).await.map_err(|text| terminal.fail(text))?;
     let asked = api.call(Method::GET, "/v1/operator/raft/configuration", &[], Bytes::new()).await;
     let read = asked.and_then(|answer| {
         serde_json::from_slice(&answer.body).map_err(|error| format!("malformed answer: {error}"))
@@ -130,7 +130,7 @@ pub(super) async fn remove_peer<R: Runtime>(
 ) -> Result<(), i32> {
     let flags = REMOVE_PEER.parse(args, terminal)?;
     let given = |name| flags.text(name).filter(|text| !text.is_empty());
-    let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
+    let api = Api::new(runtime, &flags, terminal).await.map_err(|text| terminal.fail(text))?;
     let removed = match (given("address"), given("id")) {
         (Some(_), Some(_)) => Err("cannot give both an address and id".to_owned()),
         (None, None) => Err("an address or id is required for the peer to remove".to_owned()),
@@ -161,7 +161,7 @@ pub(super) async fn transfer_leader<R: Runtime>(
     terminal: &mut Terminal<'_>,
 ) -> Result<(), i32> {
     let flags = TRANSFER_LEADER.parse(args, terminal)?;
-    let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
+    let api = Api::new(runtime, &flags, terminal).await.map_err(|text| terminal.fail(text))?;
     let id = flags.text("id").unwrap_or_default();
     let params: &[(&str, &str)] = if id.is_empty() { &[] } else { &[("id", id)] };
     match api.call(Method::POST, "/v1/operator/raft/transfer-leader", params, Bytes::new()).await {

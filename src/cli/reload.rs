@@ -26,7 +26,7 @@ pub(super) async fn run<R: Runtime>(
     terminal: &mut Terminal<'_>,
 ) -> Result<(), i32> {
     let flags = COMMAND.parse(args, terminal)?;
-    let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
+    let api = Api::new(runtime, &flags, terminal).await.map_err(|text| terminal.fail(text))?;
     let done = api.call(Method::PUT, "/v1/agent/reload", &[], Bytes::new()).await;
     done.map_err(|why| terminal.fail(format!("Error reloading: {why}")))?;
     terminal.line("Configuration reload triggered");

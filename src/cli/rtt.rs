@@ -73,7 +73,7 @@ pub(super) async fn rtt<R: Runtime>(
         let text = format!("One or two node names must be specified\n\n{}", COMMAND.help());
         return Err(terminal.fail(text));
     }
-    let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
+    let api = Api::new(runtime, &flags, terminal).await.map_err(|text| terminal.fail(text))?;
     let wan = flags.switch("wan") == Some(true);
     let mut names = flags.rest.clone();
     if names.len() == 1 {

@@ -108,7 +108,7 @@ pub(super) async fn register<R: Runtime>(
             return Err(terminal.fail(text));
         }
     };
-    let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
+    let api = Api::new(runtime, &flags, terminal).await.map_err(|text| terminal.fail(text))?;
     for (name, body) in services {
         let body = Bytes::from(body.to_string());
         let done = api.call(Method::PUT, "/v1/agent/service/register", &[], body).await;
@@ -146,7 +146,7 @@ pub(super) async fn deregister<R: Runtime>(
             return Err(terminal.fail(text));
         }
     };
-    let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
+    let api = Api::new(runtime, &flags, terminal).await.map_err(|text| terminal.fail(text))?;
     for (id, name) in services {
         let mut path = "/v1/agent/service/deregister/".to_owned();
         escape_path(&id, &mut path);

@@ -82,7 +82,7 @@ pub(super) async fn save<R: Runtime>(
 ) -> Result<(), i32> {
     let flags = SAVE.parse(args, terminal)?;
     let mut file = file_argument(&flags.rest, terminal)?.to_owned();
-    let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
+    let api = Api::new(runtime, &flags, terminal).await.map_err(|text| terminal.fail(text))?;
     let appended = flags.text("append-filename").unwrap_or_default();
     if !appended.is_empty() {
         file = named_after_agent(&api, &file, appended).await.map_err(|text| {
@@ -169,8 +169,10 @@ async fn write_verified<R: Runtime>(runtime: &R, file: &str, archive: &[u8]) -> 
     if name.is_empty() {
         return Err(format!("Error creating snapshot file: {file:?} is not the name of a file"));
     }
-    let out =
-        disk.open(&unverified, true).await.map_err(|why| error("creating snapshot file", why))?;
+    let out = disk.open(&unverified, true).await.map_err(|why| {
+        let why = reason(&why);
+        format!("Error writing unverified snapshot file: open {file}.unverified: {why}")
+    })?;
     let written = async {
         out.set_len(0).await?;
         out.write_at(0, archive).await?;
@@ -178,7 +180,7 @@ async fn write_verified<R: Runtime>(runtime: &R, file: &str, archive: &[u8]) -> 
     };
     let written = written.await;
     drop(out);
-    written.map_err(|why| error("writing snapshot file", why))?;
+    written.map_err(|why| error("writing unverified snapshot file", why))?;
     let back = disk
         .read(&unverified)
         .await
@@ -208,7 +210,7 @@ pub(super) async fn restore<R: Runtime>(
 ) -> Result<(), i32> {
     let flags = RESTORE.parse(args, terminal)?;
     let file = file_argument(&flags.rest, terminal)?;
-    let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
+    let api = Api::new(runtime, &flags, terminal).await.map_err(|text| terminal.fail(text))?;
     let archive = read_file(runtime, file).await.map_err(|text| terminal.fail(text))?;
     let mut progress = Progress::default();
     progress.say(terminal, &format!("Restoring snapshot: {} ...", size(archive.len())));

@@ -1,6 +1,7 @@
 //! `version`: which release this is, and which one it behaves like (spec api 5.19).
 //!
-//! The release that is behaved like comes first: scripts take the first version that they find.
+//! What is printed is Consul's own answer, to the letter, since scripts compare it; which Proconsul it is
+//! stands in the JSON alone.
 
 use serde_json::json;
 
@@ -12,7 +13,7 @@ pub(super) const COMMAND: Command = Command {
     path: "version",
     synopsis: "Prints the Consul version",
     usage: "Usage: consul version [options]\n\n  \
-        Prints the version of Consul whose behaviour is followed, and that of Proconsul.",
+        Prints the version of Consul whose behaviour is followed; -format=json adds that of Proconsul.",
     flags: &[Flag {
         name: "format",
         takes: Takes::Text,
@@ -25,10 +26,9 @@ pub(super) const COMMAND: Command = Command {
 #[must_use]
 pub fn version_text() -> String {
     format!(
-        "Consul v{}\nProconsul v{}, which behaves like it\nProtocol 2 spoken by default, understands 2 to \
-         3 (agent will automatically use protocol >2 when speaking to compatible agents)\n",
-        crate::CONSUL_VERSION,
-        env!("CARGO_PKG_VERSION")
+        "Consul v{}\nProtocol 2 spoken by default, understands 2 to 3 (agent will automatically use \
+         protocol >2 when speaking to compatible agents)\n",
+        crate::CONSUL_VERSION
     )
 }
 

@@ -77,13 +77,17 @@ pub(super) async fn run<R: Runtime>(
         let help = COMMAND.help();
         return Err(terminal.fail(format!("Watch type must be specified\n\n{help}")));
     }
-    if kind.starts_with("connect_") || kind.starts_with("agent_") {
-        return Err(terminal.fail(format!("Type {kind} is not supported in the CLI tool")));
+    let unsupported = format!("Type {kind} is not supported in the CLI tool");
+    if kind.starts_with("connect_") {
+        return Err(terminal.fail(unsupported));
     }
     let mut plan = params(&flags).and_then(Plan::parse).map_err(|text| terminal.fail(text))?;
+    if kind.starts_with("agent_") {
+        return Err(terminal.fail(unsupported));
+    }
     // They go with every question of a command.
     (plan.stale, plan.datacenter, plan.token) = <_>::default();
-    let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
+    let api = Api::new(runtime, &flags, terminal).await.map_err(|text| terminal.fail(text))?;
     let leader = api.call(Method::GET, "/v1/status/leader", &[], Bytes::new()).await;
     if let Err(why) = leader {
         return Err(terminal.fail(format!("Error querying Consul agent: {why}")));

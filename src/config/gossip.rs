@@ -8,10 +8,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-
-use crate::base::Duration;
+use crate::base::{Duration, go_base64};
 use crate::config::checked::{address, refuse};
 use crate::config::error::ConfigError;
 use crate::config::settings::Settings;
@@ -197,7 +194,7 @@ fn reconnect(name: &str, said: Option<Duration>) -> Result<Duration, ConfigError
 
 fn key(text: Option<&str>) -> Result<Option<Vec<u8>>, ConfigError> {
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
-    match STANDARD.decode(text) {
+    match go_base64::decode(text) {
         Ok(key) if matches!(key.len(), 16 | 24 | 32) => Ok(Some(key)),
         Ok(_) => refuse("encrypt has invalid key: key size must be 16, 24 or 32 bytes"),
         Err(error) => refuse(format!("encrypt has invalid key: {error}")),

@@ -100,7 +100,12 @@ pub(super) async fn read<R: Runtime>(
                 sources.push(read_file(runtime, Path::new(path), format).await?);
             }
             Err(error) => {
-                return Err(ConfigError::new(format!("config: Open failed on {path}. {error}")));
+                let why = match error.kind() {
+                    ErrorKind::NotFound => format!("open {path}: no such file or directory"),
+                    ErrorKind::PermissionDenied => format!("open {path}: permission denied"),
+                    _ => error.to_string(),
+                };
+                return Err(ConfigError::new(format!("config: Open failed on {path}. {why}")));
             }
         }
     }

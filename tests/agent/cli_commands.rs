@@ -268,7 +268,7 @@ fn the_environment_says_where_and_as_whom() {
         (
             &[("CONSUL_HTTP_TOKEN_FILE", "/none")],
             1,
-            "Error querying Consul agent: Error loading token file: open /none: no such file or \
+            "Error connecting to Consul agent: Error loading token file: open /none: no such file or \
              directory\n",
         ),
         (

@@ -142,8 +142,14 @@ fn what_cannot_be_read_ends_the_start() {
     fs::create_dir(at.join("links")).expect("created");
     std::os::unix::fs::symlink("/nowhere/at/all", at.join("links/a.json")).expect("linked");
     for (args, text) in [
-        (&["-config-file=@/none.json"][..], "config: Open failed on @/none.json. @/none.json: "),
-        (&["-config-dir=@/none"], "config: Open failed on @/none. @/none: "),
+        (
+            &["-config-file=@/none.json"][..],
+            "config: Open failed on @/none.json. open @/none.json: no such file or directory",
+        ),
+        (
+            &["-config-dir=@/none"],
+            "config: Open failed on @/none. open @/none: no such file or directory",
+        ),
         (&["-config-dir=@/links"], "config: failed to read @/links/a.json: @/links/a.json: "),
         (&["-config-file=@/a.conf"], "@/a.conf: config: the file must end in .json or .hcl, or "),
         (&["-config-file=@/bytes.json"], "@/bytes.json:3: not valid UTF-8"),

@@ -114,6 +114,10 @@ fn the_commands_print_what_consul_prints() {
     let (code, _, err) = shell(&world, &[&set[..], &["-last-contact-threshold=x"]].concat(), "");
     assert_eq!(code, 1);
     assert!(err.starts_with("invalid value \"x\" for flag -last-contact-threshold"), "{err}");
+    let (_, _, err) = shell(&world, &[&set[..], &["-server-stabilization-time=5"]].concat(), "");
+    let text = "invalid value \"5\" for flag -server-stabilization-time: time: missing unit in \
+                duration \"5\"\nUsage: ";
+    assert!(err.starts_with(text), "{err}");
     let (code, _, err) = shell(&world, &["operator", "autopilot", "frobnicate"], "");
     assert_eq!(code, 1);
     assert!(err.starts_with("Usage: consul operator autopilot <subcommand> [options]"), "{err}");

@@ -107,6 +107,81 @@ fn kv_commands_print_what_consul_prints() {
 }
 
 #[test]
+fn values_and_keys_are_read_as_consul_reads_them() {
+    let world = World::default();
+    world.serve(router(&StoreBackend::new(Identity::server("n1"))));
+    let no_slash = "Invalid key. Key must not begin with a '/': /y\n";
+    for (line, stdin, code, out, err) in [
+        // Line ends in base 64 are skipped.
+        (
+            &["kv", "put", "-base64", "a", "-"][..],
+            "aGVs\nbG8=\n",
+            0,
+            "Success! Data written to: a\n",
+            String::new(),
+        ),
+        (&["kv", "get", "a"], "", 0, "hello\n", String::new()),
+        (
+            &["kv", "put", "-base64", "a", "aGVsbG8"],
+            "",
+            0,
+            "Success! Data written to: a\n",
+            "Error! Cannot base 64 decode data: illegal base64 data at input byte 4\n".to_owned(),
+        ),
+        (
+            &["kv", "import", r#"[{"key":"a","value":"?"}]"#],
+            "",
+            1,
+            "",
+            "Error base 64 decoding value for key a: illegal base64 data at input byte 0\n"
+                .to_owned(),
+        ),
+        (&["kv", "put", "//y", "1"], "", 1, "", format!("Error! Failed writing data: {no_slash}")),
+        (
+            &["kv", "import", r#"[{"key":"/y","value":""}]"#],
+            "",
+            1,
+            "",
+            format!("Error! Failed writing data for key /y: {no_slash}"),
+        ),
+        (&["kv", "get", "//a"], "", 0, "\n", String::new()),
+        (&["kv", "delete", "//a"], "", 0, "Success! Deleted key: /a\n", String::new()),
+        (
+            &["kv", "get", "-token-file=none", "a"],
+            "",
+            1,
+            "",
+            "Error connecting to Consul agent: Error loading token file: open none: no such file \
+             or directory\n"
+                .to_owned(),
+        ),
+    ] {
+        assert_eq!(shell(&world, line, stdin), (code, out.to_owned(), err), "{line:?}");
+    }
+}
+
+#[test]
+fn an_address_that_refuses_is_named_as_consul_names_it() {
+    let world = World::default();
+    for (line, url) in [
+        (&["kv", "put", "a", "b"][..], "Put \"http://127.0.0.1:8500/v1/kv/a\""),
+        (
+            &["kv", "put", "-flags=4", "-cas", "-datacenter=x", "a", "b"],
+            "Put \"http://127.0.0.1:8500/v1/kv/a?cas=0&dc=x&flags=4\"",
+        ),
+        (
+            &["kv", "get", "-stale", "-recurse", "-datacenter=x", "a"],
+            "Get \"http://127.0.0.1:8500/v1/kv/a?dc=x&recurse=&stale=\"",
+        ),
+    ] {
+        let (code, out, err) = shell(&world, line, "");
+        assert_eq!((code, out.as_str()), (1, ""), "{line:?}");
+        let why = "dial tcp 127.0.0.1:8500: connect: connection refused\n";
+        assert!(err.ends_with(&format!("{url}: {why}")), "{err}");
+    }
+}
+
+#[test]
 fn refusals_have_their_exit_codes() {
     let world = World::default();
     assert_eq!(shell(&world, &["frobnicate"], "").0, 127);
@@ -120,7 +195,9 @@ fn refusals_have_their_exit_codes() {
     let (code, out, err) = shell(&world, &["leave", "now"], "");
     assert_eq!((code, err.as_str()), (1, "Error found unexpected args: [now]\n"));
     assert!(out.starts_with("Usage: consul leave [options]\n"), "{out}");
-    assert!(shell(&world, &["version"], "").1.starts_with("Consul v1.9.8\nProconsul v"));
+    let version = shell(&world, &["version"], "").1;
+    assert!(version.starts_with("Consul v1.9.8\nProtocol 2 spoken by default, "), "{version}");
+    assert_eq!(version.lines().count(), 2, "{version}");
 }
 
 #[test]

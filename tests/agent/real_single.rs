@@ -146,5 +146,5 @@ fn the_kv_commands_talk_to_a_running_agent() {
     let ran = command(&["kv", "get", &at, "b"], "");
     assert!(ran.0 == 1 && ran.2.contains("refused"), "{ran:?}");
     let ran = command(&["version"], "");
-    assert!(ran.0 == 0 && ran.1.starts_with("Consul v1.9.8\nProconsul v"), "{ran:?}");
+    assert!(ran.0 == 0 && ran.1.starts_with("Consul v1.9.8\nProtocol 2 "), "{ran:?}");
 }

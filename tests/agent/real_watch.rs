@@ -116,6 +116,10 @@ fn without_a_shell_and_told_to_end() {
     );
     let (code, _, why) = command(&["watch", &at, "-type=connect_roots"], "");
     assert_eq!((code, why.as_str()), (1, "Type connect_roots is not supported in the CLI tool\n"));
+    let (code, _, why) = command(&["watch", &at, "-type=agent_service"], "");
+    assert_eq!((code, why.as_str()), (1, "Type agent_service is not supported in the CLI tool\n"));
+    let (code, _, why) = command(&["watch", &at, "-type=agent_service", "-service=a"], "");
+    assert_eq!((code, why.as_str()), (1, "Invalid parameters: [service]\n"));
 }
 
 /// What the third article does in Go: a handler for the names of all services, which looks each up. It hears

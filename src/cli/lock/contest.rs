@@ -199,7 +199,7 @@ impl<'a, R: Runtime> Contest<'a, R> {
             404 => Vec::new(),
             status => {
                 let text = String::from_utf8_lossy(&answer.body);
-                return Err(format!("Unexpected response code: {status} ({})", text.trim()));
+                return Err(format!("Unexpected response code: {status} ({text})"));
             }
         };
         Ok((pairs, index.unwrap_or(0)))

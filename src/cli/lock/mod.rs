@@ -167,7 +167,7 @@ pub(super) async fn run<R: Runtime>(
 ) -> Result<(), i32> {
     let flags = COMMAND.parse(args, terminal)?;
     let wanted = Wanted::of(&flags).map_err(|text| terminal.fail(text))?;
-    let api = Api::new(runtime, &flags, terminal).map_err(|text| terminal.fail(text))?;
+    let api = Api::new(runtime, &flags, terminal).await.map_err(|text| terminal.fail(text))?;
     let agent = api.call(Method::GET, "/v1/agent/self", &[], bytes::Bytes::new()).await;
     if let Err(why) = agent {
         return Err(terminal.fail(format!("Error querying Consul agent: {why}")));
