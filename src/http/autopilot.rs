@@ -4,6 +4,8 @@
 //! A configuration that is put takes the place of the whole: what it does not name is zero. It says `true`
 //! even if nothing was compared, as Consul does.
 
+use std::collections::BTreeMap;
+
 use axum::response::Response;
 use hyper::{Method, StatusCode};
 use serde::Serialize;
@@ -13,13 +15,16 @@ use crate::agent::autopilot::{HealthReport, ServerReport};
 use crate::agent::{Reply, Request};
 use crate::base::calendar::Utc;
 use crate::base::{Duration, WallTime, go_duration};
+use crate::gossip::Status;
 use crate::http::Backend;
 use crate::http::decode::{Object, parse_uint};
 use crate::http::endpoint::Call;
 use crate::http::kv::go_quote;
 use crate::http::options::{Options, mismatch, unexpected};
 use crate::http::reply::Refusal;
-use crate::state::{AutopilotCommand, AutopilotConfiguration, Command, CommandResult, Query, Rows};
+use crate::state::{
+    AutopilotCommand, AutopilotConfiguration, Command, CommandResult, NodeMeta, Query, Rows,
+};
 
 /// GET and PUT `configuration`.
 pub(super) async fn configuration<B: Backend>(call: Call<B>) -> Result<Response, Refusal> {
@@ -184,4 +189,93 @@ pub(super) async fn health<B: Backend>(call: Call<B>) -> Result<Response, Refusa
         }
         other => Err(mismatch(&other)),
     }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct StateJson<'a> {
+    healthy: bool,
+    failure_tolerance: u64,
+    /// Of the enterprise edition.
+    optimistic_failure_tolerance: u64,
+    servers: BTreeMap<&'a str, ServerStateJson<'a>>,
+    leader: &'a str,
+    voters: Vec<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ServerStateJson<'a> {
+    #[serde(rename = "ID")]
+    id: &'a str,
+    name: &'a str,
+    address: &'a str,
+    node_status: &'static str,
+    version: &'a str,
+    last_contact: String,
+    last_term: u64,
+    last_index: u64,
+    healthy: bool,
+    stable_since: String,
+    /// Of the enterprise edition.
+    read_replica: bool,
+    status: &'static str,
+    /// The catalog's; none of a node that is not there yet.
+    meta: Option<&'a NodeMeta>,
+    node_type: &'static str,
+}
+
+impl<'a> ServerStateJson<'a> {
+    fn of(it: &'a ServerReport, meta: Option<&'a NodeMeta>) -> Self {
+        Self {
+            id: it.id.as_str(),
+            name: &it.name,
+            address: it.address.as_str(),
+            node_status: if it.status == Status::None { "unknown" } else { it.status.as_str() },
+            version: &it.version,
+            last_contact: it.last_contact.map_or("-1ns".to_owned(), go_duration::format),
+            last_term: it.last_term.0,
+            last_index: it.last_index.0,
+            healthy: it.healthy,
+            stable_since: Utc::from(it.stable_since).micros().to_string(),
+            read_replica: false,
+            status: match (it.leader, it.voter) {
+                (true, _) => "leader",
+                (false, true) => "voter",
+                (false, false) => "non-voter",
+            },
+            meta,
+            node_type: "voter",
+        }
+    }
+}
+
+/// GET `state`: the health, with what the servers are for. 200 whether or not all is well.
+pub(super) async fn state<B: Backend>(call: Call<B>) -> Result<Response, Refusal> {
+    let options = call.options()?.without_blocking();
+    let report = match options.ask(&call.backend, Request::AutopilotHealth).await? {
+        Reply::AutopilotHealth(report) => report,
+        other => return Err(mismatch(&other)),
+    };
+    let everywhere = Query::CatalogNodes { meta: NodeMeta::new() };
+    let nodes = match options.read(&call.backend, everywhere).await?.0.rows {
+        Rows::Nodes(nodes) => nodes,
+        rows => return Err(unexpected(&rows)),
+    };
+    let meta_of = |server: &ServerReport| {
+        nodes.iter().find(|node| node.id == server.id.as_str()).map(|node| &node.meta)
+    };
+    let servers = report.servers.iter();
+    let leader = report.servers.iter().find(|server| server.leader);
+    Ok(call.json(&StateJson {
+        healthy: report.healthy,
+        failure_tolerance: report.failure_tolerance,
+        optimistic_failure_tolerance: 0,
+        servers: servers
+            .clone()
+            .map(|it| (it.id.as_str(), ServerStateJson::of(it, meta_of(it))))
+            .collect(),
+        leader: leader.map_or("", |server| server.id.as_str()),
+        voters: servers.filter(|server| server.voter).map(|server| server.id.as_str()).collect(),
+    }))
 }

@@ -91,7 +91,6 @@ impl Object {
     pub(super) fn span(&self, name: &str) -> Result<Duration, String> {
         let nanos = match self.get(name) {
             None => 0,
-            Some(Value::String(text)) if text.is_empty() => 0,
             Some(Value::String(text)) => go_duration::parse(text)
                 .ok_or_else(|| format!("time: invalid duration {}", go_quote(text)))?,
             Some(Value::Number(number)) => {

@@ -16,7 +16,7 @@ use crate::http::Backend;
 use crate::http::decode::{Object, has_body};
 use crate::http::endpoint::{self, Call};
 use crate::http::kv::go_quote;
-use crate::http::options::{Options, mismatch, unexpected};
+use crate::http::options::{Options, mismatch, refuse_enterprise, unexpected};
 use crate::http::reply::{Refusal, set_read_meta};
 use crate::state::{
     Command, CommandResult, Query, RELEASE, Rows, SERF_HEALTH, ServiceCheck, Session,
@@ -103,6 +103,7 @@ struct IdJson<'a> {
 
 /// PUT `create`. A body that does not say its length is not looked at.
 async fn create<B: Backend>(mut call: Call<B>) -> Result<Response, Refusal> {
+    refuse_enterprise(&call.params, &call.headers)?;
     let options = Options::of_datacenter(&call);
     let mut session = Session {
         node: call.identity().node_name.clone(),
@@ -193,6 +194,7 @@ fn id_of<B>(call: &Call<B>, before: &str) -> Result<String, Refusal> {
 
 /// PUT `destroy/ID`.
 async fn destroy<B: Backend>(call: Call<B>) -> Result<Response, Refusal> {
+    refuse_enterprise(&call.params, &call.headers)?;
     let id = id_of(&call, "/v1/session/destroy/")?;
     let request = Request::Write(Command::Session(SessionCommand::Destroy { id }));
     match Options::of_datacenter(&call).ask(&call.backend, request).await? {

@@ -93,6 +93,21 @@ fn health_says_429_while_a_server_is_not_well() {
 }
 
 #[test]
+fn the_state_says_what_each_server_is_for() {
+    let backend = agent();
+    backend.shared().healthy = Some(false);
+    let router = router(&backend);
+    let register =
+        r#"{"ID":"40e4a748-2192-161a-0510-9bf59fe950b5","Node":"other","Address":"10.0.0.1"}"#;
+    answer_to(&router, "PUT /v1/catalog/register", register);
+    let (status, text) = answer(&router, "GET /v1/operator/autopilot/state");
+    let state = r#"{"Healthy":false,"FailureTolerance":0,"OptimisticFailureTolerance":0,"Servers":{"id1":{"ID":"id1","Name":"node1","Address":"127.0.0.1:8300","NodeStatus":"alive","Version":"1.9.8","LastContact":"0s","LastTerm":2,"LastIndex":14,"Healthy":false,"StableSince":"2020-09-13T12:26:40.500000Z","ReadReplica":false,"Status":"leader","Meta":null,"NodeType":"voter"}},"Leader":"id1","Voters":["id1"]}"#;
+    assert_eq!((status, text.as_str()), (200, state));
+    let (status, text) = answer(&router, "PUT /v1/operator/autopilot/state");
+    assert_eq!((status, text.as_str()), (405, "method PUT not allowed"));
+}
+
+#[test]
 fn the_commands_print_what_consul_prints() {
     let world = World::default();
     world.serve(router(&agent()));

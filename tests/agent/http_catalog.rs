@@ -153,6 +153,11 @@ fn bodies_are_refused_in_words() {
             400,
             "Request decode failed: time: invalid duration \"x\"",
         ),
+        (
+            r#"{"Node":"n","Address":"a","Check":{"Name":"c","Definition":{"Timeout":""}}}"#,
+            400,
+            "Request decode failed: time: invalid duration \"\"",
+        ),
         ("{}", 500, "Must provide node"),
         (r#"{"Node":"n","Datacenter":"far"}"#, 500, "No path to datacenter"),
         (
@@ -160,14 +165,42 @@ fn bodies_are_refused_in_words() {
             400,
             "Request decode failed: body of 2097163 bytes too large, max size: 1048576 bytes",
         ),
-        // What later releases say more of a check is read over.
         (
-            r#"{"Node":"n","Address":"a","Check":{"Name":"c","ExposedPort":1,"Definition":{"UDP":"x"}}}"#,
+            r#"{"Node":"n","Address":"a","Service":{"Service":"s","Colour":1}}"#,
+            400,
+            "Request decode failed: json: unknown field \"Colour\"",
+        ),
+        (
+            r#"{"Node":"n","Address":"a","Service":{"Service":"s","Namespace":"team"}}"#,
+            400,
+            "Request decode failed: json: unknown field \"Namespace\"",
+        ),
+        (
+            r#"{"Node":"n","Address":"a","Checks":[{"Name":"c","ExposedPort":1}]}"#,
+            400,
+            "Request decode failed: json: unknown field \"ExposedPort\"",
+        ),
+        // What later releases say more of a check's definition is read over.
+        (
+            r#"{"Node":"n","Address":"a","Check":{"Name":"c","Definition":{"UDP":"x"}}}"#,
             200,
             "true",
         ),
+        // A port is a number, as it is for the agent.
+        (r#"{"Node":"n","Address":"a","Service":{"Service":"s","Port":-3}}"#, 200, "true"),
     ] {
         let got = answer_to(&router, "PUT /v1/catalog/register", body);
         assert_eq!(got, (status, text.to_owned()), "{:.80}", body);
+    }
+}
+
+#[test]
+fn writes_refuse_namespaces() {
+    let (_, router) = agent(Identity::server("n1"), &[]);
+    let text =
+        "Bad request: Invalid query parameter: \"ns\" - Namespaces are a Consul Enterprise feature";
+    for path in ["catalog/register", "catalog/deregister", "session/create", "session/destroy/x"] {
+        let got = answer_to(&router, &format!("PUT /v1/{path}?ns=team"), "{}");
+        assert_eq!(got, (400, text.to_owned()), "{path}");
     }
 }

@@ -1,8 +1,8 @@
 //! Registrations from outside: bodies, and the writes. What is missing or does not fit is the leader's to
 //! say.
 //!
-//! Fields that are not known are refused at the top, as Consul 1.9.8 does, and read over further down:
-//! clients of later releases say more about checks than 1.9.8 knows.
+//! Fields that are not known are refused, as Consul 1.9.8 does: at the top, of an instance and of a check.
+//! A `Definition` is read without that rule, there as here.
 
 use axum::response::Response;
 
@@ -10,7 +10,7 @@ use crate::agent::{Reply, Request};
 use crate::http::Backend;
 use crate::http::decode::Object;
 use crate::http::endpoint::Call;
-use crate::http::options::{Options, mismatch};
+use crate::http::options::{Options, mismatch, refuse_enterprise};
 use crate::http::reply::Refusal;
 use crate::state::{
     CheckDefinition, Command, CommandResult, Deregister, HealthCheck, Node, NodeService, Register,
@@ -18,7 +18,7 @@ use crate::state::{
 };
 
 /// Go's embedded structs make these fields of every request too; they are not looked at.
-const PROMOTED: &[&str] = &["Token", "CreateIndex", "ModifyIndex", "Namespace"];
+const PROMOTED: &[&str] = &["Token", "CreateIndex", "ModifyIndex"];
 const REGISTER: &[&str] = &[
     "Datacenter",
     "ID",
@@ -31,10 +31,42 @@ const REGISTER: &[&str] = &[
     "Checks",
     "SkipNodeUpdate",
 ];
-const DEREGISTER: &[&str] = &["Datacenter", "Node", "Address", "ServiceID", "CheckID"];
+const DEREGISTER: &[&str] = &["Datacenter", "Node", "Address", "ServiceID", "CheckID", "Token"];
+const SERVICE: &[&str] = &[
+    "Kind",
+    "ID",
+    "Service",
+    "Tags",
+    "Address",
+    "TaggedAddresses",
+    "Meta",
+    "Port",
+    "Weights",
+    "EnableTagOverride",
+    "Proxy",
+    "Connect",
+    "CreateIndex",
+    "ModifyIndex",
+];
+const CHECK: &[&str] = &[
+    "Node",
+    "CheckID",
+    "Name",
+    "Status",
+    "Notes",
+    "Output",
+    "ServiceID",
+    "ServiceName",
+    "ServiceTags",
+    "Type",
+    "Definition",
+    "CreateIndex",
+    "ModifyIndex",
+];
 
 /// PUT `register`.
 pub(super) async fn register<B: Backend>(mut call: Call<B>) -> Result<Response, Refusal> {
+    refuse_enterprise(&call.params, &call.headers)?;
     let body = Object::of_body(&mut call, "RegisterRequest").await.map_err(undecoded)?;
     let read = body.only(&[REGISTER, PROMOTED].concat()).and_then(|()| registration(&body));
     let what = read.map_err(undecoded)?;
@@ -44,9 +76,10 @@ pub(super) async fn register<B: Backend>(mut call: Call<B>) -> Result<Response, 
 
 /// PUT `deregister`.
 pub(super) async fn deregister<B: Backend>(mut call: Call<B>) -> Result<Response, Refusal> {
+    refuse_enterprise(&call.params, &call.headers)?;
     let body = Object::of_body(&mut call, "DeregisterRequest").await.map_err(undecoded)?;
     let read = || {
-        body.only(&[DEREGISTER, PROMOTED].concat())?;
+        body.only(DEREGISTER)?;
         let (node, service_id) = (body.text("Node")?, body.text("ServiceID")?);
         let what = Deregister { node, service_id, check_id: body.text("CheckID")? };
         Ok((what, body.text("Datacenter")?))
@@ -75,9 +108,11 @@ async fn write<B: Backend>(
 fn registration(body: &Object) -> Result<Register, String> {
     let mut checks = Vec::new();
     for check in body.objects("Checks", "HealthCheck")? {
+        check.only(CHECK)?;
         checks.push(health_check(&check)?);
     }
     if let Some(check) = body.object("Check", "HealthCheck")? {
+        check.only(CHECK)?;
         checks.push(health_check(&check)?);
     }
     let node = Node {
@@ -90,7 +125,8 @@ fn registration(body: &Object) -> Result<Register, String> {
         ..Node::default()
     };
     let service = body.object("Service", "NodeService")?;
-    let service = service.map(|it| node_service(&it)).transpose()?;
+    let read = |it: Object| it.only(SERVICE).and_then(|()| node_service(&it));
+    let service = service.map(read).transpose()?;
     Ok(Register { node, service, checks, skip_node_update: body.flag("SkipNodeUpdate")? })
 }
 
@@ -103,12 +139,16 @@ pub(in crate::http) fn node_service(body: &Object) -> Result<NodeService, String
         tags: body.texts("Tags")?,
         address: body.text("Address")?,
         meta: body.text_map("Meta")?,
-        port: body.unsigned("Port")?,
+        // Kept as it is said, negative ones too.
+        port: body.signed("Port")?.cast_unsigned(),
         enable_tag_override: body.flag("EnableTagOverride")?,
         ..NodeService::default()
     };
     for (network, it) in body.object_map("TaggedAddresses", "ServiceAddress")? {
-        let address = ServiceAddress { address: it.text("Address")?, port: it.unsigned("Port")? };
+        let address = ServiceAddress {
+            address: it.text("Address")?,
+            port: it.signed("Port")?.cast_unsigned(),
+        };
         service.tagged_addresses.insert(network, address);
     }
     if let Some(weights) = body.object("Weights", "Weights")? {
