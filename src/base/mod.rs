@@ -3,6 +3,7 @@
 
 pub mod attached;
 pub mod calendar;
+pub mod dns_settings;
 pub mod faults;
 pub mod go_base64;
 pub mod go_duration;

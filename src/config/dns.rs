@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::base::Duration;
+use crate::base::dns_settings::{DnsSettings, Soa};
 use crate::config::checked::{address, refuse};
 use crate::config::error::ConfigError;
 use crate::config::flags::Parsed;
@@ -13,62 +14,16 @@ use crate::raft::Profile;
 
 /// Where a recursor listens that is named without a port.
 const RECURSOR_PORT: u16 = 53;
-/// Ten years: nothing is ever too old.
-const MAX_STALE: Duration = Duration::from_secs(87_600 * 3600);
 /// Of a name a label has no more.
 const LABEL_MAX: usize = 63;
 
-/// DNS's settings.
+/// Where DNS listens, and how it answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dns {
     /// Listens here.
     pub addresses: Vec<IpAddr>,
-    /// Lower case, without a dot at its end.
-    pub domain: String,
-    /// Likewise; empty: there is none.
-    pub alt_domain: String,
-    /// Who is asked for other names, in this order.
-    pub recursors: Vec<SocketAddr>,
-    /// They are asked in a random order instead.
-    pub random_recursors: bool,
-    /// How long one of them may take.
-    pub recursor_timeout: Duration,
-    /// Any server may answer.
-    pub allow_stale: bool,
-    /// Unless it heard of its leader longer ago.
-    pub max_stale: Duration,
-    /// Of answers about nodes.
-    pub node_ttl: Duration,
-    /// Of answers about services: by name, by `prefix*`, or `*` for all.
-    pub service_ttl: BTreeMap<String, Duration>,
-    /// Instances that warn are left out, too.
-    pub only_passing: bool,
-    /// Says when records were left out.
-    pub enable_truncate: bool,
-    /// So many answers in a datagram without EDNS.
-    pub udp_answer_limit: usize,
-    /// So many addresses in any answer; 0: all.
-    pub a_record_limit: usize,
-    /// Names are written in full, each time.
-    pub disable_compression: bool,
-    /// A node's meta goes with SRV and node answers.
-    pub node_meta_txt: bool,
-    /// Answers are kept, for when none can be had.
-    pub use_cache: bool,
-    /// An answer that was kept for longer does not count; zero: any does.
-    pub cache_max_age: Duration,
-    /// Of the zone's SOA.
-    pub soa: Soa,
-}
-
-/// Times in the zone's SOA, seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are those of RFC 1035")]
-pub struct Soa {
-    pub refresh: u32,
-    pub retry: u32,
-    pub expire: u32,
-    pub min_ttl: u32,
+    /// By this.
+    pub settings: DnsSettings,
 }
 
 /// What one source says of it.
@@ -178,9 +133,14 @@ impl SaidDns {
 
     /// What holds then; `clients`: where users are served.
     pub(super) fn check(&self, profile: Profile, clients: &[IpAddr]) -> Result<Dns, ConfigError> {
-        let is_legacy = profile == Profile::Legacy;
-        let old = (false, Duration::from_secs(5));
-        let (allow_stale, max_stale) = if is_legacy { old } else { (true, MAX_STALE) };
+        Ok(Dns { addresses: self.addresses(clients)?, settings: self.settings(profile)? })
+    }
+
+    fn settings(&self, profile: Profile) -> Result<DnsSettings, ConfigError> {
+        let mut default = DnsSettings::default();
+        if profile == Profile::Legacy {
+            (default.allow_stale, default.max_stale) = (false, Duration::from_secs(5));
+        }
         let random_recursors = match self.recursor_strategy.as_deref() {
             None | Some("" | "sequential") => false,
             Some("random") => true,
@@ -191,30 +151,38 @@ impl SaidDns {
             }
         };
         let [refresh, retry, expire, min_ttl] = self.soa;
-        Ok(Dns {
-            addresses: self.addresses(clients)?,
-            domain: domain("domain", self.domain.as_deref().unwrap_or("consul"))?,
+        let soa = default.soa;
+        let limit = |key, said: Option<i64>, default| match said {
+            Some(said) => limit(key, said),
+            None => Ok(default),
+        };
+        Ok(DnsSettings {
+            domain: domain("domain", self.domain.as_deref().unwrap_or(&default.domain))?,
             alt_domain: domain("alt_domain", self.alt_domain.as_deref().unwrap_or_default())?,
             recursors: self.recursors.iter().map(|it| recursor(it)).collect::<Result<_, _>>()?,
             random_recursors,
-            recursor_timeout: self.recursor_timeout.unwrap_or(Duration::from_secs(2)),
-            allow_stale: self.allow_stale.unwrap_or(allow_stale),
-            max_stale: self.max_stale.unwrap_or(max_stale),
-            node_ttl: self.node_ttl.unwrap_or_default(),
+            recursor_timeout: self.recursor_timeout.unwrap_or(default.recursor_timeout),
+            allow_stale: self.allow_stale.unwrap_or(default.allow_stale),
+            max_stale: self.max_stale.unwrap_or(default.max_stale),
+            node_ttl: self.node_ttl.unwrap_or(default.node_ttl),
             service_ttl: self.service_ttl.clone(),
-            only_passing: self.only_passing.unwrap_or(false),
-            enable_truncate: self.enable_truncate.unwrap_or(false),
-            udp_answer_limit: limit("udp_answer_limit", self.udp_answer_limit.unwrap_or(3))?,
-            a_record_limit: limit("a_record_limit", self.a_record_limit.unwrap_or(0))?,
-            disable_compression: self.disable_compression.unwrap_or(false),
-            node_meta_txt: self.node_meta_txt.unwrap_or(true),
-            use_cache: self.use_cache.unwrap_or(false),
-            cache_max_age: self.cache_max_age.unwrap_or_default(),
+            only_passing: self.only_passing.unwrap_or(default.only_passing),
+            enable_truncate: self.enable_truncate.unwrap_or(default.enable_truncate),
+            udp_answer_limit: limit(
+                "udp_answer_limit",
+                self.udp_answer_limit,
+                default.udp_answer_limit,
+            )?,
+            a_record_limit: limit("a_record_limit", self.a_record_limit, default.a_record_limit)?,
+            disable_compression: self.disable_compression.unwrap_or(default.disable_compression),
+            node_meta_txt: self.node_meta_txt.unwrap_or(default.node_meta_txt),
+            use_cache: self.use_cache.unwrap_or(default.use_cache),
+            cache_max_age: self.cache_max_age.unwrap_or(default.cache_max_age),
             soa: Soa {
-                refresh: refresh.unwrap_or(3600),
-                retry: retry.unwrap_or(600),
-                expire: expire.unwrap_or(86_400),
-                min_ttl: min_ttl.unwrap_or(0),
+                refresh: refresh.unwrap_or(soa.refresh),
+                retry: retry.unwrap_or(soa.retry),
+                expire: expire.unwrap_or(soa.expire),
+                min_ttl: min_ttl.unwrap_or(soa.min_ttl),
             },
         })
     }

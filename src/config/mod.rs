@@ -61,7 +61,7 @@ use crate::watch::Configured;
 
 pub use agent_flags::AGENT_FLAGS;
 pub use autopilot::Autopilot;
-pub use dns::{Dns, Soa};
+pub use dns::Dns;
 pub use error::ConfigError;
 pub use gossip::{Gossip, GossipTiming, Pool};
 pub use http::Http;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::base::dns_settings::DnsSettings;
 use crate::config::flags::Parsed;
 use crate::config::keys::{all, is_block};
 use crate::config::located_json::{Located, Value};
@@ -92,8 +93,11 @@ fn an_agent_starts_with_the_sample() {
         lan_join: config.lan_join.clone(),
         http: config.http.clone(),
         dns: Dns {
-            recursors: config.dns.recursors.clone(),
-            service_ttl: config.dns.service_ttl.clone(),
+            settings: DnsSettings {
+                recursors: config.dns.settings.recursors.clone(),
+                service_ttl: config.dns.settings.service_ttl.clone(),
+                ..default.dns.settings.clone()
+            },
             ..default.dns.clone()
         },
         checks: config.checks,

@@ -107,10 +107,10 @@ impl<B: Backend> Server<B> {
         client: Client,
     ) -> Reply {
         let labels = labels(question.name());
-        let has_recursors = !settings.recursors.is_empty();
+        let has_recursors = !settings.config.recursors.is_empty();
         // A question about a delegation is for whoever delegates.
         let is_ours = question.kind() != RecordType::DS || !has_recursors;
-        let in_zone = [&settings.domain, &settings.alt_domain];
+        let in_zone = [&settings.config.domain, &settings.config.alt_domain];
         let before = in_zone.into_iter().filter_map(|domain| below(&labels, domain));
         // Of two domains the longer one counts.
         let before = before.min_by_key(|before| before.len()).filter(|_| is_ours);

@@ -58,7 +58,7 @@ impl<B: Backend> Server<B> {
             return self.read_once(settings, query).await;
         }
         let read = self.read_fresh(settings, &query).await;
-        if !settings.use_cache {
+        if !settings.config.use_cache {
             return read.map_err(|failure| self.absence(&failure));
         }
         let now = self.backend().now();
@@ -69,7 +69,7 @@ impl<B: Backend> Server<B> {
             }
             Err(failure) => match self.absence(&failure) {
                 Absent::Failed => {
-                    let limit = Some(settings.cache_max_age).filter(|age| !age.is_zero());
+                    let limit = Some(settings.config.cache_max_age).filter(|age| !age.is_zero());
                     self.cache().old(&query, limit, now).ok_or(Absent::Failed)
                 }
                 other => Err(other),
@@ -90,10 +90,10 @@ impl<B: Backend> Server<B> {
     }
 
     async fn read_fresh(&self, settings: &Settings, query: &Query) -> Result<Rows, Failure> {
-        let any_server = settings.allow_stale || settings.use_cache;
+        let any_server = settings.config.allow_stale || settings.config.use_cache;
         let mode = if any_server { ReadMode::Stale } else { ReadMode::Default };
         let (rows, age) = self.read_in(mode, query).await?;
-        if mode == ReadMode::Default || age <= settings.max_stale {
+        if mode == ReadMode::Default || age <= settings.config.max_stale {
             if age > STALE {
                 let wall = self.backend().wall_clock();
                 self.backend().metrics().count(wall, "dns.stale_queries", 1);

@@ -44,7 +44,7 @@ use crate::base::{Faults, Instant, WallTime};
 pub use answer::Server;
 pub use message::MAX_MESSAGE;
 pub use name::Asked;
-pub use settings::{Settings, Soa};
+pub use settings::Settings;
 
 /// How a question came, which limits its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -25,7 +25,7 @@ impl<B: Backend> Server<B> {
             other => return Err(self.mismatch(&other)),
         };
         let Some((node, _)) = found else { return Err(Absent::NoName) };
-        let (owner, ttl) = (question.name(), settings.node_ttl);
+        let (owner, ttl) = (question.name(), settings.config.node_ttl);
         let mut found = Found::default();
         if kind != RecordType::TXT {
             found.answers = self.node_records(inquiry, &node, owner, ttl).await;
@@ -68,7 +68,7 @@ impl<B: Backend> Server<B> {
             RecordType::AAAA => ip.is_ipv6(),
             _ => false,
         };
-        let record = records::address(RecordType::ANY, &owner, ip, settings.node_ttl);
+        let record = records::address(RecordType::ANY, &owner, ip, settings.config.node_ttl);
         let record: Vec<Record> = record.into_iter().collect();
         match is_asked {
             true => Found { answers: record, ..Found::default() },

@@ -28,7 +28,7 @@ pub(super) fn name(text: &str) -> Option<Name> {
 
 /// `NODE.node.DC.consul.`
 pub(super) fn node_name(settings: &Settings, node: &str) -> Option<Name> {
-    name(&format!("{node}.node.{}.{}", settings.datacenter, settings.domain))
+    name(&format!("{node}.node.{}.{}", settings.datacenter, settings.config.domain))
 }
 
 /// The address in a record that this type of question is answered with; none: with no address of this family.
@@ -69,10 +69,10 @@ pub(super) fn ns(zone: Name, server: Name, ttl: Duration) -> Record {
 
 /// The zone's SOA; `serial`: seconds since 1970.
 pub(super) fn soa(settings: &Settings, serial: u32) -> Option<Record> {
-    let zone = name(&settings.domain)?;
+    let zone = name(&settings.config.domain)?;
     let mailbox = if settings.is_legacy() { "postmaster" } else { "hostmaster" };
     let [server, mailbox] = ["ns", mailbox].map(|it| zone.prepend_label(it).ok());
-    let times = settings.soa;
+    let times = settings.config.soa;
     let signed = |seconds: u32| seconds.cast_signed();
     let data = SOA::new(
         server?,

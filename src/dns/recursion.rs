@@ -66,8 +66,8 @@ impl<B: Backend> Server<B> {
 
     /// In the order in which they are asked.
     fn recursors(&self, settings: &Settings) -> Vec<SocketAddr> {
-        let mut recursors = settings.recursors.clone();
-        if settings.random_recursors {
+        let mut recursors = settings.config.recursors.clone();
+        if settings.config.random_recursors {
             self.backend().shuffle(&mut recursors);
         }
         recursors
@@ -83,7 +83,7 @@ impl<B: Backend> Server<B> {
         question: &Question,
     ) -> Result<(Vec<u8>, u8), String> {
         let id = (self.backend().draw() as u16).to_be_bytes();
-        let within = settings.recursor_timeout;
+        let within = settings.config.recursor_timeout;
         let mut message = bytes.to_vec();
         let asked_as: Vec<u8> = message.splice(..2, id).collect();
         let answered = self.backend().exchange(recursor, over, message, within).await;
@@ -104,7 +104,7 @@ impl<B: Backend> Server<B> {
     pub(super) async fn resolve(&self, inquiry: Inquiry<'_>, target: &Name) -> Vec<Record> {
         let Inquiry { settings, depth, .. } = inquiry;
         let names = labels(target);
-        let domains = [&settings.domain, &settings.alt_domain];
+        let domains = [&settings.config.domain, &settings.config.alt_domain];
         if let Some(before) = domains.into_iter().find_map(|domain| below(&names, domain)) {
             let Some(depth) = depth.checked_sub(1) else {
                 let text = format_args!(
@@ -149,7 +149,7 @@ impl<B: Backend> Server<B> {
                 }
             }
         }
-        if !settings.recursors.is_empty() {
+        if !settings.config.recursors.is_empty() {
             let text = format_args!("all resolvers failed for name: name={target}");
             self.backend().log(Level::Error, text);
         }

@@ -22,7 +22,7 @@ impl<B: Backend> Server<B> {
         (bytes, client): (&[u8], Client),
     ) -> Reply {
         let target = self.owner(settings, labels).await;
-        let has_recursors = !settings.recursors.is_empty();
+        let has_recursors = !settings.config.recursors.is_empty();
         if target.is_none() && has_recursors {
             return self.recurse(settings, question, bytes, client).await;
         }
@@ -65,6 +65,6 @@ impl<B: Backend> Server<B> {
         };
         let found = instances.iter().find(|it| is_wanted(&it.service.address))?;
         let (service, datacenter) = (&found.service.service, &settings.datacenter);
-        records::name(&format!("{service}.service.{datacenter}.{}", settings.domain))
+        records::name(&format!("{service}.service.{datacenter}.{}", settings.config.domain))
     }
 }

@@ -34,7 +34,8 @@ type Both = (Vec<Record>, Vec<Record>);
 
 /// Leaves those out that may not be used.
 pub(super) fn drop_critical(settings: &Settings, instances: &mut Vec<CheckServiceNode>) {
-    let is_bad = |status: &str| status == CRITICAL || settings.only_passing && status != PASSING;
+    let is_bad =
+        |status: &str| status == CRITICAL || settings.config.only_passing && status != PASSING;
     instances.retain(|instance| !instance.checks.iter().any(|check| is_bad(&check.status)));
 }
 
@@ -140,7 +141,7 @@ impl<B: Backend> Server<B> {
         instances: &[CheckServiceNode],
         ttl: Duration,
     ) -> Found {
-        let limit = inquiry.settings.a_record_limit;
+        let limit = inquiry.settings.config.a_record_limit;
         let (mut answers, mut alias, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
         for instance in instances {
             let (records, _) = self.records(inquiry, instance, ttl).await;
@@ -217,7 +218,7 @@ impl<B: Backend> Server<B> {
         }
         let target = |ip: IpAddr| {
             let (hex, datacenter) = (hexadecimal(ip.to_canonical()), &settings.datacenter);
-            records::name(&format!("{hex}.addr.{datacenter}.{}", settings.domain))
+            records::name(&format!("{hex}.addr.{datacenter}.{}", settings.config.domain))
         };
         let asks_for_itself = || {
             let name = records::name(own);

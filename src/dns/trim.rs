@@ -32,7 +32,7 @@ const FAR: usize = 100;
 /// Cuts an answer to its limit.
 pub(super) fn trim(settings: &Settings, over: Transport, question: &Question, reply: &mut Message) {
     let before = reply.answers.len();
-    let compress = !settings.disable_compression;
+    let compress = !settings.config.disable_compression;
     let (most, limit, compress) = match over {
         Transport::Udp => {
             let size = question.edns_size().map_or(PLAIN_DATAGRAM, usize::from);
@@ -56,7 +56,7 @@ pub(super) fn trim(settings: &Settings, over: Transport, question: &Question, re
         targets.keep(reply, most);
     }
     shorten(reply, &targets, limit, compress);
-    if reply.answers.len() < before && settings.enable_truncate {
+    if reply.answers.len() < before && settings.config.enable_truncate {
         reply.metadata.truncation = true;
     }
 }
@@ -110,7 +110,7 @@ pub(super) fn fitting(
         Transport::Tcp => MAX_MESSAGE,
     };
     let limit = limit.max(PLAIN_DATAGRAM);
-    let compress = !settings.disable_compression;
+    let compress = !settings.config.disable_compression;
     loop {
         let bytes = encode(&reply, compress).filter(|bytes| bytes.len() <= limit);
         if bytes.is_some() {

@@ -54,7 +54,7 @@ impl<B: Backend> Server<B> {
     ) -> Message {
         let mut reply = question.reply();
         reply.metadata.authoritative = true;
-        reply.metadata.recursion_available = !settings.recursors.is_empty();
+        reply.metadata.recursion_available = !settings.config.recursors.is_empty();
         let mut everywhere = true;
         match question.kind() {
             RecordType::SOA => {
@@ -163,17 +163,18 @@ impl<B: Backend> Server<B> {
             let is_good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
             let name = &instance.node.node;
             let target = records::node_name(settings, &name.to_lowercase());
-            let zone = records::name(&settings.domain);
+            let zone = records::name(&settings.config.domain);
             let (Some(target), Some(zone), true) = (target, zone, name.bytes().all(is_good)) else {
                 let text = format_args!("Skipping invalid node for NS records: node={name}");
                 self.backend().log(Level::Warn, text);
                 continue;
             };
             let ip = instance.node.address.parse().ok();
-            let address =
-                ip.and_then(|ip| records::address(RecordType::ANY, &target, ip, settings.node_ttl));
+            let address = ip.and_then(|ip| {
+                records::address(RecordType::ANY, &target, ip, settings.config.node_ttl)
+            });
             addresses.extend(address);
-            servers.push(records::ns(zone, target, settings.node_ttl));
+            servers.push(records::ns(zone, target, settings.config.node_ttl));
             if servers.len() == SERVERS_MAX {
                 break;
             }

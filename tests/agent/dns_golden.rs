@@ -72,7 +72,7 @@ impl goldenscript::Runner for Script {
             }
             "recursor" => {
                 let at: SocketAddr = first.parse()?;
-                self.settings.recursors.push(at);
+                self.settings.config.recursors.push(at);
                 self.store.shared().recursors.insert(at, recursor(&second));
             }
             "ask" => return self.ask(&first, &second, args),
@@ -181,24 +181,24 @@ impl Script {
         while let Some((key, value)) = args.next_key() {
             let on = value == "true";
             match key {
-                "domain" => settings.domain = value.to_owned(),
-                "alt" => settings.alt_domain = value.to_owned(),
+                "domain" => settings.config.domain = value.to_owned(),
+                "alt" => settings.config.alt_domain = value.to_owned(),
                 "legacy" => {
                     settings.profile = if on { Profile::Legacy } else { Profile::Modern };
                 }
-                "stale" => settings.allow_stale = on,
-                "max_stale" => settings.max_stale = span(value),
-                "node_ttl" => settings.node_ttl = span(value),
-                "passing" => settings.only_passing = on,
-                "truncate" => settings.enable_truncate = on,
-                "udp" => settings.udp_answer_limit = value.parse()?,
-                "a_limit" => settings.a_record_limit = value.parse()?,
-                "uncompressed" => settings.disable_compression = on,
-                "meta" => settings.node_meta_txt = on,
-                "cache" => settings.use_cache = on,
-                "min_ttl" => settings.soa.min_ttl = value.parse()?,
+                "stale" => settings.config.allow_stale = on,
+                "max_stale" => settings.config.max_stale = span(value),
+                "node_ttl" => settings.config.node_ttl = span(value),
+                "passing" => settings.config.only_passing = on,
+                "truncate" => settings.config.enable_truncate = on,
+                "udp" => settings.config.udp_answer_limit = value.parse()?,
+                "a_limit" => settings.config.a_record_limit = value.parse()?,
+                "uncompressed" => settings.config.disable_compression = on,
+                "meta" => settings.config.node_meta_txt = on,
+                "cache" => settings.config.use_cache = on,
+                "min_ttl" => settings.config.soa.min_ttl = value.parse()?,
                 service => {
-                    settings.service_ttl.insert(service.to_owned(), span(value));
+                    settings.config.service_ttl.insert(service.to_owned(), span(value));
                 }
             }
         }

@@ -24,7 +24,7 @@ use crate::base::metrics::Metrics;
 use crate::base::runtime::{Level, Runtime};
 use crate::base::{Duration, Faults, Instant, Prng, WallTime};
 use crate::config;
-use crate::dns::{self, Server, Settings, Soa, Transport};
+use crate::dns::{self, Server, Settings, Transport};
 use crate::raft::Profile;
 
 use super::mailbox::Handle;
@@ -124,33 +124,10 @@ impl<R: Runtime> Reloads for Server<DnsFront<R>> {
 
 /// What DNS is told of the configuration.
 fn settings(config: &config::AgentConfig) -> Settings {
-    let said = &config.dns;
     Settings {
         node_name: config.node_name.clone(),
         datacenter: config.datacenter.clone(),
         profile: config.profile,
-        domain: said.domain.clone(),
-        alt_domain: said.alt_domain.clone(),
-        recursors: said.recursors.clone(),
-        random_recursors: said.random_recursors,
-        recursor_timeout: said.recursor_timeout,
-        allow_stale: said.allow_stale,
-        max_stale: said.max_stale,
-        node_ttl: said.node_ttl,
-        service_ttl: said.service_ttl.clone(),
-        only_passing: said.only_passing,
-        enable_truncate: said.enable_truncate,
-        udp_answer_limit: said.udp_answer_limit,
-        a_record_limit: said.a_record_limit,
-        disable_compression: said.disable_compression,
-        node_meta_txt: said.node_meta_txt,
-        use_cache: said.use_cache,
-        cache_max_age: said.cache_max_age,
-        soa: Soa {
-            refresh: said.soa.refresh,
-            retry: said.soa.retry,
-            expire: said.soa.expire,
-            min_ttl: said.soa.min_ttl,
-        },
+        config: config.dns.settings.clone(),
     }
 }

@@ -4,7 +4,7 @@
 
 mod write;
 
-pub(super) use write::{health_check, node_service};
+pub(super) use write::{CHECK_FIELDS, SERVICE_FIELDS, health_check, node_service};
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -32,7 +32,8 @@ const REGISTER: &[&str] = &[
     "SkipNodeUpdate",
 ];
 const DEREGISTER: &[&str] = &["Datacenter", "Node", "Address", "ServiceID", "CheckID", "Token"];
-const SERVICE: &[&str] = &[
+/// Of an instance as the catalog's JSON has it.
+pub(in crate::http) const SERVICE_FIELDS: &[&str] = &[
     "Kind",
     "ID",
     "Service",
@@ -48,7 +49,8 @@ const SERVICE: &[&str] = &[
     "CreateIndex",
     "ModifyIndex",
 ];
-const CHECK: &[&str] = &[
+/// Likewise of a check.
+pub(in crate::http) const CHECK_FIELDS: &[&str] = &[
     "Node",
     "CheckID",
     "Name",
@@ -108,11 +110,11 @@ async fn write<B: Backend>(
 fn registration(body: &Object) -> Result<Register, String> {
     let mut checks = Vec::new();
     for check in body.objects("Checks", "HealthCheck")? {
-        check.only(CHECK)?;
+        check.only(CHECK_FIELDS)?;
         checks.push(health_check(&check)?);
     }
     if let Some(check) = body.object("Check", "HealthCheck")? {
-        check.only(CHECK)?;
+        check.only(CHECK_FIELDS)?;
         checks.push(health_check(&check)?);
     }
     let node = Node {
@@ -125,7 +127,7 @@ fn registration(body: &Object) -> Result<Register, String> {
         ..Node::default()
     };
     let service = body.object("Service", "NodeService")?;
-    let read = |it: Object| it.only(SERVICE).and_then(|()| node_service(&it));
+    let read = |it: Object| it.only(SERVICE_FIELDS).and_then(|()| node_service(&it));
     let service = service.map(read).transpose()?;
     Ok(Register { node, service, checks, skip_node_update: body.flag("SkipNodeUpdate")? })
 }

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::Value;
 
-use crate::http::catalog::{health_check, node_service};
+use crate::http::catalog::{CHECK_FIELDS, SERVICE_FIELDS, health_check, node_service};
 use crate::http::decode::{Object, kind};
 use crate::state::{KvEntry, Node, TxnCheck, TxnKv, TxnNode, TxnOp, TxnService};
 
@@ -103,25 +103,7 @@ fn service(it: &Object) -> Result<TxnService, String> {
     let mut op =
         TxnService { verb: it.text("Verb")?, node: it.text("Node")?, service: Default::default() };
     if let Some(it) = it.object("Service", "AgentService")? {
-        it.only(&[
-            "Kind",
-            "ID",
-            "Service",
-            "Tags",
-            "Meta",
-            "Port",
-            "Address",
-            "TaggedAddresses",
-            "Weights",
-            "EnableTagOverride",
-            "CreateIndex",
-            "ModifyIndex",
-            "ContentHash",
-            "Proxy",
-            "Connect",
-            "Namespace",
-            "Datacenter",
-        ])?;
+        it.only(&[SERVICE_FIELDS, &["ContentHash", "Namespace", "Datacenter"]].concat())?;
         op.service = node_service(&it)?;
         op.service.modify_index = it.unsigned("ModifyIndex")?;
         // Consul does not take these over.
@@ -135,22 +117,7 @@ fn check(it: &Object) -> Result<TxnCheck, String> {
     it.only(&["Verb", "Check"])?;
     let mut op = TxnCheck { verb: it.text("Verb")?, check: Default::default() };
     if let Some(it) = it.object("Check", "HealthCheck")? {
-        it.only(&[
-            "Node",
-            "CheckID",
-            "Name",
-            "Status",
-            "Notes",
-            "Output",
-            "ServiceID",
-            "ServiceName",
-            "ServiceTags",
-            "Type",
-            "Namespace",
-            "Definition",
-            "CreateIndex",
-            "ModifyIndex",
-        ])?;
+        it.only(&[CHECK_FIELDS, &["Namespace"]].concat())?;
         op.check = health_check(&it)?;
         op.check.modify_index = it.unsigned("ModifyIndex")?;
         op.check.kind.clear();
